@@ -1,0 +1,41 @@
+# Ways into rankzero. One profile (release) serves everything, so that PhysX is compiled once.
+
+JOB     ?= jobs/demo.yaml
+RANKS   ?= 4
+RUN_DIR ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
+BIN     := $(or $(CARGO_TARGET_DIR),target)/release/rankzero
+
+.DEFAULT_GOAL := help
+.PHONY: help deps run test bench lint docs clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+deps: ## Install the system packages that are missing (Debian, Ubuntu)
+	@.ci/deps.sh
+
+run: RUN_DIR := $(RUN_DIR)
+run: deps ## Build, simulate JOB (jobs/demo.yaml) on RANKS (4) ranks, draw the last frame
+	cargo build --release
+	$(BIN) launch $(JOB) -n $(RANKS) --run-dir $(RUN_DIR)
+	$(BIN) render $(RUN_DIR) --out $(RUN_DIR)/picture.png
+	@echo
+	@echo "summary:  $(RUN_DIR)/summary.json"
+	@echo "picture:  $(RUN_DIR)/picture.png"
+	@echo "ParaView: $(RUN_DIR)/frames/frames.pvd"
+
+test: deps ## Run all tests, then each fuzz target for FUZZ_S (20) seconds
+	@.ci/test.sh
+
+bench: deps ## Run the benchmarks
+	cargo run --release -p rankzero-bench
+
+lint: ## Check format, clippy and shell scripts; warnings are errors
+	@.ci/deps.sh shellcheck
+	@.ci/lint.sh
+
+docs: deps ## Build the API documentation into target/doc; warnings are errors
+	RUSTDOCFLAGS="-D warnings" cargo doc --release --workspace --no-deps
+
+clean: ## Delete what cargo built; runs stay
+	cargo clean

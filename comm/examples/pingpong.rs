@@ -1,0 +1,145 @@
+//! Latency, bandwidth and CPU time of the MPI rung, pairs of ranks (0,1), (2,3), … at once:
+//! `mpirun -n 2 target/release/examples/pingpong [own|shared]`, beside a plain MPI ping-pong of the same sizes.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rankzero_comm::mpi::{self, MpiFabric, Patience};
+use rankzero_comm::{Bootstrap, Endpoint, Event, Fabric, Limits, Put, Rank, Segment, SegmentId, Write};
+
+type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
+
+/// Bytes of a message, and exchanges with two ranks.
+const SIZES: [(usize, u32); 6] =
+    [(8, 20_000), (1024, 20_000), (4096, 20_000), (65_536, 4000), (1 << 20, 400), (8 << 20, 60)];
+
+fn soon() -> Instant {
+    Instant::now() + Duration::from_secs(60)
+}
+
+fn main() -> Outcome<()> {
+    let patience = patience(std::env::args().nth(1).as_deref().unwrap_or("own"))?;
+    let mut fabric = mpi::start(Limits::default(), patience, soon())?;
+    let segment = Segment::new(4 << 20)?;
+    let id = fabric.register(Arc::clone(&segment))?;
+    segment.store(0, &vec![1; 4 << 20]);
+    let partner = Rank(fabric.rank().0 ^ 1);
+    let sizes = if std::env::args().any(|arg| arg == "steps") { &[][..] } else { &SIZES[..] };
+    for &(bytes, exchanges) in sizes {
+        let exchanges = if fabric.size() > 2 { exchanges / 20 } else { exchanges };
+        fabric.barrier(soon())?;
+        rounds(&mut fabric, partner, id, bytes / 4, exchanges / 10)?;
+        fabric.barrier(soon())?;
+        let (begun, cpu) = (Instant::now(), cpu_seconds());
+        rounds(&mut fabric, partner, id, bytes / 4, exchanges)?;
+        let (wall, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+        if fabric.rank() == Rank(0) {
+            let half = wall / f64::from(exchanges) / 2.0;
+            let (us, rate) = (half * 1e6, bytes as f64 / half / 1e6);
+            println!("{bytes:8} B  half round trip {us:9.2} us  {rate:8.1} MB/s  cpu/wall {:.2}", cpu / wall);
+        }
+    }
+    steps(&mut fabric, id)?;
+    let (begun, cpu) = (Instant::now(), cpu_seconds());
+    fabric.poll(Instant::now() + Duration::from_secs(1), &mut Vec::new())?;
+    if fabric.rank() == Rank(0) {
+        let share = (cpu_seconds() - cpu) / begun.elapsed().as_secs_f64();
+        println!("waiting for nothing: cpu/wall {share:.3}");
+    }
+    fabric.shutdown(true, soon())?;
+    Ok(())
+}
+
+fn rounds(fabric: &mut MpiFabric, partner: Rank, id: SegmentId, words: usize, exchanges: u32) -> Outcome<()> {
+    let first = fabric.rank() < partner;
+    let puts = [Put { from: 0, to: 0, len: words }];
+    let mut events = Vec::new();
+    for number in 0..exchanges {
+        let write = Write { source: id, target: id, puts: &puts, notification: number };
+        if first {
+            fabric.write_notify(partner, &write)?;
+        }
+        let deadline = soon();
+        while !events.iter().any(|event| matches!(event, Event::Arrived { .. })) {
+            if Instant::now() >= deadline {
+                return Err(format!("{partner} did not answer").into());
+            }
+            events.clear();
+            fabric.poll(deadline, &mut events)?;
+        }
+        events.clear();
+        if !first {
+            fabric.write_notify(partner, &write)?;
+        }
+    }
+    Ok(())
+}
+
+/// Steps of a simulation: every rank computes for some 2 ms, by turns more and less, and exchanges 16 KiB
+/// with both neighbours. What counts is the CPU time beyond the computing.
+fn steps(fabric: &mut MpiFabric, id: SegmentId) -> Outcome<()> {
+    const STEPS: u32 = 300;
+    let (me, size) = (fabric.rank().0, fabric.size());
+    let (mut events, mut arrived) = (Vec::new(), 0);
+    let before = cpu_seconds();
+    (0..STEPS).for_each(|step| compute(me + step));
+    let computed = cpu_seconds() - before;
+    fabric.barrier(soon())?;
+    let (begun, cpu) = (Instant::now(), cpu_seconds());
+    for step in 0..STEPS {
+        let puts = [Put { from: 0, to: 0, len: 4096 }];
+        for peer in [Rank((me + 1) % size), Rank((me + size - 1) % size)] {
+            let write = Write { source: id, target: id, puts: &puts, notification: step };
+            fabric.write_notify_by(peer, &write, soon(), &mut events)?;
+        }
+        compute(me + step);
+        let deadline = soon();
+        while arrived < 2 * (step + 1) && Instant::now() < deadline {
+            fabric.poll(deadline, &mut events)?;
+            arrived += events.drain(..).filter(|event| matches!(event, Event::Arrived { .. })).count() as u32;
+        }
+    }
+    fabric.barrier(soon())?;
+    let (wall, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+    let mine = [cpu.to_le_bytes(), computed.to_le_bytes()].concat();
+    let sums = fabric.all_gather(&mine, soon())?.iter().fold([0.0, 0.0], |sums, bytes| {
+        let (numbers, _) = bytes.as_chunks::<8>();
+        [sums[0] + f64::from_le_bytes(numbers[0]), sums[1] + f64::from_le_bytes(numbers[1])]
+    });
+    if me == 0 {
+        let [cpu, computed] = sums;
+        println!(
+            "steps: wall {wall:.3} s  cpu {cpu:.3} s  computing alone {computed:.3} s  ratio {:.3}",
+            cpu / computed
+        );
+    }
+    Ok(())
+}
+
+/// One, two or three milliseconds of work, by `turn`.
+fn compute(turn: u32) {
+    let mut value = 1.0f64;
+    for _ in 0..800_000 * (1 + turn % 3) {
+        value = value.mul_add(0.999_999, 1e-6);
+    }
+    std::hint::black_box(value);
+}
+
+/// `own`, `shared`, or `SPINS,YIELDS,SLEEP_MIN_US,SLEEP_MAX_US`.
+fn patience(text: &str) -> Outcome<Patience> {
+    match text {
+        "own" => return Ok(Patience::OWN_CORE),
+        "shared" => return Ok(Patience::SHARED_CORE),
+        _ => {}
+    }
+    let numbers = text.split(',').map(str::parse).collect::<Result<Vec<u32>, _>>()?;
+    let &[spins, yields, min, max] = &numbers[..] else { return Err("four numbers".into()) };
+    let us = |us: u32| Duration::from_micros(u64::from(us));
+    Ok(Patience { spins, yields, sleep_min: us(min), sleep_max: us(max) })
+}
+
+/// CPU time of this process, in seconds, at the kernel's clock tick.
+fn cpu_seconds() -> f64 {
+    let stat = std::fs::read_to_string("/proc/self/schedstat").unwrap_or_default();
+    stat.split(' ').next().and_then(|ns| ns.parse::<f64>().ok()).unwrap_or(f64::NAN) * 1e-9
+}

@@ -1,0 +1,161 @@
+//! The traits that the rest of the program sees.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use crate::error::{CommError, FailureCause};
+use crate::ids::{Rank, Rung, SegmentId, Token};
+use crate::segment::Segment;
+
+/// One contiguous piece of a write. Units: 32-bit words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Put {
+    /// First word in the source segment of this rank.
+    pub from: usize,
+    /// First word in the target segment of the peer.
+    pub to: usize,
+    /// Words.
+    pub len: usize,
+}
+
+/// A write into memory of a peer, with the word that it is there.
+#[derive(Clone, Copy, Debug)]
+pub struct Write<'a> {
+    /// Segment of this rank that is read.
+    pub source: SegmentId,
+    /// Segment of the peer that is written.
+    pub target: SegmentId,
+    /// The pieces, in any order; they should not overlap at the target. Empty: the notification alone.
+    pub puts: &'a [Put],
+    /// Given to the peer once every piece is in place. Its meaning is the caller's; with RDMA it is the immediate.
+    pub notification: u32,
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A write of a peer is in place.
+    Arrived {
+        /// The writer.
+        from: Rank,
+        /// What it said.
+        notification: u32,
+    },
+    /// The source ranges of a write of this rank may be changed again. Says nothing about its arrival.
+    Completed {
+        /// The write.
+        token: Token,
+    },
+    /// A peer is gone. Reported once; its unfinished writes never complete.
+    PeerFailed {
+        /// The peer.
+        peer: Rank,
+        /// The evidence.
+        cause: FailureCause,
+    },
+}
+
+/// What went over one rung since the start, headers included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RungTraffic {
+    /// The rung.
+    pub rung: Rung,
+    /// Bytes sent.
+    pub sent_bytes: u64,
+    /// Messages sent.
+    pub sent_messages: u64,
+    /// Bytes received.
+    pub received_bytes: u64,
+    /// Messages received.
+    pub received_messages: u64,
+}
+
+/// Who this process is within the run.
+pub trait Endpoint {
+    /// The rank of this process.
+    fn rank(&self) -> Rank;
+    /// Ranks of the run.
+    fn size(&self) -> u32;
+}
+
+/// Registered memory, writes with a notification, events.
+pub trait Fabric: Endpoint {
+    /// The rung that serves `peer` now.
+    fn rung(&self, peer: Rank) -> Rung;
+
+    /// Makes a segment known. Every rank registers the same segments in the same order, lengths may differ, and all
+    /// ranks pass a barrier before the first write.
+    ///
+    /// # Errors
+    /// [`CommError::TooManySegments`], or what the rung says when it cannot pin the memory.
+    fn register(&mut self, segment: Arc<Segment>) -> Result<SegmentId, CommError>;
+
+    /// Starts a write and returns at once. The source ranges must not change before [`Event::Completed`].
+    ///
+    /// # Errors
+    /// [`CommError::Backpressure`] when too much towards this peer is unacknowledged (see [`Fabric::write_notify_by`]),
+    /// [`CommError::PeerFailed`], [`CommError::UnknownPeer`], [`CommError::UnknownSegment`],
+    /// [`CommError::OutOfBounds`] for a source range, or a failed call. Nothing was sent then.
+    fn write_notify(&mut self, peer: Rank, write: &Write<'_>) -> Result<Token, CommError>;
+
+    /// Makes progress and appends what happened to `events`; returns once at least one event was appended or the
+    /// deadline has passed. A deadline in the past just polls.
+    ///
+    /// # Errors
+    /// [`CommError::Malformed`] when a peer sent a packet that was refused, or a failed call. Events that happened
+    /// before the error are kept for the next poll.
+    fn poll(&mut self, deadline: Instant, events: &mut Vec<Event>) -> Result<(), CommError>;
+
+    /// What went over each rung since the start.
+    fn traffic(&self) -> Vec<RungTraffic>;
+
+    /// [`Fabric::write_notify`], making progress until there is room or the deadline has passed. What happens
+    /// meanwhile is appended to `events`.
+    ///
+    /// # Errors
+    /// As [`Fabric::write_notify`] and [`Fabric::poll`]; [`CommError::Backpressure`] only at the deadline.
+    fn write_notify_by(
+        &mut self,
+        peer: Rank,
+        write: &Write<'_>,
+        deadline: Instant,
+        events: &mut Vec<Event>,
+    ) -> Result<Token, CommError> {
+        loop {
+            match self.write_notify(peer, write) {
+                Err(CommError::Backpressure { .. }) if Instant::now() < deadline => {
+                    // A short wait: what makes room is an acknowledgement, and that is no event.
+                    let soon = Instant::now() + std::time::Duration::from_micros(200);
+                    self.poll(deadline.min(soon), events)?;
+                }
+                outcome => return outcome,
+            }
+        }
+    }
+}
+
+/// Start-up: few, small, blocking exchanges among all ranks. Every rank calls the same operations in the same order.
+///
+/// Built from point-to-point messages with a deadline, so that a rank that died during start-up yields an error that
+/// names it where a collective would hang.
+pub trait Bootstrap: Endpoint {
+    /// Gives `bytes` of rank `from` to all ranks; elsewhere the old content is replaced.
+    ///
+    /// # Errors
+    /// [`CommError::Timeout`] or [`CommError::PeerFailed`] naming `from`, [`CommError::BootstrapTooLarge`].
+    fn broadcast(&mut self, from: Rank, bytes: &mut Vec<u8>, deadline: Instant) -> Result<(), CommError>;
+
+    /// Gives everybody's `mine` to everybody, by rank.
+    ///
+    /// # Errors
+    /// [`CommError::Timeout`] or [`CommError::PeerFailed`] naming who is missing, [`CommError::BootstrapTooLarge`].
+    fn all_gather(&mut self, mine: &[u8], deadline: Instant) -> Result<Vec<Vec<u8>>, CommError>;
+
+    /// Returns once every rank has called it.
+    ///
+    /// # Errors
+    /// [`CommError::Timeout`] or [`CommError::PeerFailed`] naming who is missing.
+    fn barrier(&mut self, deadline: Instant) -> Result<(), CommError> {
+        self.all_gather(&[], deadline).map(drop)
+    }
+}

@@ -1,0 +1,72 @@
+//! Names of things: ranks, segments, tokens, rungs. Newtypes, so that one is never taken for another.
+
+use std::fmt;
+
+/// The number of a process within the run, from 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Rank(pub u32);
+
+impl Rank {
+    /// This rank as an index into per-rank arrays.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+
+    /// All ranks of a run of `size`, ascending.
+    pub fn all(size: u32) -> impl DoubleEndedIterator<Item = Rank> + ExactSizeIterator {
+        (0..size).map(Rank)
+    }
+}
+
+impl fmt::Display for Rank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rank {}", self.0)
+    }
+}
+
+/// The number of a registered segment; the same on every rank, as all register in the same order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SegmentId(pub(crate) u16);
+
+impl SegmentId {
+    /// The position in the order of registration, from 0.
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl fmt::Display for SegmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "segment {}", self.0)
+    }
+}
+
+/// Identifies one write of this rank until its `Completed` event. Never reused within a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token(pub(crate) u64);
+
+/// One way to move data between two ranks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Rung {
+    /// Threads of one process.
+    Local,
+    /// Point-to-point messages of an MPI library.
+    Mpi,
+}
+
+impl Rung {
+    /// The name used in job files, logs and `summary.json`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Rung::Local => "local",
+            Rung::Mpi => "mpi",
+        }
+    }
+}
+
+impl fmt::Display for Rung {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}

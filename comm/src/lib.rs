@@ -1,0 +1,37 @@
+//! How the ranks of one run talk: registered memory, writes with a notification, and events.
+//!
+//! The model is that of GASPI. A rank registers [`Segment`]s, writes ranges of its own into a segment of a peer and
+//! raises a 32-bit notification there ([`Fabric::write_notify`]), and polls for [`Event`]s. Everything is bounded by
+//! a deadline; nothing here knows what the words mean.
+//!
+//! A **rung** is one way to move data between two ranks. Rungs that move packets (in-process, MPI) share one engine:
+//! the engine keeps order, flow control and validation without any I/O, [`PacketFabric`] drives it over a [`Port`].
+//! Rungs that write into remote memory by themselves implement [`Fabric`] directly.
+//!
+//! **Invariants.**
+//! - *Data before word*: when `Arrived` is reported, every range of that write is in place.
+//! - *Order*: notifications of one sender to one receiver arrive in the order in which they were sent.
+//! - *Bounds*: nothing that a peer sends makes this process panic, write outside a segment, or allocate without limit.
+//! - *No hang*: no call waits beyond its deadline; a peer that is gone is an event or an error that names it.
+
+#![deny(unsafe_code)]
+
+mod bootstrap;
+mod engine;
+mod error;
+mod fabric;
+mod idle;
+mod ids;
+pub mod local;
+#[allow(unsafe_code)]
+pub mod mpi;
+mod packet_fabric;
+mod segment;
+mod wire;
+
+pub use bootstrap::MAX_BOOTSTRAP_BYTES;
+pub use error::{CommError, FailureCause, Malformed};
+pub use fabric::{Bootstrap, Endpoint, Event, Fabric, Put, RungTraffic, Write};
+pub use ids::{Rank, Rung, SegmentId, Token};
+pub use packet_fabric::{Incoming, Lane, Limits, PacketFabric, Port};
+pub use segment::Segment;

@@ -1,0 +1,249 @@
+//! The packets of the rungs that move packets: layout, writing, and the reading of what strangers sent.
+//!
+//! A packet is a run of 32-bit words in the byte order of the machine (the magic tells a stranger's order):
+//! a header of [`HEADER_WORDS`], `pieces` × (`to` low, `to` high, `len`), then the pieces' words.
+//! [`Packet::parse`] checks the packet against itself; what it means here (segment, order) is checked by the engine.
+
+use crate::error::Malformed;
+
+/// First word: "RZP" and the protocol version.
+pub const MAGIC: u32 = u32::from_le_bytes(*b"RZP1");
+/// Length of the header, in words.
+pub const HEADER_WORDS: usize = 12;
+/// Length of the description of a piece, in words.
+pub const PIECE_WORDS: usize = 3;
+
+/// What a packet is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Words for a segment; the last packet of a write raises the notification.
+    Write {
+        /// Whether the write ends with this packet.
+        last: bool,
+    },
+    /// An acknowledgement alone.
+    Ack,
+}
+
+/// The header, decoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// What it is for.
+    pub kind: Kind,
+    /// Generation of the sender's fabric.
+    pub generation: u32,
+    /// Number of this packet from its sender to its receiver, from 0; for [`Kind::Ack`] not counted.
+    pub sequence: u64,
+    /// Words of packets that the sender has taken from the receiver so far.
+    pub acknowledged: u64,
+    /// Target segment.
+    pub segment: u32,
+    /// Raised with the last packet of a write.
+    pub notification: u32,
+    /// Number of pieces.
+    pub pieces: u32,
+    /// Words of all pieces together.
+    pub payload: u32,
+}
+
+const KIND_WRITE: u32 = 1;
+const KIND_ACK: u32 = 2;
+const FLAG_LAST: u32 = 1;
+
+/// The low and the high half of a 64-bit number.
+const fn halves(value: u64) -> [u32; 2] {
+    [value as u32, (value >> 32) as u32]
+}
+
+const fn whole(low: u32, high: u32) -> u64 {
+    low as u64 | (high as u64) << 32
+}
+
+impl Header {
+    /// The words of this header.
+    pub fn encode(&self) -> [u32; HEADER_WORDS] {
+        let (kind, flags) = match self.kind {
+            Kind::Write { last } => (KIND_WRITE, if last { FLAG_LAST } else { 0 }),
+            Kind::Ack => (KIND_ACK, 0),
+        };
+        let [sequence_low, sequence_high] = halves(self.sequence);
+        let [acknowledged_low, acknowledged_high] = halves(self.acknowledged);
+        [
+            MAGIC,
+            self.generation,
+            kind,
+            flags,
+            sequence_low,
+            sequence_high,
+            acknowledged_low,
+            acknowledged_high,
+            self.segment,
+            self.notification,
+            self.pieces,
+            self.payload,
+        ]
+    }
+}
+
+/// Where a piece goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// First word in the target segment.
+    pub to: u64,
+    /// Words.
+    pub len: u32,
+}
+
+impl Piece {
+    /// The words that describe this piece.
+    pub fn encode(&self) -> [u32; PIECE_WORDS] {
+        let [low, high] = halves(self.to);
+        [low, high, self.len]
+    }
+}
+
+/// A packet whose lengths agree with each other.
+#[derive(Clone, Copy, Debug)]
+pub struct Packet<'a> {
+    /// Its header.
+    pub header: Header,
+    pieces: &'a [[u32; PIECE_WORDS]],
+    payload: &'a [u32],
+}
+
+impl<'a> Packet<'a> {
+    /// Reads a packet.
+    ///
+    /// # Errors
+    /// What is wrong with it. No input panics.
+    pub fn parse(words: &'a [u32]) -> Result<Packet<'a>, Malformed> {
+        let Some((header, rest)) = words.split_first_chunk::<HEADER_WORDS>() else {
+            return Err(Malformed::Length { words: words.len(), expected: HEADER_WORDS as u64 });
+        };
+        let [
+            magic,
+            generation,
+            kind,
+            flags,
+            seq_low,
+            seq_high,
+            ack_low,
+            ack_high,
+            segment,
+            notification,
+            pieces,
+            payload,
+        ] = *header;
+        if magic != MAGIC {
+            return Err(Malformed::Magic(magic));
+        }
+        let known = if kind == KIND_WRITE { FLAG_LAST } else { 0 };
+        if flags & !known != 0 {
+            return Err(Malformed::Flags(flags));
+        }
+        let kind = match kind {
+            KIND_WRITE => Kind::Write { last: flags & FLAG_LAST != 0 },
+            KIND_ACK => Kind::Ack,
+            other => return Err(Malformed::Kind(other)),
+        };
+        let expected = HEADER_WORDS as u64 + u64::from(pieces) * PIECE_WORDS as u64 + u64::from(payload);
+        if expected != words.len() as u64 {
+            return Err(Malformed::Length { words: words.len(), expected });
+        }
+        let (table, payload_words) = rest.split_at(pieces as usize * PIECE_WORDS);
+        let (table, _) = table.as_chunks::<PIECE_WORDS>();
+        let described: u64 = table.iter().map(|&[_, _, len]| u64::from(len)).sum();
+        if described != u64::from(payload) {
+            return Err(Malformed::Length { words: payload_words.len(), expected: described });
+        }
+        let header = Header {
+            kind,
+            generation,
+            sequence: whole(seq_low, seq_high),
+            acknowledged: whole(ack_low, ack_high),
+            segment,
+            notification,
+            pieces,
+            payload,
+        };
+        Ok(Packet { header, pieces: table, payload: payload_words })
+    }
+
+    /// The pieces with their words.
+    pub fn pieces(&self) -> impl Iterator<Item = (Piece, &'a [u32])> + use<'a> {
+        let mut rest = self.payload;
+        self.pieces.iter().map(move |&[low, high, len]| {
+            let (words, after) = rest.split_at(len as usize);
+            rest = after;
+            (Piece { to: whole(low, high), len }, words)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Vec<u32> {
+        let header = Header {
+            kind: Kind::Write { last: true },
+            generation: 3,
+            sequence: 0x1_0000_0002,
+            acknowledged: 0x2_0000_0001,
+            segment: 1,
+            notification: 77,
+            pieces: 2,
+            payload: 3,
+        };
+        let mut words = header.encode().to_vec();
+        words.extend(Piece { to: 5, len: 1 }.encode());
+        words.extend(Piece { to: 1 << 33, len: 2 }.encode());
+        words.extend([10, 20, 21]);
+        words
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        let words = sample();
+        let packet = Packet::parse(&words).expect("well-formed");
+        assert_eq!(packet.header.encode(), words[..HEADER_WORDS]);
+        let pieces: Vec<_> = packet.pieces().collect();
+        assert_eq!(pieces[0], (Piece { to: 5, len: 1 }, &[10][..]));
+        assert_eq!(pieces[1], (Piece { to: 1 << 33, len: 2 }, &[20, 21][..]));
+    }
+
+    #[test]
+    fn every_truncation_is_refused() {
+        let words = sample();
+        for len in 0..words.len() {
+            assert!(matches!(Packet::parse(&words[..len]), Err(Malformed::Length { .. })), "{len} words");
+        }
+    }
+
+    #[test]
+    fn no_change_of_one_header_word_panics_or_reads_beyond_the_packet() {
+        let words = sample();
+        for at in 0..words.len() - 3 {
+            for value in [0, 1, 2, 3, 4, 0x7fff_ffff, u32::MAX, !words[at], words[at].wrapping_add(1)] {
+                let mut changed = words.clone();
+                changed[at] = value;
+                if let Ok(packet) = Packet::parse(&changed) {
+                    assert_eq!(packet.pieces().map(|(_, words)| words.len()).sum::<usize>(), 3);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_reason_is_named() {
+        let with = |at: usize, value: u32| {
+            let mut words = sample();
+            words[at] = value;
+            Packet::parse(&words).expect_err("malformed")
+        };
+        assert_eq!(with(0, 1), Malformed::Magic(1));
+        assert_eq!(with(2, 9), Malformed::Flags(1));
+        assert_eq!(with(3, 2), Malformed::Flags(2));
+        assert_eq!(with(10, u32::MAX), Malformed::Length { words: 21, expected: 12 + 3 * u64::from(u32::MAX) + 3 });
+    }
+}

@@ -1,0 +1,198 @@
+//! The board: what ranks write to one another, and where.
+//!
+//! Four segments, laid out by body id and rank alone, so that every rank computes the same offsets and a write goes to the
+//! offset that it came from:
+//!
+//! | segment | holds | doubled by |
+//! |---|---|---|
+//! | state  | the canonical state of each body, valid where the body is owned | |
+//! | reach  | per rank a header, per body its [`Reach`] | step parity |
+//! | halo   | per body its surface | exchange parity |
+//! | wrench | per rank a list of what soft bodies do to rigid ones | exchange parity |
+//! | digest | per body the hash of its state | |
+//!
+//! Pages that nobody touches cost nothing, so a rank pays for what it owns and what it meets.
+
+use std::sync::Arc;
+
+use rankzero_comm::{CommError, Fabric, Rank, Segment, SegmentId};
+use rankzero_soft::body::REACH_WORDS;
+
+use crate::scene::Scene;
+
+/// Words of a rank's header in the reach segment.
+pub const HEADER_WORDS: usize = 64;
+/// Words of a wrench: rigid, body, impulse, angular impulse.
+pub const WRENCH_WORDS: usize = 8;
+/// Words of a digest.
+pub const DIGEST_WORDS: usize = 8;
+/// No rank may have more contacts of rigid with soft bodies than this.
+pub const WRENCHES_MAX: usize = 1 << 16;
+
+/// What a notification announces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Kind {
+    /// Header and reaches of a step.
+    Reach = 0,
+    /// Surfaces of an exchange.
+    Halo = 1,
+    /// Wrenches of an exchange.
+    Wrench = 2,
+    /// States of moved bodies.
+    State = 3,
+    /// Hashes of states.
+    Digest = 4,
+}
+
+impl Kind {
+    /// How many kinds there are.
+    pub const COUNT: usize = 5;
+
+    /// The name for messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Kind::Reach => "bounds",
+            Kind::Halo => "halo",
+            Kind::Wrench => "rigid contacts",
+            Kind::State => "moved bodies",
+            Kind::Digest => "digests",
+        }
+    }
+}
+
+/// A notification: kind in the upper 4 bits, a sequence number modulo 2²⁸ below.
+pub fn notification(kind: Kind, sequence: u64) -> u32 {
+    (kind as u32) << 28 | (sequence & 0x0fff_ffff) as u32
+}
+
+/// The kind's index and the sequence number of a notification.
+pub fn parse(notification: u32) -> (usize, u32) {
+    ((notification >> 28) as usize, notification & 0x0fff_ffff)
+}
+
+/// A registered segment.
+#[derive(Clone, Debug)]
+pub struct Part {
+    /// Its memory.
+    pub memory: Arc<Segment>,
+    /// Its id in the fabric.
+    pub id: SegmentId,
+}
+
+/// The segments and their layout.
+#[derive(Debug)]
+pub struct Board {
+    /// Canonical states.
+    pub state: Part,
+    /// Headers and reaches.
+    pub reach: Part,
+    /// Surfaces.
+    pub halo: Part,
+    /// Wrenches.
+    pub wrench: Part,
+    /// Hashes.
+    pub digest: Part,
+    state_at: Vec<usize>,
+    halo_at: Vec<usize>,
+    ranks: usize,
+    bodies: usize,
+    wrench_room: usize,
+}
+
+impl Board {
+    /// Lays the board out for a scene and registers it.
+    ///
+    /// # Errors
+    /// [`CommError`] where memory or registration is refused.
+    pub fn new(scene: &Scene, fabric: &mut impl Fabric) -> Result<Self, CommError> {
+        let starts = |words: &dyn Fn(u32) -> usize| -> Vec<usize> {
+            let mut at = vec![0];
+            for body in 0..scene.bodies.len() as u32 {
+                at.push(at[at.len() - 1] + words(body));
+            }
+            at
+        };
+        let state_at = starts(&|b| scene.layout(b).words());
+        let halo_at = starts(&|b| scene.layout(b).halo_words());
+        let (ranks, bodies) = (fabric.size() as usize, scene.bodies.len());
+        let wrench_room = (scene.rigids.len() * bodies).min(WRENCHES_MAX);
+        let mut part = |words: usize| -> Result<Part, CommError> {
+            let memory = Segment::new(words.max(1))?;
+            let id = fabric.register(memory.clone())?;
+            Ok(Part { memory, id })
+        };
+        Ok(Self {
+            state: part(state_at[bodies])?,
+            reach: part(2 * (ranks * HEADER_WORDS + bodies * REACH_WORDS))?,
+            halo: part(2 * halo_at[bodies])?,
+            wrench: part(2 * ranks * (1 + wrench_room * WRENCH_WORDS))?,
+            digest: part(bodies * DIGEST_WORDS)?,
+            state_at,
+            halo_at,
+            ranks,
+            bodies,
+            wrench_room,
+        })
+    }
+
+    /// Where the state of a body is, and its length.
+    pub fn state_of(&self, body: u32) -> (usize, usize) {
+        run(&self.state_at, body)
+    }
+
+    /// Where the surface of a body in exchange `exchange` is, and its length.
+    pub fn halo_of(&self, body: u32, exchange: u64) -> (usize, usize) {
+        let (at, len) = run(&self.halo_at, body);
+        (at + parity(exchange) * self.halo_at[self.bodies], len)
+    }
+
+    /// Where the header of a rank in a step is.
+    pub fn header_of(&self, rank: Rank, step: u64) -> usize {
+        self.reach_half(step) + rank.index() * HEADER_WORDS
+    }
+
+    /// Where the reach of a body in a step is.
+    pub fn reach_of(&self, body: u32, step: u64) -> usize {
+        self.reach_half(step) + self.ranks * HEADER_WORDS + body as usize * REACH_WORDS
+    }
+
+    /// Where the wrenches of a rank in an exchange are: a count, then the entries.
+    pub fn wrenches_of(&self, rank: Rank, exchange: u64) -> usize {
+        (parity(exchange) * self.ranks + rank.index()) * (1 + self.wrench_room * WRENCH_WORDS)
+    }
+
+    /// How many wrenches a rank may have.
+    pub fn wrench_room(&self) -> usize {
+        self.wrench_room
+    }
+
+    /// Where the digest of a body is.
+    pub fn digest_of(&self, body: u32) -> usize {
+        body as usize * DIGEST_WORDS
+    }
+
+    fn reach_half(&self, step: u64) -> usize {
+        parity(step) * (self.ranks * HEADER_WORDS + self.bodies * REACH_WORDS)
+    }
+}
+
+fn parity(count: u64) -> usize {
+    (count & 1) as usize
+}
+
+fn run(starts: &[usize], body: u32) -> (usize, usize) {
+    let b = body as usize;
+    (starts[b], starts[b + 1] - starts[b])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn notifications_carry_kind_and_sequence() {
+        assert_eq!(parse(notification(Kind::Wrench, (1 << 28) + 5)), (Kind::Wrench as usize, 5));
+        assert_eq!(parse(notification(Kind::Reach, 7)), (0, 7));
+    }
+}

@@ -1,0 +1,122 @@
+//! Who may touch whom in a step: computed by every rank from what every rank knows, so that all agree without asking.
+
+use std::collections::BTreeSet;
+
+use rankzero_physx::rigid::RigidState;
+use rankzero_soft::body::{Reach, StepRule};
+use rankzero_soft::bounds::{Aabb, meeting_pairs};
+use rankzero_soft::collider::{Collider, wakes};
+use rankzero_soft::rigid::{RigidForm, RigidMotion};
+use rankzero_soft::vec3::length;
+
+/// A rigid body as the coupling sees it.
+#[derive(Clone, Copy, Debug)]
+pub struct RigidReach {
+    /// Its id.
+    pub rigid: u32,
+    /// The box of its motion over the step.
+    pub bounds: Aabb,
+    /// How far a point of it may move, plus the margin, m.
+    pub distance: f32,
+    /// Whether PhysX has put it to sleep.
+    pub asleep: bool,
+}
+
+impl RigidReach {
+    /// The reach of a dynamic rigid body.
+    pub fn of(rigid: u32, form: &RigidForm, motion: &RigidMotion, state: &RigidState, rule: &StepRule) -> Self {
+        let speed = length(motion.angular).mul_add(form.shape.radius(), length(motion.linear));
+        let distance = length(rule.gravity).mul_add(rule.step, speed).mul_add(rule.step, rule.margin);
+        RigidReach { rigid, bounds: form.bounds(motion).grown(distance), distance, asleep: state.asleep }
+    }
+}
+
+/// The contacts that a step has to look at.
+#[derive(Clone, Debug, Default)]
+pub struct Coupling {
+    /// Per body whether it sleeps through the step.
+    pub asleep: Vec<bool>,
+    /// Pairs of soft bodies, not both asleep, sorted.
+    pub pairs: Vec<(u32, u32)>,
+    /// Pairs (rigid, soft), not both asleep, sorted.
+    pub rigid_pairs: Vec<(u32, u32)>,
+    scratch: Vec<(u32, u32)>,
+}
+
+impl Coupling {
+    /// Works the step's coupling out from the reaches of all bodies.
+    ///
+    /// A body sleeps if it has been quiet long enough and so has everybody that it may touch, and nothing in its reach moves:
+    /// a rule without memory, the same on every rank.
+    pub fn update(&mut self, reaches: &[Reach], rigids: &[RigidReach], colliders: &[Collider], rule: &StepRule) {
+        let boxes: Vec<Aabb> = reaches.iter().map(|r| r.bounds).collect();
+        meeting_pairs(&boxes, &mut self.scratch);
+        self.rigid_pairs.clear();
+        for rigid in rigids {
+            let meets = boxes.iter().enumerate().filter(|(_, b)| b.meets(&rigid.bounds));
+            self.rigid_pairs.extend(meets.map(|(b, _)| (rigid.rigid, b as u32)));
+        }
+        let quiet = |b: u32| reaches[b as usize].quiet >= rule.sleep.steps;
+        self.asleep.clear();
+        self.asleep.extend((0..reaches.len() as u32).map(quiet));
+        for &(a, b) in &self.scratch {
+            self.asleep[a as usize] &= quiet(b);
+            self.asleep[b as usize] &= quiet(a);
+        }
+        let awake: BTreeSet<u32> = rigids.iter().filter(|r| !r.asleep).map(|r| r.rigid).collect();
+        for (rigid, body) in &self.rigid_pairs {
+            self.asleep[*body as usize] &= !awake.contains(rigid);
+        }
+        for (asleep, bounds) in self.asleep.iter_mut().zip(&boxes) {
+            *asleep = *asleep && !wakes(colliders, bounds);
+        }
+        let asleep = &self.asleep;
+        self.pairs.clear();
+        self.pairs.extend(self.scratch.iter().filter(|(a, b)| !(asleep[*a as usize] && asleep[*b as usize])));
+        self.rigid_pairs.retain(|(r, b)| awake.contains(r) || !asleep[*b as usize]);
+    }
+
+    /// How many soft bodies each rigid body may touch, by rigid id.
+    pub fn sharing(&self, rigids: usize) -> Vec<u32> {
+        let mut count = vec![0; rigids];
+        for &(rigid, _) in &self.rigid_pairs {
+            count[rigid as usize] += 1;
+        }
+        count
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rankzero_soft::body::SleepRule;
+
+    fn rule() -> StepRule {
+        let sleep = SleepRule { speed: 0.01, steps: 10 };
+        StepRule { step: 0.01, substeps: 1, per_interval: 1, gravity: [0.0; 3], margin: 0.0, sleep }
+    }
+
+    fn reach(x: f32, quiet: u32) -> Reach {
+        let bounds = Aabb { min: [x, 0.0, 0.0], max: [x + 1.0, 1.0, 1.0] };
+        Reach { bounds, distance: 0.0, quiet }
+    }
+
+    #[test]
+    fn a_body_sleeps_only_beside_quiet_ones() {
+        let mut coupling = Coupling::default();
+        let reaches = [reach(0.0, 10), reach(0.9, 10), reach(1.8, 3), reach(5.0, 99)];
+        coupling.update(&reaches, &[], &[], &rule());
+        assert_eq!(coupling.asleep, [true, false, false, true]);
+        assert_eq!(coupling.pairs, [(0, 1), (1, 2)]);
+    }
+
+    #[test]
+    fn an_awake_rigid_body_keeps_its_neighbour_awake() {
+        let rigid = |asleep| RigidReach { rigid: 0, bounds: reach(0.5, 0).bounds, distance: 0.0, asleep };
+        let mut coupling = Coupling::default();
+        coupling.update(&[reach(0.0, 10)], &[rigid(false)], &[], &rule());
+        assert_eq!((coupling.asleep[0], coupling.rigid_pairs.len()), (false, 1));
+        coupling.update(&[reach(0.0, 10)], &[rigid(true)], &[], &rule());
+        assert_eq!((coupling.asleep[0], coupling.rigid_pairs.len()), (true, 0));
+    }
+}

@@ -1,0 +1,191 @@
+//! The engine's end of the fabric: who has said what, and waiting for the rest with a deadline.
+//!
+//! Invariants:
+//! - **L1** Notifications of one peer and kind come in sequence, so "has come" is one comparison.
+//! - **L2** A range that a write still reads is not changed: [`Link::settle`] waits for the writes of a slot first.
+
+use std::time::{Duration, Instant};
+
+use rankzero_comm::{Event, Fabric, FailureCause, Rank, RungTraffic, SegmentId, Token, Write};
+use rankzero_comm::Put;
+
+use super::board::{Kind, notification, parse};
+use super::error::EngineError;
+
+/// Slots of outstanding writes: kind and parity.
+const SLOTS: usize = 2 * Kind::COUNT;
+
+/// Fabric and bookkeeping.
+#[derive(Debug)]
+pub struct Link<F> {
+    fabric: F,
+    events: Vec<Event>,
+    /// Per peer and kind the sequence number after the last one that came.
+    next: Vec<[u32; Kind::COUNT]>,
+    failed: Vec<Option<FailureCause>>,
+    unsettled: [Vec<Token>; SLOTS],
+    timeout: Duration,
+    /// Time spent waiting for peers.
+    pub waited: Duration,
+    /// The longest single wait, and for whom.
+    pub longest: Option<(Duration, Rank)>,
+}
+
+impl<F: Fabric> Link<F> {
+    /// A link that gives a peer `timeout` to answer.
+    pub fn new(fabric: F, timeout: Duration) -> Self {
+        let size = fabric.size() as usize;
+        Self {
+            fabric,
+            events: Vec::new(),
+            next: vec![[0; Kind::COUNT]; size],
+            failed: vec![None; size],
+            unsettled: Default::default(),
+            timeout,
+            waited: Duration::ZERO,
+            longest: None,
+        }
+    }
+
+    /// This rank.
+    pub fn rank(&self) -> Rank {
+        self.fabric.rank()
+    }
+
+    /// Ranks of the run.
+    pub fn size(&self) -> u32 {
+        self.fabric.size()
+    }
+
+    /// All ranks but this one.
+    pub fn peers(&self) -> impl Iterator<Item = Rank> + use<F> {
+        let me = self.rank();
+        Rank::all(self.size()).filter(move |&r| r != me)
+    }
+
+    /// What went over each rung.
+    pub fn traffic(&self) -> Vec<RungTraffic> {
+        self.fabric.traffic()
+    }
+
+    /// Gives the fabric back, for the end of the run.
+    pub fn into_fabric(self) -> F {
+        self.fabric
+    }
+
+    /// Writes ranges of `segment` to the same offsets at `peer` and announces them.
+    ///
+    /// # Errors
+    /// [`EngineError::Comm`] where the fabric fails, or has no room until the deadline.
+    pub fn put(
+        &mut self,
+        peer: Rank,
+        segment: SegmentId,
+        ranges: &[(usize, usize)],
+        kind: Kind,
+        sequence: u64,
+    ) -> Result<(), EngineError> {
+        let puts: Vec<Put> = ranges.iter().map(|&(at, len)| Put { from: at, to: at, len }).collect();
+        let notification = notification(kind, sequence);
+        let write = Write { source: segment, target: segment, puts: &puts, notification };
+        let deadline = Instant::now() + self.timeout;
+        let token = self.fabric.write_notify_by(peer, &write, deadline, &mut self.events)?;
+        self.unsettled[slot(kind, sequence)].push(token);
+        self.digest_events();
+        Ok(())
+    }
+
+    /// Waits until no write of this kind and parity reads its source any more.
+    ///
+    /// # Errors
+    /// As for [`Link::expect`].
+    pub fn settle(&mut self, kind: Kind, sequence: u64, step: u64) -> Result<(), EngineError> {
+        let start = Instant::now();
+        while !self.unsettled[slot(kind, sequence)].is_empty() {
+            let peer = self.failed.iter().position(Option::is_some);
+            self.progress(start, peer.map(|p| Rank(p as u32)), kind, step)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until all of `peers` have announced `sequence` of `kind`.
+    ///
+    /// # Errors
+    /// [`EngineError::PeerFailed`] or [`EngineError::Silent`] naming the first peer that is missing, or a failed fabric.
+    pub fn expect(
+        &mut self,
+        peers: impl Iterator<Item = Rank>,
+        kind: Kind,
+        sequence: u64,
+        step: u64,
+    ) -> Result<(), EngineError> {
+        let start = Instant::now();
+        for peer in peers {
+            while !self.has(peer, kind, sequence) {
+                self.progress(start, Some(peer), kind, step)?;
+            }
+            let waited = start.elapsed();
+            if self.longest.is_none_or(|(longest, _)| waited > longest) {
+                self.longest = Some((waited, peer));
+            }
+        }
+        self.waited += start.elapsed();
+        Ok(())
+    }
+
+    /// Lets the fabric make progress without waiting.
+    ///
+    /// # Errors
+    /// [`EngineError::Comm`] where the fabric fails.
+    pub fn poll(&mut self) -> Result<(), EngineError> {
+        self.fabric.poll(Instant::now(), &mut self.events)?;
+        self.digest_events();
+        Ok(())
+    }
+
+    fn has(&self, peer: Rank, kind: Kind, sequence: u64) -> bool {
+        let wanted = (sequence & 0x0fff_ffff) as u32;
+        // Sequence numbers wrap at 2²⁸; what is less than half the circle behind has come.
+        self.next[peer.index()][kind as usize].wrapping_sub(wanted + 1) & 0x0fff_ffff < 1 << 27
+    }
+
+    fn progress(&mut self, start: Instant, peer: Option<Rank>, kind: Kind, step: u64) -> Result<(), EngineError> {
+        let (me, what) = (self.rank(), kind.name());
+        if let Some((peer, cause)) = peer.and_then(|p| Some((p, self.failed[p.index()].clone()?))) {
+            return Err(EngineError::PeerFailed { me, peer, what, step, cause });
+        }
+        let waited = start.elapsed();
+        if waited > self.timeout {
+            return Err(EngineError::Silent { me, peer: peer.unwrap_or(me), what, step, waited });
+        }
+        self.fabric.poll(start + self.timeout, &mut self.events)?;
+        self.digest_events();
+        Ok(())
+    }
+
+    fn digest_events(&mut self) {
+        for event in self.events.drain(..) {
+            match event {
+                Event::Arrived { from, notification } => {
+                    let (kind, sequence) = parse(notification);
+                    if let Some(next) = self.next[from.index()].get_mut(kind) {
+                        *next = (sequence + 1) & 0x0fff_ffff;
+                    }
+                }
+                Event::Completed { token } => {
+                    for slot in &mut self.unsettled {
+                        if let Some(i) = slot.iter().position(|&t| t == token) {
+                            slot.swap_remove(i);
+                            break;
+                        }
+                    }
+                }
+                Event::PeerFailed { peer, cause } => self.failed[peer.index()] = Some(cause),
+            }
+        }
+    }
+}
+
+fn slot(kind: Kind, sequence: u64) -> usize {
+    2 * kind as usize + (sequence & 1) as usize
+}

@@ -1,0 +1,217 @@
+//! The engine: advances the bodies of this rank by steps, together with the other ranks.
+//!
+//! One step (see [`step`]): exchange the bounds of all bodies, agree without further words on who may touch whom, then
+//! interval by interval put the surfaces that others need, compute meanwhile what needs nobody, take the others' surfaces, and
+//! compute the rest. At the end PhysX moves the rigid bodies, on every rank alike.
+//!
+//! Invariants:
+//! - **E1** What a body becomes depends on the scene alone. Ranks, threads and assignment decide where, never what.
+//! - **E2** Every rank comes to the same [`couple::Coupling`] and the same rigid states.
+//! - **E3** A rank writes into a peer only what the peer expects for the running step, or for the exchange after it.
+
+pub mod board;
+pub mod couple;
+pub mod digest;
+mod error;
+pub mod link;
+pub mod migrate;
+pub mod own;
+pub mod ownership;
+pub mod rigids;
+pub mod step;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rankzero_comm::{Bootstrap, Fabric, Rank, RungTraffic};
+use rankzero_soft::body::Reach;
+
+pub use error::EngineError;
+pub use ownership::Ownership;
+pub use step::Header;
+
+use crate::scene::Scene;
+use board::Board;
+use couple::Coupling;
+use link::Link;
+use own::{Contacts, Own};
+use rigids::Rigids;
+
+/// Where the time of the main thread went.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TimeSplit {
+    /// Substeps of bodies.
+    pub solve: Duration,
+    /// Finding and computing contacts.
+    pub contact: Duration,
+    /// Packing, putting and taking surfaces, bounds and wrenches.
+    pub halo: Duration,
+    /// Waiting for peers.
+    pub wait: Duration,
+    /// PhysX.
+    pub rigid: Duration,
+}
+
+/// The engine of one rank.
+#[derive(Debug)]
+pub struct Engine<F> {
+    scene: Arc<Scene>,
+    link: Link<F>,
+    board: Board,
+    ownership: Ownership,
+    own: Vec<Own>,
+    slots: Vec<u32>,
+    rigids: Rigids,
+    reaches: Vec<Reach>,
+    coupling: Coupling,
+    contacts: Contacts,
+    remote: BTreeMap<u32, Vec<f32>>,
+    wrenches: Vec<rigids::Contact>,
+    step: u64,
+    /// Where the time went.
+    pub time: TimeSplit,
+}
+
+impl<F: Fabric + Bootstrap> Engine<F> {
+    /// Registers the board, builds the rigid scene and puts the bodies of this rank at their start.
+    ///
+    /// # Errors
+    /// [`EngineError::Comm`] where the fabric refuses, [`EngineError::Rigid`] where PhysX does.
+    pub fn new(scene: Arc<Scene>, mut fabric: F, owners: Vec<Rank>, timeout: Duration) -> Result<Self, EngineError> {
+        let board = Board::new(&scene, &mut fabric)?;
+        let rigids = Rigids::new(&scene).map_err(|source| EngineError::Rigid { step: 0, source })?;
+        fabric.barrier(std::time::Instant::now() + timeout.max(Duration::from_secs(60)))?;
+        let ownership = Ownership::new(&scene, owners);
+        let mut engine = Self {
+            link: Link::new(fabric, timeout),
+            reaches: Vec::with_capacity(scene.bodies.len()),
+            slots: vec![u32::MAX; scene.bodies.len()],
+            board,
+            ownership,
+            own: Vec::new(),
+            rigids,
+            coupling: Coupling::default(),
+            contacts: Contacts::default(),
+            remote: BTreeMap::new(),
+            wrenches: Vec::new(),
+            step: 0,
+            time: TimeSplit::default(),
+            scene,
+        };
+        engine.adopt();
+        for own in &engine.own {
+            engine.board.state.memory.store(engine.board.state_of(own.id).0, &engine.scene.initial_state(own.id));
+        }
+        Ok(engine)
+    }
+}
+
+impl<F: Fabric> Engine<F> {
+    /// Steps done.
+    pub fn steps_done(&self) -> u64 {
+        self.step
+    }
+
+    /// This rank.
+    pub fn rank(&self) -> Rank {
+        self.link.rank()
+    }
+
+    /// The scene.
+    pub fn scene(&self) -> &Arc<Scene> {
+        &self.scene
+    }
+
+    /// Who computes what.
+    pub fn ownership(&self) -> &Ownership {
+        &self.ownership
+    }
+
+    /// The rigid bodies.
+    pub fn rigids(&self) -> &Rigids {
+        &self.rigids
+    }
+
+    /// What went over each rung.
+    pub fn traffic(&self) -> Vec<RungTraffic> {
+        self.link.traffic()
+    }
+
+    /// The longest wait for a peer so far.
+    pub fn longest_wait(&self) -> Option<(Duration, Rank)> {
+        self.link.longest
+    }
+
+    /// Ids of this rank's bodies, ascending.
+    pub fn own_ids(&self) -> impl Iterator<Item = u32> {
+        self.own.iter().map(|o| o.id)
+    }
+
+    /// Soft bodies that slept through the last step, over all ranks.
+    pub fn asleep(&self) -> usize {
+        self.coupling.asleep.iter().filter(|&&a| a).count()
+    }
+
+    /// The canonical state of a body of this rank.
+    pub fn state(&self, body: u32) -> Vec<u32> {
+        let (at, len) = self.board.state_of(body);
+        let mut words = vec![0; len];
+        self.board.state.memory.load(at, &mut words);
+        words
+    }
+
+    /// CPU time spent on each of this rank's batches since the last call, by batch.
+    pub fn take_costs(&mut self, batch_of: &[u32]) -> BTreeMap<u32, Duration> {
+        let mut costs = BTreeMap::new();
+        for own in &mut self.own {
+            let cost = costs.entry(batch_of[own.id as usize]).or_insert(Duration::ZERO);
+            *cost += Duration::from_nanos(std::mem::take(&mut own.cost_ns));
+        }
+        costs
+    }
+
+    /// The digest of the whole state, on rank 0; `None` elsewhere. All ranks call it at the same step.
+    ///
+    /// # Errors
+    /// As for a step.
+    pub fn digest(&mut self) -> Result<Option<String>, EngineError> {
+        use board::{DIGEST_WORDS, Kind};
+        use rayon::prelude::*;
+        let (step, master) = (self.step, Rank(0));
+        self.link.settle(Kind::Digest, step, step)?;
+        let board = &self.board;
+        self.own.par_iter_mut().for_each(|own| {
+            let hash = digest::of_state(own.state(board));
+            board.digest.memory.store(board.digest_of(own.id), &hash);
+        });
+        if self.rank() != master {
+            let ranges: Vec<(usize, usize)> =
+                self.own.iter().map(|o| (board.digest_of(o.id), DIGEST_WORDS)).collect();
+            self.link.put(master, self.board.digest.id, &ranges, Kind::Digest, step)?;
+            return Ok(None);
+        }
+        let peers: Vec<Rank> = self.link.peers().collect();
+        self.link.expect(peers.into_iter(), Kind::Digest, step, step)?;
+        let mut leaves = vec![0; DIGEST_WORDS * self.scene.bodies.len()];
+        self.board.digest.memory.load(0, &mut leaves);
+        Ok(Some(digest::combine(&leaves, self.rigids.states())))
+    }
+
+    /// Gives the fabric back, for the end of the run.
+    pub fn into_fabric(self) -> F {
+        self.link.into_fabric()
+    }
+
+    /// Makes the list of own bodies fit the ownership.
+    fn adopt(&mut self) {
+        let me = self.rank();
+        let mut old: BTreeMap<u32, Own> = self.own.drain(..).map(|o| (o.id, o)).collect();
+        self.slots.fill(u32::MAX);
+        for id in self.ownership.bodies_of(me) {
+            self.slots[id as usize] = self.own.len() as u32;
+            self.own.push(old.remove(&id).unwrap_or_else(|| Own::new(&self.scene, id)));
+        }
+    }
+}
+

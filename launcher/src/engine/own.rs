@@ -1,0 +1,264 @@
+//! The bodies that this rank computes, and the contacts that they are part of.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use rankzero_comm::Segment;
+use rankzero_soft::Body;
+use rankzero_soft::body::{Reach, StepRule};
+use rankzero_soft::bounds::Aabb;
+use rankzero_soft::collider::Collider;
+use rankzero_soft::contact::Law;
+use rankzero_soft::dispatch::run_interval;
+use rankzero_soft::pair::{Pair, Surface, add_pushes};
+use rankzero_soft::rigid::SoftRigid;
+use rankzero_soft::vec3::ZERO;
+
+use super::board::Board;
+use super::rigids::Rigids;
+use crate::scene::Scene;
+
+/// A body of this rank.
+#[derive(Debug)]
+pub struct Own {
+    /// Its id.
+    pub id: u32,
+    /// Its working copy.
+    pub body: Body,
+    /// Its surface at the interval's start.
+    pub surface: Vec<f32>,
+    /// What it is part of in this step.
+    pub part: Part,
+    /// Contacts that push it: pairs by partner, then rigid bodies by id.
+    pub pushed_by: Vec<Pusher>,
+    /// Time spent on it since it was last asked for, ns.
+    pub cost_ns: u64,
+    state: Vec<u32>,
+}
+
+/// What a body does in a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Nothing; its state stays.
+    Sleeps,
+    /// Nothing, but somebody who is awake may touch it.
+    SleepsBeside,
+    /// It moves without touching anything that moves freely: the whole step at once.
+    Free,
+    /// It moves interval by interval.
+    Coupled,
+}
+
+impl Part {
+    /// Whether others may look at its surface.
+    pub fn shows(self) -> bool {
+        matches!(self, Part::SleepsBeside | Part::Coupled)
+    }
+}
+
+/// A contact that pushes a body.
+#[derive(Clone, Copy, Debug)]
+pub enum Pusher {
+    /// Index into the pairs, and the body's side there.
+    Soft(u32, u8),
+    /// Index into the contacts with rigid bodies.
+    Rigid(u32),
+}
+
+impl Own {
+    /// A body; its state is in the board.
+    pub fn new(scene: &Scene, id: u32) -> Self {
+        let topology = scene.topology(id).clone();
+        Self {
+            id,
+            surface: vec![0.0; topology.layout.halo_words()],
+            state: vec![0; topology.layout.words()],
+            body: Body::new(topology),
+            part: Part::Sleeps,
+            pushed_by: Vec::new(),
+            cost_ns: 0,
+        }
+    }
+
+    /// Its reach at the start of the next step, from its state in the board.
+    pub fn reach(&mut self, board: &Board, rule: &StepRule) -> Reach {
+        self.read(board);
+        let layout = self.body.topology.layout;
+        let quiet = self.state[layout.quiet()];
+        surface_of(&self.state, layout.surface, layout.velocities().start, &mut self.surface);
+        Reach::of(&self.surface, layout.surface, quiet, rule)
+    }
+
+    /// Takes the state up for a step.
+    pub fn begin(&mut self, board: &Board, reach: &Reach, colliders: &[Collider]) {
+        self.read(board);
+        self.body.begin(&self.state, reach, colliders);
+        if self.part.shows() {
+            self.body.surface(&mut self.surface);
+        }
+    }
+
+    /// Runs one interval of a coupled body.
+    pub fn interval(&mut self, interval: u32, contacts: &Contacts, rule: &StepRule, colliders: &[Collider]) {
+        let start = Instant::now();
+        self.body.accelerations.fill(ZERO);
+        for pusher in &self.pushed_by {
+            let pushes = match *pusher {
+                Pusher::Soft(pair, side) => &contacts.pairs[pair as usize].pair.pushes[side as usize],
+                Pusher::Rigid(contact) => &contacts.rigids[contact as usize].contact.pushes,
+            };
+            add_pushes(pushes, &mut self.body.accelerations);
+        }
+        run_interval(&mut self.body, interval, rule, colliders);
+        self.body.surface(&mut self.surface);
+        self.cost_ns += start.elapsed().as_nanos() as u64;
+    }
+
+    /// Runs the whole step of a free body.
+    pub fn whole_step(&mut self, board: &Board, reach: &Reach, rule: &StepRule, colliders: &[Collider]) -> bool {
+        let start = Instant::now();
+        self.begin(board, reach, colliders);
+        for interval in 0..rule.intervals() {
+            run_interval(&mut self.body, interval, rule, colliders);
+        }
+        let finite = self.end(board, rule);
+        self.cost_ns += start.elapsed().as_nanos() as u64;
+        finite
+    }
+
+    /// Ends a step; returns whether all numbers are finite.
+    pub fn end(&mut self, board: &Board, rule: &StepRule) -> bool {
+        self.body.end(rule, &mut self.state);
+        board.state.memory.store(board.state_of(self.id).0, &self.state);
+        self.body.is_finite()
+    }
+
+    /// The canonical state as words.
+    pub fn state(&mut self, board: &Board) -> &[u32] {
+        self.read(board);
+        &self.state
+    }
+
+    fn read(&mut self, board: &Board) {
+        board.state.memory.load(board.state_of(self.id).0, &mut self.state);
+    }
+}
+
+/// Positions and velocities of the surface out of a canonical state.
+fn surface_of(state: &[u32], surface: usize, velocities: usize, out: &mut [f32]) {
+    let (xs, vs) = out.split_at_mut(3 * surface);
+    for (out, word) in xs.iter_mut().zip(state).chain(vs.iter_mut().zip(&state[velocities..])) {
+        *out = f32::from_bits(*word);
+    }
+}
+
+/// A pair of bodies, at least one of them this rank's.
+#[derive(Debug, Default)]
+pub struct SoftPair {
+    /// The lower id.
+    pub a: u32,
+    /// The higher id.
+    pub b: u32,
+    /// Whether the two may touch in this step.
+    pub near: bool,
+    /// What they do to each other.
+    pub pair: Pair,
+}
+
+/// A rigid body and a body of this rank.
+#[derive(Debug, Default)]
+pub struct RigidPair {
+    /// The rigid body.
+    pub rigid: u32,
+    /// The soft body.
+    pub body: u32,
+    /// Whether the two may touch in this step.
+    pub near: bool,
+    /// What they do to each other.
+    pub contact: SoftRigid,
+}
+
+/// All contacts of this rank's bodies in a step. Entries past the counts are kept for their memory.
+#[derive(Debug, Default)]
+pub struct Contacts {
+    /// Soft pairs, sorted.
+    pub pairs: Vec<SoftPair>,
+    /// Pairs with rigid bodies, sorted by (rigid, soft).
+    pub rigids: Vec<RigidPair>,
+    /// Pairs in use.
+    pub pair_count: usize,
+    /// Rigid pairs in use.
+    pub rigid_count: usize,
+}
+
+/// The surfaces that contacts look at: this rank's own, and what peers have put.
+#[derive(Clone, Copy, Debug)]
+pub struct Surfaces<'a> {
+    /// This rank's bodies.
+    pub own: &'a [Own],
+    /// Position in `own` by body id, `u32::MAX` elsewhere.
+    pub slots: &'a [u32],
+    /// Surfaces of peers' bodies.
+    pub remote: &'a BTreeMap<u32, Vec<f32>>,
+    /// The scene.
+    pub scene: &'a Scene,
+}
+
+impl<'a> Surfaces<'a> {
+    /// The surface of a body.
+    ///
+    /// # Panics
+    /// If the body is neither this rank's nor expected from a peer.
+    pub fn of(&self, body: u32) -> Surface<'a> {
+        let words = match self.slots[body as usize] {
+            u32::MAX => &self.remote[&body][..],
+            slot => &self.own[slot as usize].surface[..],
+        };
+        Surface { words, topology: self.scene.topology(body) }
+    }
+}
+
+impl SoftPair {
+    /// Finds what may touch in the step.
+    pub fn find(&mut self, surfaces: &Surfaces<'_>, reaches: &[Reach]) {
+        let (a, b) = (&reaches[self.a as usize], &reaches[self.b as usize]);
+        let region: Aabb = a.bounds.overlap(&b.bounds);
+        self.near =
+            self.pair.find(&surfaces.of(self.a), &surfaces.of(self.b), &region, a.distance + b.distance);
+    }
+
+    /// Computes the interval's pushes.
+    pub fn push(&mut self, surfaces: &Surfaces<'_>, law: &Law) {
+        if self.near {
+            self.pair.push(&surfaces.of(self.a), &surfaces.of(self.b), law);
+        } else {
+            self.pair.pushes.iter_mut().for_each(Vec::clear);
+        }
+    }
+}
+
+impl RigidPair {
+    /// Finds what may touch in the step; `distance` is how far the rigid body may move.
+    pub fn find(&mut self, surfaces: &Surfaces<'_>, rigids: &Rigids, reaches: &[Reach], distance: f32) {
+        let (form, motion) = rigids.dynamic(self.rigid);
+        let margin = reaches[self.body as usize].distance + distance;
+        self.near = self.contact.find(&surfaces.of(self.body), form, motion, margin);
+    }
+
+    /// Computes the interval's pushes and wrench.
+    pub fn push(&mut self, surfaces: &Surfaces<'_>, rigids: &Rigids, sharing: u32, law: &Law) {
+        if self.near {
+            let (form, motion) = rigids.dynamic(self.rigid);
+            self.contact.push(&surfaces.of(self.body), form, motion, sharing, law);
+        } else {
+            self.contact.pushes.clear();
+            self.contact.wrench = Default::default();
+        }
+    }
+}
+
+/// Copies a peer's surface out of the board.
+pub fn remote_surface(memory: &Segment, (at, len): (usize, usize), out: &mut Vec<f32>) {
+    out.resize(len, 0.0);
+    memory.load_f32(at, out);
+}

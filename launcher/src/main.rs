@@ -1,0 +1,2 @@
+//! rankzero.
+fn main() {}

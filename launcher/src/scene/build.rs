@@ -1,0 +1,217 @@
+//! Putting the scene together.
+
+use std::sync::Arc;
+
+use rankzero_frames::candy;
+use rankzero_job::{Job, PinBox, SoftBodies};
+use rankzero_mesh::CookedMesh;
+use rankzero_soft::body::{SleepRule, StepRule};
+use rankzero_soft::contact::Law;
+use rankzero_soft::{Friction, Material, RestMesh, Topology};
+
+use super::assets::Assets;
+use super::batches;
+use super::error::SceneError;
+use super::place::poses;
+use super::plan::{BodyPlan, DrawnSkin, Form, Scene};
+use super::rigid;
+
+/// Substeps of a step at the least, where the job leaves it to us: contacts want them even where the material does not.
+const SUBSTEPS_MIN: u32 = 6;
+/// Substeps between two exchanges of surfaces, where the job leaves it to us.
+const SUBSTEPS_PER_EXCHANGE: u32 = 2;
+/// Share of a penetration that one interval takes back.
+const RECOVERY: f32 = 0.3;
+/// Steps between rebuilds of the PhysX scene. Part of the law: changing it changes results of scenes with rigid bodies.
+const REBUILD_STEPS: u64 = 16;
+/// No scene's state may be larger, bytes.
+const STATE_BYTES_MAX: u64 = 4 << 30;
+
+/// What a group of soft bodies comes to.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Its bodies.
+    pub bodies: u64,
+    /// Nodes of each.
+    pub nodes: usize,
+    /// Tetrahedra of each.
+    pub tets: usize,
+    /// Smallest altitude of a tetrahedron, m.
+    pub altitude_min: f32,
+    /// Substeps that its stiffness needs.
+    pub substeps_needed: u32,
+}
+
+/// What each group of soft bodies of a built scene comes to.
+pub fn groups(job: &Job, scene: &Scene) -> Vec<Group> {
+    let group = |(g, group): (&SoftBodies, &Form)| {
+        let topology = &group.topology;
+        Group {
+            name: g.name.clone(),
+            bodies: g.body_count(),
+            nodes: topology.layout.nodes,
+            tets: topology.tets.len(),
+            altitude_min: topology.altitude_min,
+            substeps_needed: topology.material.substeps_needed(scene.rule.step, topology.altitude_min),
+        }
+    };
+    job.soft_bodies.iter().zip(&scene.forms).map(group).collect()
+}
+
+/// Builds the scene of a valid job.
+///
+/// # Errors
+/// [`SceneError`]: a mesh that cannot be simulated, a material too stiff for the substeps asked, exchanges that do not divide
+/// the substeps, a layout that is too small, a state that is too large.
+pub fn build(job: &Job, assets: &Assets) -> Result<Scene, SceneError> {
+    let mut forms = Vec::new();
+    for (g, (group, mesh)) in job.soft_bodies.iter().zip(&assets.soft).enumerate() {
+        forms.push(form(job, g, group, mesh)?);
+    }
+    let (substeps, per_interval) = substeps(job, &forms)?;
+    let bodies = bodies(job)?;
+    let positions: Vec<[f32; 3]> = bodies.iter().map(|b| b.position).collect();
+    let size = job.batches.bodies.or(batches::auto_size(bodies.len()) as u32);
+    let sleep = SleepRule {
+        speed: job.sleep.speed_m_s,
+        steps: if job.sleep.enabled { job.sleep.steps } else { u32::MAX },
+    };
+    let rule = StepRule {
+        step: job.time.step_s,
+        substeps,
+        per_interval,
+        gravity: job.gravity_m_s2,
+        margin: job.contact.margin_m,
+        sleep,
+    };
+    let scene = Scene {
+        steps: job.time.step_count(),
+        law: Law {
+            interval: rule.interval(),
+            recovery: RECOVERY,
+            recovery_speed_max: job.contact.max_depenetration_m_s,
+        },
+        rule,
+        batches: batches::cut(&positions, size as usize),
+        forms,
+        bodies,
+        statics: rigid::statics(job, assets),
+        rigids: rigid::rigids(job, assets)?,
+        rebuild_steps: REBUILD_STEPS,
+    };
+    if scene.state_bytes() > STATE_BYTES_MAX {
+        let message = format!(
+            "the bodies' state is {:.1} GiB; at most {} GiB can be simulated",
+            scene.state_bytes() as f64 / (1u64 << 30) as f64,
+            STATE_BYTES_MAX >> 30
+        );
+        return Err(SceneError::new("soft_bodies", message).help("lower the counts, or raise edge_m for coarser meshes"));
+    }
+    Ok(scene)
+}
+
+fn form(job: &Job, g: usize, group: &SoftBodies, mesh: &CookedMesh) -> Result<Form, SceneError> {
+    let path = format!("soft_bodies[{g}]");
+    let material = &job.materials[&group.material];
+    let material = Material {
+        density: material.density_kg_m3,
+        young: material.young_pa,
+        poisson: material.poisson,
+        damping: material.damping_per_s,
+        friction: Friction { static_: material.friction.at_rest, dynamic: material.friction.sliding },
+    };
+    let boundary = mesh.tets.boundary();
+    let rest = RestMesh { points: &mesh.tets.points, tets: &mesh.tets.tets, surface: &boundary };
+    let held = |node: usize| {
+        group.pinned.iter().any(|rankzero_job::Pin::Box(pin)| pin_holds(pin, mesh.tets.points[node]))
+    };
+    let topology = Topology::new(rest, material, held).map_err(|e| SceneError::new(format!("{path}.shape"), e.to_string()))?;
+    for (p, rankzero_job::Pin::Box(pin)) in group.pinned.iter().enumerate() {
+        if !mesh.tets.points.iter().any(|&x| pin_holds(pin, x)) {
+            return Err(SceneError::new(format!("{path}.pinned[{p}]"), "no node of the body lies in this box")
+                .help("boxes are in the body's own frame, before rotation and placement, in metres"));
+        }
+    }
+    let mut solver_node = vec![0; topology.mesh_node.len()];
+    for (s, &m) in topology.mesh_node.iter().enumerate() {
+        solver_node[m as usize] = s as u32;
+    }
+    let skin = mesh.skin.as_ref().map(|skin| {
+        let tets = mesh.tets.tets.iter().map(|t| t.map(|n| solver_node[n as usize])).collect();
+        Arc::new(DrawnSkin { skin: skin.clone(), tets })
+    });
+    Ok(Form { topology: Arc::new(topology), skin })
+}
+
+fn pin_holds(pin: &PinBox, x: [f32; 3]) -> bool {
+    (0..3).all(|k| pin.min_m[k] <= x[k] && x[k] <= pin.max_m[k])
+}
+
+/// Substeps of a step and of an interval.
+fn substeps(job: &Job, forms: &[Form]) -> Result<(u32, u32), SceneError> {
+    let needed = |form: &Form| form.topology.material.substeps_needed(job.time.step_s, form.topology.altitude_min);
+    let stiffest = (0..forms.len()).max_by_key(|&g| needed(&forms[g]));
+    let most = stiffest.map_or(1, |g| needed(&forms[g]));
+    let exchanges = job.contact.exchanges.fixed();
+    let substeps = match job.time.substeps.fixed() {
+        Some(asked) if asked >= most => asked,
+        Some(asked) => {
+            let group = &job.soft_bodies[stiffest.unwrap_or(0)];
+            let message = format!(
+                "{asked} substeps are too few for material `{}` on the mesh of `{}`, which needs {most}",
+                group.material, group.name
+            );
+            return Err(SceneError::new("time.substeps", message).help(format!(
+                "set time.substeps to auto or to {most} and more, lower materials.{}.young_pa, or mesh it coarser",
+                group.material
+            )));
+        }
+        None if most > rankzero_job::MAX_SUBSTEPS => {
+            let group = &job.soft_bodies[stiffest.unwrap_or(0)];
+            let message = format!(
+                "material `{}` on the mesh of `{}` needs {most} substeps; at most {} are possible",
+                group.material,
+                group.name,
+                rankzero_job::MAX_SUBSTEPS
+            );
+            return Err(SceneError::new(format!("materials.{}.young_pa", group.material), message)
+                .help("lower it, shorten time.step_s, or mesh the body coarser or more evenly"));
+        }
+        None => {
+            let unit = exchanges.unwrap_or(SUBSTEPS_PER_EXCHANGE);
+            most.max(SUBSTEPS_MIN).next_multiple_of(unit)
+        }
+    };
+    let exchanges = exchanges.unwrap_or_else(|| {
+        let fits = |e: &u32| substeps.is_multiple_of(*e);
+        (1..=substeps.div_ceil(SUBSTEPS_PER_EXCHANGE)).rev().find(fits).unwrap_or(1)
+    });
+    if exchanges > substeps || !substeps.is_multiple_of(exchanges) {
+        let message = format!("{exchanges} exchanges do not divide the {substeps} substeps of a step");
+        return Err(SceneError::new("contact.exchanges", message).help("choose a divisor, or auto"));
+    }
+    Ok((substeps, substeps / exchanges))
+}
+
+fn bodies(job: &Job) -> Result<Vec<BodyPlan>, SceneError> {
+    let mut plans = Vec::new();
+    for (g, group) in job.soft_bodies.iter().enumerate() {
+        let path = format!("soft_bodies[{g}]");
+        let places = poses(&group.layout, group.body_count() as usize, &group.rotation, (job.seed, g as u64), &path)?;
+        for pose in places {
+            plans.push(BodyPlan {
+                form: g as u32,
+                group: g as u32,
+                position: pose.p,
+                rotation: pose.q,
+                velocity: group.velocity_m_s,
+                angular: group.angular_velocity_rad_s,
+                priority: group.priority,
+                colour: group.colour.map_or_else(|| candy(plans.len() as u32), |c| c.0),
+            });
+        }
+    }
+    Ok(plans)
+}

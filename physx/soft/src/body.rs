@@ -1,0 +1,193 @@
+//! One body within one step: its working copy of the canonical state.
+//!
+//! Positions are kept relative to an origin near the body, on a grid of quarter metres, so that displacements of a substep
+//! keep their digits far from the world's origin. The working copy lives through the step's intervals; the canonical state is
+//! written once, at the end.
+
+use std::sync::Arc;
+
+use crate::bounds::Aabb;
+use crate::collider::{Collider, Near};
+use crate::damping::damp;
+use crate::topology::Topology;
+use crate::vec3::{Vec3, ZERO, add, at, dot, length, sub};
+
+/// When a body may sleep.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SleepRule {
+    /// A body none of whose nodes is faster (m/s) at the end of a step counts as quiet.
+    pub speed: f32,
+    /// It may sleep after so many quiet steps; `u32::MAX` never.
+    pub steps: u32,
+}
+
+/// What a step asks of a body.
+#[derive(Clone, Copy, Debug)]
+pub struct StepRule {
+    /// Length of a step, s.
+    pub step: f32,
+    /// Substeps of a step.
+    pub substeps: u32,
+    /// Substeps between two exchanges.
+    pub per_interval: u32,
+    /// Gravity, m/s².
+    pub gravity: Vec3,
+    /// Distance at which things count as near, m.
+    pub margin: f32,
+    /// When bodies sleep.
+    pub sleep: SleepRule,
+}
+
+impl StepRule {
+    /// Length of a substep, s.
+    pub fn substep(&self) -> f32 {
+        self.step / self.substeps as f32
+    }
+    /// Length of an interval, s.
+    pub fn interval(&self) -> f32 {
+        self.step * self.per_interval as f32 / self.substeps as f32
+    }
+    /// Intervals of a step.
+    pub fn intervals(&self) -> u32 {
+        self.substeps / self.per_interval
+    }
+}
+
+/// A body's bounds at a step's start, as every rank knows them.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Reach {
+    /// The box of the surface's motion over the step.
+    pub bounds: Aabb,
+    /// How far a node may move, plus the margin, m.
+    pub distance: f32,
+    /// Steps that the body has been quiet for.
+    pub quiet: u32,
+}
+
+/// Words of an encoded [`Reach`].
+pub const REACH_WORDS: usize = 8;
+
+impl Reach {
+    /// The reach of a surface: `words` are positions then velocities of the surface nodes.
+    pub fn of(words: &[f32], surface: usize, quiet: u32, rule: &StepRule) -> Self {
+        let mut bounds = Aabb::EMPTY;
+        let mut speed2 = 0.0;
+        for i in 0..surface {
+            bounds = bounds.with(at(words, i));
+            let v = at(words, surface + i);
+            let s = dot(v, v);
+            speed2 = if s > speed2 { s } else { speed2 };
+        }
+        let fall = length(rule.gravity) * rule.step;
+        let distance = (speed2.sqrt() + fall).mul_add(rule.step, rule.margin);
+        Reach { bounds: bounds.grown(distance), distance, quiet }
+    }
+
+    /// As words, for the wire.
+    pub fn to_words(&self) -> [u32; REACH_WORDS] {
+        let (a, b) = (self.bounds.min.map(f32::to_bits), self.bounds.max.map(f32::to_bits));
+        [a[0], a[1], a[2], b[0], b[1], b[2], self.distance.to_bits(), self.quiet]
+    }
+
+    /// From words.
+    pub fn from_words(w: &[u32; REACH_WORDS]) -> Self {
+        let f = |i: usize| f32::from_bits(w[i]);
+        let bounds = Aabb { min: [f(0), f(1), f(2)], max: [f(3), f(4), f(5)] };
+        Reach { bounds, distance: f(6), quiet: w[7] }
+    }
+}
+
+/// The working copy of one body's state.
+#[derive(Clone, Debug)]
+pub struct Body {
+    /// What it is an instance of.
+    pub topology: Arc<Topology>,
+    /// Quiet steps so far.
+    pub quiet: u32,
+    pub(crate) origin: Vec3,
+    pub(crate) x: Vec<Vec3>,
+    pub(crate) v: Vec<Vec3>,
+    pub(crate) before: Vec<Vec3>,
+    /// Contact accelerations of the surface nodes in the running interval, m/s².
+    pub accelerations: Vec<Vec3>,
+    pub(crate) near: Near,
+    world: Vec<Vec3>,
+}
+
+impl Body {
+    /// A body with buffers of the right sizes; [`Body::begin`] fills them.
+    pub fn new(topology: Arc<Topology>) -> Self {
+        let (n, surface) = (topology.layout.nodes, topology.layout.surface);
+        Self {
+            quiet: 0,
+            origin: ZERO,
+            x: vec![ZERO; n],
+            v: vec![ZERO; n],
+            before: vec![ZERO; n],
+            accelerations: vec![ZERO; surface],
+            near: Near::default(),
+            world: vec![ZERO; surface],
+            topology,
+        }
+    }
+
+    /// Takes up the canonical state and finds the colliders in reach.
+    ///
+    /// # Panics
+    /// If `state` is not of the body's layout.
+    pub fn begin(&mut self, state: &[u32], reach: &Reach, colliders: &[Collider]) {
+        let layout = self.topology.layout;
+        assert_eq!(state.len(), layout.words(), "state of another layout");
+        let word = |i: usize| f32::from_bits(state[i]);
+        let (xs, vs) = (layout.positions().start, layout.velocities().start);
+        let first = [word(xs), word(xs + 1), word(xs + 2)];
+        self.origin = first.map(|c| (c * 4.0).floor() * 0.25);
+        for i in 0..layout.nodes {
+            self.x[i] = sub([word(xs + 3 * i), word(xs + 3 * i + 1), word(xs + 3 * i + 2)], self.origin);
+            self.v[i] = [word(vs + 3 * i), word(vs + 3 * i + 1), word(vs + 3 * i + 2)];
+        }
+        self.quiet = state[layout.quiet()];
+        self.accelerations.fill(ZERO);
+        for (world, x) in self.world.iter_mut().zip(&self.x) {
+            *world = add(self.origin, *x);
+        }
+        let friction = self.topology.material.friction;
+        self.near.gather(colliders, &reach.bounds, &self.world, reach.distance, friction);
+    }
+
+    /// Writes the surface (positions, then velocities) as others may see it.
+    pub fn surface(&self, out: &mut [f32]) {
+        let surface = self.topology.layout.surface;
+        let (positions, velocities) = out.split_at_mut(3 * surface);
+        for (i, (p, v)) in positions.chunks_exact_mut(3).zip(velocities.chunks_exact_mut(3)).enumerate() {
+            p.copy_from_slice(&add(self.origin, self.x[i]));
+            v.copy_from_slice(&self.v[i]);
+        }
+    }
+
+    /// Ends the step: damping, the quiet count, and the canonical state into `state`.
+    pub fn end(&mut self, rule: &StepRule, state: &mut [u32]) {
+        damp(&self.topology, &self.x, &mut self.v, rule.step);
+        let limit = rule.sleep.speed * rule.sleep.speed;
+        let quiet = self.v.iter().all(|v| dot(*v, *v) < limit);
+        self.quiet = if quiet { self.quiet.saturating_add(1) } else { 0 };
+        if self.quiet == rule.sleep.steps {
+            self.v.fill(ZERO);
+        }
+        let layout = self.topology.layout;
+        let (xs, vs) = (layout.positions().start, layout.velocities().start);
+        for (i, (x, v)) in self.x.iter().zip(&self.v).enumerate() {
+            let x = add(self.origin, *x);
+            for k in 0..3 {
+                state[xs + 3 * i + k] = x[k].to_bits();
+                state[vs + 3 * i + k] = v[k].to_bits();
+            }
+        }
+        state[layout.quiet()] = self.quiet;
+    }
+
+    /// Whether every number is finite; a body that is not has blown up.
+    pub fn is_finite(&self) -> bool {
+        self.x.iter().chain(&self.v).flatten().all(|c| c.is_finite())
+    }
+}

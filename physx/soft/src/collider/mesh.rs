@@ -1,0 +1,75 @@
+//! A fixed triangle surface.
+
+use crate::bounds::Aabb;
+use crate::candidates::{Nearest, Triangle, plane_gap};
+use crate::vec3::Vec3;
+
+/// Triangles in the world frame; the solid lies behind them.
+#[derive(Clone, Debug)]
+pub struct TriangleMesh {
+    triangles: Vec<Triangle>,
+    /// Triangles by the smallest x of their boxes, for the sweep.
+    by_x: Vec<u32>,
+    widest: f32,
+    bounds: Aabb,
+    thickness: f32,
+}
+
+impl TriangleMesh {
+    /// A mesh of `triangles` over `points` (world frame, counter-clockwise seen from outside).
+    ///
+    /// A node deeper than `thickness` metres behind a triangle is taken to be on another triangle's outside.
+    pub fn new(points: &[Vec3], triangles: &[[u32; 3]], thickness: f32) -> Self {
+        let triangles: Vec<Triangle> = triangles.iter().map(|t| Triangle::new(t.map(|n| points[n as usize]))).collect();
+        let mut by_x: Vec<u32> = (0..triangles.len() as u32).collect();
+        by_x.sort_by(|&a, &b| {
+            let low = |t: u32| triangles[t as usize].bounds().min[0];
+            low(a).total_cmp(&low(b)).then(a.cmp(&b))
+        });
+        let widest = triangles.iter().fold(0.0, |w: f32, t| {
+            let b = t.bounds();
+            if b.max[0] - b.min[0] > w { b.max[0] - b.min[0] } else { w }
+        });
+        let bounds = points.iter().fold(Aabb::EMPTY, |b, &p| b.with(p));
+        Self { triangles, by_x, widest, bounds, thickness }
+    }
+
+    /// The box of all triangles.
+    pub fn bounds(&self) -> Aabb {
+        self.bounds
+    }
+
+    /// Collects for each of `nodes` the triangles within `margin` or the thickness, from those that meet `reach`.
+    pub fn candidates(&self, reach: &Aabb, nodes: &[Vec3], margin: f32, out: &mut Nearest) {
+        let search = reach.grown(self.thickness);
+        let first =
+            self.by_x.partition_point(|&t| self.triangles[t as usize].bounds().min[0] < search.min[0] - self.widest);
+        let mut near: Vec<(u32, Triangle)> = self.by_x[first..]
+            .iter()
+            .map(|&t| (t, self.triangles[t as usize]))
+            .take_while(|(_, triangle)| triangle.bounds().min[0] <= search.max[0])
+            .filter(|(_, triangle)| triangle.bounds().meets(&search))
+            .collect();
+        near.sort_unstable_by_key(|&(t, _)| t);
+        let distance = if margin > self.thickness { margin } else { self.thickness };
+        out.find(nodes.iter().enumerate().map(|(i, &x)| (i as u32, x)), &near, distance);
+    }
+
+    /// Depth of `x` behind the nearest of its candidate triangles and that triangle's normal.
+    pub fn depth(&self, near: &[u32], x: Vec3) -> Option<(f32, Vec3)> {
+        let mut best: Option<(f32, Vec3)> = None;
+        for &t in near {
+            let triangle = &self.triangles[t as usize];
+            let Some((gap, normal, _)) = plane_gap(triangle.corners, x) else {
+                continue;
+            };
+            if -gap > self.thickness {
+                continue;
+            }
+            if best.is_none_or(|(depth, _)| gap.abs() < depth.abs()) {
+                best = Some((-gap, normal));
+            }
+        }
+        best
+    }
+}

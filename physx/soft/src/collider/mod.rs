@@ -1,0 +1,235 @@
+//! What a body's nodes must stay out of within a step: the environment and kinematic rigid bodies.
+//!
+//! Once a step and body, [`Near::gather`] picks what the body may reach; in each substep [`Near::resolve`] pushes a node out
+//! and applies friction, with arithmetic only.
+
+mod height_field;
+mod mesh;
+mod shape;
+
+pub use height_field::HeightField;
+pub use mesh::TriangleMesh;
+pub use shape::Shape;
+
+use crate::bounds::Aabb;
+use crate::candidates::Nearest;
+use crate::material::Friction;
+use crate::quat::{Quat, rotate, rotate_back};
+use crate::vec3::{Vec3, add_scaled, cross, dot, length, sub};
+
+/// A rigid body that follows a script, over one step.
+#[derive(Clone, Debug)]
+pub struct Moving {
+    /// Its form in its own frame.
+    pub shape: Shape,
+    /// Position at the step's start, m.
+    pub position: Vec3,
+    /// Orientation at the step's start.
+    pub rotation: Quat,
+    /// Velocity over the step, m/s.
+    pub linear: Vec3,
+    /// Angular velocity over the step, rad/s.
+    pub angular: Vec3,
+}
+
+/// One thing to stay out of.
+#[derive(Clone, Debug)]
+pub enum Geometry {
+    /// The half-space `normal · x ≤ offset`.
+    Plane {
+        /// Unit normal, out of the solid.
+        normal: Vec3,
+        /// Distance of the surface from the origin along the normal, m.
+        offset: f32,
+    },
+    /// Ground given by heights over a grid.
+    HeightField(HeightField),
+    /// A triangle surface, solid behind its triangles.
+    Mesh(TriangleMesh),
+    /// A scripted rigid body.
+    Moving(Moving),
+}
+
+/// A collider: geometry and the friction of its surface.
+#[derive(Clone, Debug)]
+pub struct Collider {
+    /// Where it is.
+    pub geometry: Geometry,
+    /// Friction of its surface.
+    pub friction: Friction,
+}
+
+/// A contact of a node with a collider.
+struct Touch {
+    depth: f32,
+    normal: Vec3,
+    /// Velocity of the collider's surface there, m/s.
+    velocity: Vec3,
+}
+
+/// The colliders that one body may reach in one step.
+#[derive(Clone, Debug, Default)]
+pub struct Near {
+    /// Collider index and combined friction.
+    colliders: Vec<(u32, Friction)>,
+    /// For each mesh collider among them, the triangles near each node.
+    triangles: Vec<Nearest>,
+}
+
+impl Near {
+    /// Picks the colliders that meet `reach`, the box of a body's motion over the step.
+    ///
+    /// `nodes` are the body's surface nodes at the step's start (world frame); `margin` is how far a node may move.
+    pub fn gather(&mut self, all: &[Collider], reach: &Aabb, nodes: &[Vec3], margin: f32, friction: Friction) {
+        self.colliders.clear();
+        let mut meshes = 0;
+        for (i, collider) in all.iter().enumerate() {
+            if !collider.geometry.reaches(reach) {
+                continue;
+            }
+            self.colliders.push((i as u32, collider.friction.between(friction)));
+            if let Geometry::Mesh(mesh) = &collider.geometry {
+                if self.triangles.len() == meshes {
+                    self.triangles.push(Nearest::default());
+                }
+                mesh.candidates(reach, nodes, margin, &mut self.triangles[meshes]);
+                meshes += 1;
+            }
+        }
+    }
+
+    /// Whether the body can touch nothing.
+    pub fn is_empty(&self) -> bool {
+        self.colliders.is_empty()
+    }
+
+    /// Pushes surface node `node` out of all colliders, in their order, with friction against its motion since `before`.
+    ///
+    /// `x` and `before` are world positions; `t` is the time since the step's start and `h` the substep, in seconds.
+    #[inline]
+    pub fn resolve(&self, all: &[Collider], node: usize, mut x: Vec3, before: Vec3, t: f32, h: f32) -> Vec3 {
+        let mut meshes = 0;
+        for &(i, friction) in &self.colliders {
+            let touch = match &all[i as usize].geometry {
+                Geometry::Plane { normal, offset } => {
+                    let depth = offset - dot(*normal, x);
+                    Touch { depth, normal: *normal, velocity: [0.0; 3] }
+                }
+                Geometry::HeightField(field) => {
+                    let Some((depth, normal)) = field.depth(x) else {
+                        continue;
+                    };
+                    Touch { depth, normal, velocity: [0.0; 3] }
+                }
+                Geometry::Mesh(mesh) => {
+                    let near = self.triangles[meshes].of(node);
+                    meshes += 1;
+                    let Some((depth, normal)) = mesh.depth(near, x) else {
+                        continue;
+                    };
+                    Touch { depth, normal, velocity: [0.0; 3] }
+                }
+                Geometry::Moving(m) => m.touch(x, t),
+            };
+            if touch.depth > 0.0 {
+                x = push_out(x, before, &touch, friction, h);
+            }
+        }
+        x
+    }
+}
+
+/// Whether a collider that moves meets `reach`.
+pub fn wakes(all: &[Collider], reach: &Aabb) -> bool {
+    all.iter().any(|c| c.geometry.moves() && c.geometry.reaches(reach))
+}
+
+impl Geometry {
+    fn moves(&self) -> bool {
+        matches!(self, Geometry::Moving(m) if m.linear != [0.0; 3] || m.angular != [0.0; 3])
+    }
+
+    fn reaches(&self, reach: &Aabb) -> bool {
+        match self {
+            Geometry::Plane { normal, offset } => {
+                let lowest: Vec3 = std::array::from_fn(|k| if normal[k] > 0.0 { reach.min[k] } else { reach.max[k] });
+                dot(*normal, lowest) <= *offset
+            }
+            Geometry::HeightField(field) => field.bounds().meets(reach),
+            Geometry::Mesh(mesh) => mesh.bounds().meets(reach),
+            Geometry::Moving(m) => m.bounds().meets(reach),
+        }
+    }
+}
+
+impl Moving {
+    fn touch(&self, x: Vec3, t: f32) -> Touch {
+        let centre = add_scaled(self.position, self.linear, t);
+        let rotation = crate::quat::turned(self.rotation, self.angular, t);
+        let arm = sub(x, centre);
+        let (gap, normal) = self.shape.distance(rotate_back(rotation, arm));
+        let velocity = crate::vec3::add(self.linear, cross(self.angular, arm));
+        Touch { depth: -gap, normal: rotate(rotation, normal), velocity }
+    }
+
+    /// A box around the body wherever it turns; a step's motion is covered by the reach of what it meets.
+    fn bounds(&self) -> Aabb {
+        Aabb::EMPTY.with(self.position).grown(self.shape.radius())
+    }
+}
+
+/// Moves a node to the surface and takes back sliding: all of it while friction holds, else the dynamic share.
+fn push_out(x: Vec3, before: Vec3, touch: &Touch, friction: Friction, h: f32) -> Vec3 {
+    let out = add_scaled(x, touch.normal, touch.depth);
+    let motion = add_scaled(sub(out, before), touch.velocity, -h);
+    let slide = add_scaled(motion, touch.normal, -dot(motion, touch.normal));
+    let len = length(slide);
+    if len <= friction.static_ * touch.depth {
+        sub(out, slide)
+    } else {
+        add_scaled(out, slide, -(friction.dynamic * touch.depth / len))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUGH: Friction = Friction { static_: 0.5, dynamic: 0.4 };
+
+    fn floor() -> Collider {
+        Collider { geometry: Geometry::Plane { normal: [0.0, 1.0, 0.0], offset: 0.0 }, friction: ROUGH }
+    }
+
+    #[test]
+    fn a_plane_stops_a_node_and_friction_holds_or_slows_it() {
+        let all = [floor()];
+        let mut near = Near::default();
+        let reach = Aabb::EMPTY.with([0.0; 3]).grown(1.0);
+        near.gather(&all, &reach, &[[0.0; 3]], 0.1, ROUGH);
+        let held = near.resolve(&all, 0, [0.04, -0.1, 0.0], [0.0, 0.0, 0.0], 0.0, 0.01);
+        assert_eq!(held, [0.0, 0.0, 0.0]);
+        let slid = near.resolve(&all, 0, [0.1, -0.1, 0.0], [0.0, 0.0, 0.0], 0.0, 0.01);
+        assert!((slid[0] - 0.06).abs() < 1e-6 && slid[1] == 0.0);
+        near.gather(&all, &Aabb::EMPTY.with([0.0, 2.0, 0.0]).grown(1.0), &[[0.0; 3]], 0.1, ROUGH);
+        assert!(near.is_empty());
+    }
+
+    #[test]
+    fn a_moving_box_carries_a_node_with_it() {
+        let shape = Shape::Box { half: [1.0, 1.0, 1.0] };
+        let moving = Moving {
+            shape,
+            position: [0.0; 3],
+            rotation: crate::quat::IDENTITY,
+            linear: [1.0, 0.0, 0.0],
+            angular: [0.0; 3],
+        };
+        let all = [Collider { geometry: Geometry::Moving(moving), friction: ROUGH }];
+        let mut near = Near::default();
+        near.gather(&all, &Aabb::EMPTY.with([0.0, 1.0, 0.0]).grown(0.1), &[[0.0, 1.0, 0.0]], 0.1, ROUGH);
+        assert!(wakes(&all, &Aabb::EMPTY.with([0.0, 1.0, 0.0])) && !wakes(&all, &Aabb::EMPTY.with([9.0; 3])));
+        let x = near.resolve(&all, 0, [0.0, 0.95, 0.0], [0.0, 1.0, 0.0], 0.01, 0.01);
+        assert!((x[1] - 1.0).abs() < 1e-6 && (x[0] - 0.01).abs() < 1e-6, "{x:?}");
+    }
+}

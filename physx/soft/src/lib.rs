@@ -1,0 +1,38 @@
+//! The soft-body solver: what happens to one body, or to a pair of bodies, in one step.
+//!
+//! A body is a tetrahedral mesh of stable Neo-Hookean material, advanced by extended position-based dynamics with
+//! small substeps ([`substep`]). Within a step every body is independent: what it knows of the others is their
+//! *surface* (positions and velocities of the surface nodes) at the start of an *interval*, a run of substeps between
+//! two exchanges of halos. From two surfaces [`pair`] computes the contact forces on **both**; whoever owns either body
+//! computes the same numbers, so momentum is conserved across ranks without a word between them.
+//!
+//! Invariants:
+//! - **D1** Only `+ − × ÷ sqrt`, explicit fused multiply-add and compare-and-select reach the state.
+//! - **D2** The order of every sum is fixed by ids: tetrahedra in colour order, contacts by (node, triangle), partners by id.
+//! - **D3** Nothing here knows of ranks, threads or batches.
+#![deny(unsafe_code)]
+
+pub mod body;
+pub mod bounds;
+pub mod candidates;
+pub mod collider;
+pub mod colour;
+pub mod contact;
+pub mod damping;
+pub mod dispatch;
+pub mod layout;
+pub mod material;
+pub mod neo_hookean;
+pub mod pair;
+pub mod quat;
+pub mod real;
+pub mod rigid;
+pub mod substep;
+pub mod topology;
+pub mod vec3;
+
+pub use body::Body;
+pub use bounds::Aabb;
+pub use layout::StateLayout;
+pub use material::{Friction, Material};
+pub use topology::{RestMesh, Topology, TopologyError};

@@ -1,0 +1,90 @@
+//! One substep of one body: predict, project the elastic constraints in colour order, push out of colliders, set velocities.
+
+use crate::body::{Body, StepRule};
+use crate::collider::Collider;
+use crate::neo_hookean::{Rest, project};
+use crate::real::Real;
+use crate::topology::Tet;
+use crate::vec3::{add, add_scaled, scale, sub};
+
+/// Runs the substeps of interval `interval` (counted from the step's start).
+#[inline(always)]
+pub(crate) fn run(body: &mut Body, interval: u32, rule: &StepRule, colliders: &[Collider]) {
+    let h = rule.substep();
+    let first = interval * rule.per_interval;
+    for s in first..first + rule.per_interval {
+        predict(body, rule, h);
+        elastic(body, h);
+        collide(body, colliders, h * s as f32 + h, h);
+        velocities(body, 1.0 / h);
+    }
+}
+
+#[inline(always)]
+fn predict(body: &mut Body, rule: &StepRule, h: f32) {
+    let inverse_mass = &body.topology.inverse_mass;
+    for i in 0..inverse_mass.len() {
+        body.before[i] = body.x[i];
+        if inverse_mass[i] == 0.0 {
+            continue;
+        }
+        let pull = match body.accelerations.get(i) {
+            Some(a) => add(rule.gravity, *a),
+            None => rule.gravity,
+        };
+        body.v[i] = add_scaled(body.v[i], pull, h);
+        body.x[i] = add_scaled(body.x[i], body.v[i], h);
+    }
+}
+
+#[inline(always)]
+fn elastic(body: &mut Body, h: f32) {
+    let topology = &*body.topology;
+    let inverse_h2 = 1.0 / (h * h);
+    for tet in &topology.tets {
+        let n = tet.nodes.map(|n| n as usize);
+        let w = n.map(|n| topology.inverse_mass[n]);
+        let mut x = n.map(|n| body.x[n]);
+        project(&lane(tet, topology.gamma, inverse_h2), &mut x, w);
+        for (n, x) in n.into_iter().zip(x) {
+            body.x[n] = x;
+        }
+    }
+}
+
+/// The tetrahedron's rest quantities in every lane.
+#[inline(always)]
+fn lane<R: Real>(tet: &Tet, gamma: f32, inverse_h2: f32) -> Rest<R> {
+    Rest {
+        inverse: tet.inverse_rest.map(|row| row.map(R::splat)),
+        inverse_volume6: R::splat(tet.inverse_volume6),
+        alpha_deviatoric: R::splat(tet.compliance_deviatoric * inverse_h2),
+        alpha_volume: R::splat(tet.compliance_volume * inverse_h2),
+        gamma: R::splat(gamma),
+    }
+}
+
+#[inline(always)]
+fn collide(body: &mut Body, colliders: &[Collider], t: f32, h: f32) {
+    if body.near.is_empty() {
+        return;
+    }
+    let origin = body.origin;
+    for i in 0..body.topology.layout.surface {
+        if body.topology.inverse_mass[i] == 0.0 {
+            continue;
+        }
+        let (x, before) = (add(origin, body.x[i]), add(origin, body.before[i]));
+        let out = body.near.resolve(colliders, i, x, before, t, h);
+        if out != x {
+            body.x[i] = sub(out, origin);
+        }
+    }
+}
+
+#[inline(always)]
+fn velocities(body: &mut Body, inverse_h: f32) {
+    for ((v, x), before) in body.v.iter_mut().zip(&body.x).zip(&body.before) {
+        *v = scale(sub(*x, *before), inverse_h);
+    }
+}

@@ -1,0 +1,95 @@
+//! Vectors of three numbers, in the fixed operation order that the law asks for.
+
+use crate::real::Real;
+
+/// Three components, x y z.
+pub type Vec3<R = f32> = [R; 3];
+
+/// The zero vector.
+pub const ZERO: Vec3 = [0.0; 3];
+
+/// `a + b`.
+#[inline(always)]
+pub fn add<R: Real>(a: Vec3<R>, b: Vec3<R>) -> Vec3<R> {
+    [a[0] + b[0], a[1] + b[1], a[2] + b[2]]
+}
+
+/// `a − b`.
+#[inline(always)]
+pub fn sub<R: Real>(a: Vec3<R>, b: Vec3<R>) -> Vec3<R> {
+    [a[0] - b[0], a[1] - b[1], a[2] - b[2]]
+}
+
+/// `a × s`.
+#[inline(always)]
+pub fn scale<R: Real>(a: Vec3<R>, s: R) -> Vec3<R> {
+    [a[0] * s, a[1] * s, a[2] * s]
+}
+
+/// `a + b × s`, each component fused.
+#[inline(always)]
+pub fn add_scaled<R: Real>(a: Vec3<R>, b: Vec3<R>, s: R) -> Vec3<R> {
+    [b[0].fma(s, a[0]), b[1].fma(s, a[1]), b[2].fma(s, a[2])]
+}
+
+/// `a · b`, fused from x to z.
+#[inline(always)]
+pub fn dot<R: Real>(a: Vec3<R>, b: Vec3<R>) -> R {
+    a[2].fma(b[2], a[1].fma(b[1], a[0] * b[0]))
+}
+
+/// `a × b`.
+#[inline(always)]
+pub fn cross<R: Real>(a: Vec3<R>, b: Vec3<R>) -> Vec3<R> {
+    [a[1].fma(b[2], -(a[2] * b[1])), a[2].fma(b[0], -(a[0] * b[2])), a[0].fma(b[1], -(a[1] * b[0]))]
+}
+
+/// `−a`.
+#[inline(always)]
+pub fn neg<R: Real>(a: Vec3<R>) -> Vec3<R> {
+    [-a[0], -a[1], -a[2]]
+}
+
+/// Length of `a`.
+#[inline(always)]
+pub fn length<R: Real>(a: Vec3<R>) -> R {
+    dot(a, a).sqrt()
+}
+
+/// `a` scaled to unit length, or `None` where it is shorter than `1e-12`.
+#[inline(always)]
+pub fn normalized(a: Vec3) -> Option<Vec3> {
+    let len = length(a);
+    (len > 1e-12).then(|| scale(a, 1.0 / len))
+}
+
+/// Component-wise smaller, by compare-and-select.
+#[inline(always)]
+pub fn lower(a: Vec3, b: Vec3) -> Vec3 {
+    std::array::from_fn(|k| if a[k] < b[k] { a[k] } else { b[k] })
+}
+
+/// Component-wise larger, by compare-and-select.
+#[inline(always)]
+pub fn upper(a: Vec3, b: Vec3) -> Vec3 {
+    std::array::from_fn(|k| if a[k] > b[k] { a[k] } else { b[k] })
+}
+
+/// The `i`-th vector of a flat array `x y z x y z …`.
+#[inline(always)]
+pub fn at(flat: &[f32], i: usize) -> Vec3 {
+    [flat[3 * i], flat[3 * i + 1], flat[3 * i + 2]]
+}
+
+/// Solves the symmetric 3×3 system given by its rows; `None` where it is singular to `f32`.
+pub fn solve3(m: [[f32; 3]; 3], b: Vec3) -> Option<Vec3> {
+    let c0 = cross(m[1], m[2]);
+    let det = dot(m[0], c0);
+    if !(det.abs() > 1e-30) {
+        return None;
+    }
+    let (c1, c2) = (cross(m[2], m[0]), cross(m[0], m[1]));
+    // The adjugate's columns are the cofactor rows, so the solution is a combination of them.
+    let inv = 1.0 / det;
+    Some(std::array::from_fn(|k| c2[k].mul_add(b[2], c1[k].mul_add(b[1], c0[k] * b[0])) * inv))
+}

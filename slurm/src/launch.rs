@@ -1,0 +1,341 @@
+//! Who started this process: mpirun, mpiexec, srun with or without PMI, or nobody.
+//!
+//! The innermost launcher counts. An mpirun inside a Slurm allocation leaves both sets of variables, and Slurm's then
+//! describe the daemon of mpirun, not this rank; so Open MPI's are asked first, then Hydra's, then Slurm's.
+
+use std::collections::BTreeMap;
+
+use crate::hostlist::{self, HostlistError};
+
+/// What started the ranks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Launcher {
+    /// Nothing: this process is the whole run.
+    None,
+    /// `mpirun` of Open MPI, with the major version where it tells.
+    OpenMpi {
+        /// 4, 5, …
+        major: Option<u32>,
+    },
+    /// `mpiexec` of MPICH or a descendant of it.
+    Hydra,
+    /// `srun --mpi=pmix`.
+    SlurmPmix,
+    /// `srun --mpi=pmi2`.
+    SlurmPmi2,
+    /// `srun` of one task, without PMI.
+    Slurm,
+}
+
+impl Launcher {
+    /// Whether MPI can be started: the launcher tells the library who its peers are.
+    pub fn offers_mpi(self) -> bool {
+        match self {
+            Launcher::None | Launcher::Slurm => false,
+            Launcher::OpenMpi { .. } | Launcher::Hydra | Launcher::SlurmPmix | Launcher::SlurmPmi2 => true,
+        }
+    }
+
+    /// The name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Launcher::None => "none",
+            Launcher::OpenMpi { major: Some(4) } => "Open MPI 4 mpirun",
+            Launcher::OpenMpi { major: Some(5) } => "Open MPI 5 mpirun",
+            Launcher::OpenMpi { .. } => "Open MPI mpirun",
+            Launcher::Hydra => "MPICH mpiexec",
+            Launcher::SlurmPmix => "srun --mpi=pmix",
+            Launcher::SlurmPmi2 => "srun --mpi=pmi2",
+            Launcher::Slurm => "srun without PMI",
+        }
+    }
+}
+
+/// The Slurm allocation that this process is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Allocation {
+    /// Job number.
+    pub job: u64,
+    /// Step number, when started by srun.
+    pub step: Option<u64>,
+    /// Names of the nodes of the step, else of the job.
+    pub nodes: Vec<String>,
+    /// When the job ends at the latest, in seconds since 1970; known from Slurm 23.02 on.
+    pub ends_at_s: Option<u64>,
+}
+
+/// What the environment says about this process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Launch {
+    /// What started it.
+    pub launcher: Launcher,
+    /// Its rank.
+    pub rank: u32,
+    /// Ranks of the run.
+    pub size: u32,
+    /// Its place among the ranks of its node, from 0.
+    pub local_rank: u32,
+    /// Ranks of its node.
+    pub local_size: u32,
+    /// The Slurm allocation, if it is in one.
+    pub allocation: Option<Allocation>,
+}
+
+/// Why the environment makes no sense.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum EnvError {
+    /// Something else than a number.
+    #[error("environment variable {variable} is `{value}`, not a number of {bits} bits")]
+    NotANumber {
+        /// Its name.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+        /// Width.
+        bits: u32,
+    },
+    /// The launcher sets it together with others that are there.
+    #[error(
+        "environment variable {variable} is missing though {present} is set; was the environment filtered on the way?"
+    )]
+    Missing {
+        /// The missing one.
+        variable: &'static str,
+        /// The one that is there.
+        present: &'static str,
+    },
+    /// Two variables that cannot both be true.
+    #[error(
+        "environment variables {left} and {right} contradict each other: {why}; start the program by one launcher, from a clean environment"
+    )]
+    Contradiction {
+        /// The first.
+        left: &'static str,
+        /// The second.
+        right: &'static str,
+        /// How.
+        why: String,
+    },
+    /// A malformed list of tasks per node.
+    #[error("environment variable {variable} is `{value}`, not a list such as `2(x3),1`")]
+    TaskList {
+        /// Its name.
+        variable: &'static str,
+        /// Its value.
+        value: String,
+    },
+    /// A malformed host list.
+    #[error("environment variable {variable}: {source}")]
+    Nodes {
+        /// Its name.
+        variable: &'static str,
+        /// What is wrong with it.
+        source: HostlistError,
+    },
+    /// Tasks that do not know of each other.
+    #[error(
+        "srun started {size} tasks without PMI, so each would believe it is alone and run the whole job; \
+         use `srun --mpi=pmix` (`srun --mpi=list` shows what this site has; it adds well under a second to the start), \
+         or one task"
+    )]
+    NoPmi {
+        /// Tasks of the step.
+        size: u32,
+    },
+}
+
+/// The environment of this process; what is not Unicode is no launcher's.
+pub fn environment() -> BTreeMap<String, String> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+impl Launch {
+    /// Reads who this process is.
+    ///
+    /// # Errors
+    /// [`EnvError`] naming the variable.
+    pub fn detect(env: &BTreeMap<String, String>) -> Result<Launch, EnvError> {
+        let env = Env(env);
+        let allocation = allocation(&env)?;
+        let launch = if env.has("OMPI_COMM_WORLD_RANK") {
+            open_mpi(&env)?
+        } else if env.has("PMI_RANK") && (env.has("MPI_LOCALRANKID") || env.has("HYDI_CONTROL_FD")) {
+            hydra(&env)?
+        } else if allocation.as_ref().is_some_and(|allocation| allocation.step.is_some()) {
+            slurm(&env)?
+        } else {
+            Launch { launcher: Launcher::None, rank: 0, size: 1, local_rank: 0, local_size: 1, allocation: None }
+        };
+        Ok(Launch { allocation, ..launch })
+    }
+}
+
+fn open_mpi(env: &Env) -> Result<Launch, EnvError> {
+    const RANK: &str = "OMPI_COMM_WORLD_RANK";
+    let major = if env.has("PRTE_LAUNCHED") {
+        Some(5)
+    } else if env.has("OMPI_MCA_orte_hnp_uri") || env.has("OMPI_MCA_orte_local_daemon_uri") {
+        Some(4)
+    } else {
+        None
+    };
+    let rank = env.required(RANK, RANK)?;
+    if let Some(pmix) = env.number::<u32>("PMIX_RANK")?.filter(|&pmix| pmix != rank) {
+        return Err(EnvError::Contradiction {
+            left: RANK,
+            right: "PMIX_RANK",
+            why: format!("rank {rank} and rank {pmix}"),
+        });
+    }
+    placed(
+        Launcher::OpenMpi { major },
+        (RANK, rank),
+        ("OMPI_COMM_WORLD_SIZE", env.required("OMPI_COMM_WORLD_SIZE", RANK)?),
+        ("OMPI_COMM_WORLD_LOCAL_RANK", env.required("OMPI_COMM_WORLD_LOCAL_RANK", RANK)?),
+        ("OMPI_COMM_WORLD_LOCAL_SIZE", env.required("OMPI_COMM_WORLD_LOCAL_SIZE", RANK)?),
+    )
+}
+
+fn hydra(env: &Env) -> Result<Launch, EnvError> {
+    const RANK: &str = "PMI_RANK";
+    placed(
+        Launcher::Hydra,
+        (RANK, env.required(RANK, RANK)?),
+        ("PMI_SIZE", env.required("PMI_SIZE", RANK)?),
+        ("MPI_LOCALRANKID", env.number("MPI_LOCALRANKID")?.unwrap_or(0)),
+        ("MPI_LOCALNRANKS", env.number("MPI_LOCALNRANKS")?.unwrap_or(1)),
+    )
+}
+
+fn slurm(env: &Env) -> Result<Launch, EnvError> {
+    const RANK: &str = "SLURM_PROCID";
+    let rank: u32 = env.required(RANK, "SLURM_STEP_ID")?;
+    let (size_name, size): (_, u32) = match env.number("SLURM_STEP_NUM_TASKS")? {
+        Some(size) => ("SLURM_STEP_NUM_TASKS", size),
+        None => ("SLURM_NTASKS", env.required("SLURM_NTASKS", "SLURM_STEP_ID")?),
+    };
+    let launcher = if env.has("PMIX_RANK") {
+        Launcher::SlurmPmix
+    } else if env.has("PMI_FD") || env.has("PMI_RANK") {
+        Launcher::SlurmPmi2
+    } else if size > 1 {
+        return Err(EnvError::NoPmi { size });
+    } else {
+        Launcher::Slurm
+    };
+    for other in ["PMIX_RANK", "PMI_RANK"] {
+        if let Some(value) = env.number::<u32>(other)?.filter(|&value| value != rank) {
+            let why = format!("rank {rank} and rank {value}");
+            return Err(EnvError::Contradiction { left: RANK, right: other, why });
+        }
+    }
+    let node: u32 = env.number("SLURM_NODEID")?.unwrap_or(0);
+    let local_rank = env.required("SLURM_LOCALID", "SLURM_STEP_ID")?;
+    let (tasks_name, tasks) = match env.get("SLURM_STEP_TASKS_PER_NODE") {
+        Some(tasks) => ("SLURM_STEP_TASKS_PER_NODE", Some(tasks)),
+        None => ("SLURM_TASKS_PER_NODE", env.get("SLURM_TASKS_PER_NODE")),
+    };
+    let local_size = match tasks {
+        None => size,
+        Some(value) => tasks_of_node(value, node)
+            .ok_or_else(|| EnvError::TaskList { variable: tasks_name, value: value.to_owned() })?,
+    };
+    placed(launcher, (RANK, rank), (size_name, size), ("SLURM_LOCALID", local_rank), (tasks_name, local_size))
+}
+
+/// The tasks of node number `node` in a list such as `2(x3),1`.
+fn tasks_of_node(list: &str, node: u32) -> Option<u32> {
+    let mut first = 0u32;
+    for entry in list.split(',') {
+        let (tasks, nodes) = match entry.split_once("(x") {
+            Some((tasks, nodes)) => (tasks, nodes.strip_suffix(')')?.parse().ok()?),
+            None => (entry, 1u32),
+        };
+        let tasks = tasks.parse().ok()?;
+        first = first.checked_add(nodes)?;
+        if node < first {
+            return Some(tasks);
+        }
+    }
+    None
+}
+
+fn allocation(env: &Env) -> Result<Option<Allocation>, EnvError> {
+    let Some(job) = env.number("SLURM_JOB_ID")? else { return Ok(None) };
+    // The script of sbatch and the shell of salloc have numbers of their own at the end of the range, or words.
+    let step = env
+        .get("SLURM_STEP_ID")
+        .filter(|step| !matches!(*step, "batch" | "interactive" | "extern"))
+        .map(|_| env.required::<u64>("SLURM_STEP_ID", "SLURM_JOB_ID"))
+        .transpose()?
+        .filter(|&step| step < 0xffff_0000);
+    let names: [&'static str; 2] =
+        if step.is_some() { ["SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST"] } else { ["SLURM_JOB_NODELIST"; 2] };
+    let nodes = match names.iter().find_map(|&name| Some((name, env.get(name)?))) {
+        None => Vec::new(),
+        Some((variable, list)) => hostlist::expand(list).map_err(|source| EnvError::Nodes { variable, source })?,
+    };
+    let ends_at_s = env.number("SLURM_JOB_END_TIME")?;
+    Ok(Some(Allocation { job, step, nodes, ends_at_s }))
+}
+
+/// A launch whose numbers agree.
+fn placed(
+    launcher: Launcher,
+    rank: (&'static str, u32),
+    size: (&'static str, u32),
+    local_rank: (&'static str, u32),
+    local_size: (&'static str, u32),
+) -> Result<Launch, EnvError> {
+    let below = |(left, place): (&'static str, u32), (right, count): (&'static str, u32)| {
+        if place < count {
+            return Ok(());
+        }
+        Err(EnvError::Contradiction { left, right, why: format!("number {place} of {count}, counted from 0") })
+    };
+    below(rank, size)?;
+    below(local_rank, local_size)?;
+    if local_size.1 > size.1 {
+        let why = format!("{} ranks on this node, {} in all", local_size.1, size.1);
+        return Err(EnvError::Contradiction { left: local_size.0, right: size.0, why });
+    }
+    Ok(Launch {
+        launcher,
+        rank: rank.1,
+        size: size.1,
+        local_rank: local_rank.1,
+        local_size: local_size.1,
+        allocation: None,
+    })
+}
+
+/// The environment with typed access. An empty value counts as none.
+struct Env<'a>(&'a BTreeMap<String, String>);
+
+impl Env<'_> {
+    fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    fn number<T: std::str::FromStr>(&self, variable: &'static str) -> Result<Option<T>, EnvError> {
+        self.get(variable)
+            .map(|value| {
+                value.parse().map_err(|_| EnvError::NotANumber {
+                    variable,
+                    value: value.to_owned(),
+                    bits: 8 * size_of::<T>() as u32,
+                })
+            })
+            .transpose()
+    }
+
+    fn required<T: std::str::FromStr>(&self, variable: &'static str, present: &'static str) -> Result<T, EnvError> {
+        self.number(variable)?.ok_or(EnvError::Missing { variable, present })
+    }
+}
