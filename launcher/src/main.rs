@@ -1,2 +1,6 @@
-//! rankzero.
-fn main() {}
+//! `rankzero`: see `rankzero --help`.
+#![forbid(unsafe_code)]
+
+fn main() -> std::process::ExitCode {
+    rankzero::cli::main()
+}

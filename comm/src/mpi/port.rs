@@ -304,7 +304,7 @@ impl Port for MpiPort {
     }
 
     fn wait(&mut self, deadline: Instant) {
-        self.idle.wait(deadline);
+        self.idle.wait(deadline, !(self.sends.is_empty() && self.receives.is_empty()));
     }
 }
 
@@ -349,6 +349,6 @@ fn duplicate(world: ffi::MPI_Comm, mut idle: Idle, size: u32, deadline: Instant)
             let missing = Rank::all(size).collect();
             return Err(CommError::Timeout { operation: "MPI start-up", waited: begun.elapsed(), missing });
         }
-        idle.wait(deadline);
+        idle.wait(deadline, false);
     }
 }

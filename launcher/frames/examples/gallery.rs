@@ -7,7 +7,7 @@ mod scene;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use rankzero_frames::{Collection, FrameDir, FrameError, RenderOptions, Stamp, render_run};
+use rankzero_frames::{BodyLook, Collection, FrameDir, FrameError, RenderOptions, Stamp, Volume, render_run};
 
 fn main() -> Result<(), FrameError> {
     let run_dir = PathBuf::from(std::env::args_os().nth(1).unwrap_or_else(|| "runs/gallery".into()));
@@ -20,6 +20,10 @@ fn main() -> Result<(), FrameError> {
         collection.add_frame(stamp, &[0], true);
     }
     dir.write_collection(&collection)?;
+    let mut volume = Volume::new();
+    let corners = [0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0];
+    volume.append_body(&BodyLook::default(), &corners, &[], &[[0, 1, 2, 3]])?;
+    dir.write_volume(Stamp::default(), 0, &volume)?;
     let start = Instant::now();
     let pictures = render_run(&run_dir, &RenderOptions::default())?;
     for picture in pictures {

@@ -86,7 +86,7 @@ impl<const N: usize> Mesh<N> {
         cells: &[[u32; N]],
     ) -> Result<(), FrameError> {
         let fail = |what: String| Err(FrameError::Mesh { what: format!("body {}: {what}", look.body) });
-        if points.len() % 3 != 0 {
+        if !points.len().is_multiple_of(3) {
             return fail(format!("{} coordinates are not three a point", points.len()));
         }
         let added = points.len() / 3;
@@ -135,7 +135,7 @@ impl<const N: usize> Mesh<N> {
     /// [`FrameError::Mesh`] with the array at fault.
     pub fn check(&self) -> Result<(), FrameError> {
         let fail = |what: String| Err(FrameError::Mesh { what });
-        if self.points.len() % 3 != 0 {
+        if !self.points.len().is_multiple_of(3) {
             return fail(format!("{} coordinates are not three a point", self.points.len()));
         }
         let points = self.point_count();

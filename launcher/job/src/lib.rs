@@ -27,13 +27,16 @@
 
 mod check;
 mod fault;
+mod heights;
 mod load;
 mod locate;
 mod model;
 mod node;
 mod overrides;
 mod path;
+mod place;
 mod problem;
+mod random;
 mod resolved;
 mod schema;
 mod text;
@@ -44,5 +47,6 @@ pub use check::{MAX_BODIES, MAX_COORDINATE_M, MAX_STEPS, MAX_SUBSTEPS};
 pub use load::{Loaded, load, parse};
 pub use model::*;
 pub use overrides::{ENVIRONMENT_PREFIX, Overrides};
+pub use place::{NoRoom, Placement};
 pub use problem::{JobError, Origin, Problem};
 pub use schema::schema;

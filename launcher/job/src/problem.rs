@@ -6,6 +6,8 @@ use std::path::PathBuf;
 
 use serde::Serialize;
 
+use crate::typing::MAX_FINDINGS;
+
 /// Where a wrong value came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "source")]
@@ -116,9 +118,10 @@ impl fmt::Display for Report<'_> {
             }
             write!(f, "{problem}")?;
         }
-        if self.0.len() > 1 {
-            write!(f, "\nerror: the job has {} problems", self.0.len())?;
+        match self.0.len() {
+            0 | 1 => Ok(()),
+            n @ MAX_FINDINGS.. => write!(f, "\nerror: the job has {n} problems or more"),
+            n => write!(f, "\nerror: the job has {n} problems"),
         }
-        Ok(())
     }
 }

@@ -11,8 +11,8 @@ use crate::model::Job;
 use crate::node::Node;
 use crate::path::{FieldPath, Segment};
 
-/// Most errors that are told at once. More of them is another kind of file.
-const MAX_FINDINGS: usize = 50;
+/// Most problems that are told at once: each costs a pass over the text, and nobody reads more.
+pub(crate) const MAX_FINDINGS: usize = 50;
 
 /// A value that is wrong.
 #[derive(Clone, Debug, PartialEq)]

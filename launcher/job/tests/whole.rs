@@ -158,6 +158,16 @@ fn problems_are_told_to_programs_too() {
     assert_eq!(json[0]["path"], "seed");
 }
 
+#[test]
+fn a_job_with_a_thousand_problems_is_refused_at_once() {
+    let positions = "[0, 0, 1e9], ".repeat(1000);
+    let job = format!(
+        "{{name: a, time: {{steps: 1}}, rigid_bodies: [{{name: b, motion: fixed, shape: {{sphere: {{radius_m: 1}}}}, layout: {{at: [{positions}]}}}}]}}"
+    );
+    let told = parse(&job, "a.yaml", &Overrides::none()).map(drop).map_err(|e| e.to_string());
+    assert!(told.as_ref().is_err_and(|t| t.ends_with("error: the job has 50 problems or more")), "{told:?}");
+}
+
 proptest! {
     /// Any float that a job can hold is written so that it reads back the same.
     #[test]

@@ -6,7 +6,7 @@
 //! | segment | holds | doubled by |
 //! |---|---|---|
 //! | state  | the canonical state of each body, valid where the body is owned | |
-//! | reach  | per rank a header, per body its [`Reach`] | step parity |
+//! | reach  | per rank a header, per body its reach and cost | step parity |
 //! | halo   | per body its surface | exchange parity |
 //! | wrench | per rank a list of what soft bodies do to rigid ones | exchange parity |
 //! | digest | per body the hash of its state | |
@@ -22,6 +22,8 @@ use crate::scene::Scene;
 
 /// Words of a rank's header in the reach segment.
 pub const HEADER_WORDS: usize = 64;
+/// Words of a body in the reach segment: its [`Reach`](rankzero_soft::body::Reach), then what its last step cost, µs.
+pub const ENTRY_WORDS: usize = REACH_WORDS + 1;
 /// Words of a wrench: rigid, body, impulse, angular impulse.
 pub const WRENCH_WORDS: usize = 8;
 /// Words of a digest.
@@ -124,7 +126,7 @@ impl Board {
         };
         Ok(Self {
             state: part(state_at[bodies])?,
-            reach: part(2 * (ranks * HEADER_WORDS + bodies * REACH_WORDS))?,
+            reach: part(2 * (ranks * HEADER_WORDS + bodies * ENTRY_WORDS))?,
             halo: part(2 * halo_at[bodies])?,
             wrench: part(2 * ranks * (1 + wrench_room * WRENCH_WORDS))?,
             digest: part(bodies * DIGEST_WORDS)?,
@@ -154,7 +156,7 @@ impl Board {
 
     /// Where the reach of a body in a step is.
     pub fn reach_of(&self, body: u32, step: u64) -> usize {
-        self.reach_half(step) + self.ranks * HEADER_WORDS + body as usize * REACH_WORDS
+        self.reach_half(step) + self.ranks * HEADER_WORDS + body as usize * ENTRY_WORDS
     }
 
     /// Where the wrenches of a rank in an exchange are: a count, then the entries.
@@ -173,7 +175,7 @@ impl Board {
     }
 
     fn reach_half(&self, step: u64) -> usize {
-        parity(step) * (self.ranks * HEADER_WORDS + self.bodies * REACH_WORDS)
+        parity(step) * (self.ranks * HEADER_WORDS + self.bodies * ENTRY_WORDS)
     }
 }
 

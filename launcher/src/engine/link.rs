@@ -6,8 +6,8 @@
 
 use std::time::{Duration, Instant};
 
-use rankzero_comm::{Event, Fabric, FailureCause, Rank, RungTraffic, SegmentId, Token, Write};
 use rankzero_comm::Put;
+use rankzero_comm::{Event, Fabric, FailureCause, Rank, RungTraffic, SegmentId, Token, Write};
 
 use super::board::{Kind, notification, parse};
 use super::error::EngineError;

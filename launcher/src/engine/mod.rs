@@ -64,6 +64,7 @@ pub struct Engine<F> {
     slots: Vec<u32>,
     rigids: Rigids,
     reaches: Vec<Reach>,
+    costs_us: Vec<u32>,
     coupling: Coupling,
     contacts: Contacts,
     remote: BTreeMap<u32, Vec<f32>>,
@@ -86,6 +87,7 @@ impl<F: Fabric + Bootstrap> Engine<F> {
         let mut engine = Self {
             link: Link::new(fabric, timeout),
             reaches: Vec::with_capacity(scene.bodies.len()),
+            costs_us: Vec::new(),
             slots: vec![u32::MAX; scene.bodies.len()],
             board,
             ownership,
@@ -161,14 +163,9 @@ impl<F: Fabric> Engine<F> {
         words
     }
 
-    /// CPU time spent on each of this rank's batches since the last call, by batch.
-    pub fn take_costs(&mut self, batch_of: &[u32]) -> BTreeMap<u32, Duration> {
-        let mut costs = BTreeMap::new();
-        for own in &mut self.own {
-            let cost = costs.entry(batch_of[own.id as usize]).or_insert(Duration::ZERO);
-            *cost += Duration::from_nanos(std::mem::take(&mut own.cost_ns));
-        }
-        costs
+    /// What each soft body cost its owner in the step before the last one, µs, by body: known to every rank.
+    pub fn costs_us(&self) -> &[u32] {
+        &self.costs_us
     }
 
     /// The digest of the whole state, on rank 0; `None` elsewhere. All ranks call it at the same step.
@@ -186,8 +183,7 @@ impl<F: Fabric> Engine<F> {
             board.digest.memory.store(board.digest_of(own.id), &hash);
         });
         if self.rank() != master {
-            let ranges: Vec<(usize, usize)> =
-                self.own.iter().map(|o| (board.digest_of(o.id), DIGEST_WORDS)).collect();
+            let ranges: Vec<(usize, usize)> = self.own.iter().map(|o| (board.digest_of(o.id), DIGEST_WORDS)).collect();
             self.link.put(master, self.board.digest.id, &ranges, Kind::Digest, step)?;
             return Ok(None);
         }
@@ -214,4 +210,3 @@ impl<F: Fabric> Engine<F> {
         }
     }
 }
-

@@ -223,8 +223,7 @@ impl SoftPair {
     pub fn find(&mut self, surfaces: &Surfaces<'_>, reaches: &[Reach]) {
         let (a, b) = (&reaches[self.a as usize], &reaches[self.b as usize]);
         let region: Aabb = a.bounds.overlap(&b.bounds);
-        self.near =
-            self.pair.find(&surfaces.of(self.a), &surfaces.of(self.b), &region, a.distance + b.distance);
+        self.near = self.pair.find(&surfaces.of(self.a), &surfaces.of(self.b), &region, a.distance + b.distance);
     }
 
     /// Computes the interval's pushes.
@@ -246,10 +245,11 @@ impl RigidPair {
     }
 
     /// Computes the interval's pushes and wrench.
-    pub fn push(&mut self, surfaces: &Surfaces<'_>, rigids: &Rigids, sharing: u32, law: &Law) {
+    pub fn push(&mut self, surfaces: &Surfaces<'_>, rigids: &Rigids, sharing: u32) {
         if self.near {
             let (form, motion) = rigids.dynamic(self.rigid);
-            self.contact.push(&surfaces.of(self.body), form, motion, sharing, law);
+            let (gravity, law) = (surfaces.scene.rule.gravity, &surfaces.scene.law);
+            self.contact.push(&surfaces.of(self.body), form, motion, sharing, gravity, law);
         } else {
             self.contact.pushes.clear();
             self.contact.wrench = Default::default();

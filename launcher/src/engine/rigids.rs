@@ -4,7 +4,9 @@
 //! wrenches and resolves contacts among rigid bodies and with the environment. At fixed steps the scene is rebuilt from its
 //! states, so that a run resumed there has the same bits.
 
-use rankzero_physx::rigid::{RigidDesc, RigidError, RigidState, RigidWorld, Shape as PhysxShape, StaticDesc, StaticShape};
+use rankzero_physx::rigid::{
+    RigidDesc, RigidError, RigidState, RigidWorld, Shape as PhysxShape, StaticDesc, StaticShape,
+};
 use rankzero_soft::Friction;
 use rankzero_soft::body::StepRule;
 use rankzero_soft::collider::{Collider, Geometry, HeightField, Moving, Shape, TriangleMesh};
@@ -57,7 +59,8 @@ impl Rigids {
             .iter()
             .map(|d| Friction { static_: d.material.static_friction, dynamic: d.material.dynamic_friction })
             .collect();
-        let forms = (0..descs.len()).map(|i| dynamic_form(&world, i, &shapes[i], &descs[i].shape, frictions[i])).collect();
+        let forms =
+            (0..descs.len()).map(|i| dynamic_form(&world, i, &shapes[i], &descs[i].shape, frictions[i])).collect();
         let mut rigids = Self {
             forms,
             scripts: scene.rigids.iter().map(|r| r.script.clone()).collect(),
@@ -88,6 +91,11 @@ impl Rigids {
     /// Canonical states, by id.
     pub fn states(&self) -> &[RigidState] {
         self.world.states()
+    }
+
+    /// Face planes `[n, d]` and vertices of a convex body, own frame; `None` for other shapes.
+    pub fn hull(&self, rigid: usize) -> Option<(&[[f32; 4]], &[Vec3])> {
+        self.world.convex(rigid).map(|h| (h.planes.as_slice(), h.vertices.as_slice()))
     }
 
     /// Makes `states` the states of the bodies, as after a rebuild.

@@ -7,7 +7,7 @@ use rankzero_soft::body::{REACH_WORDS, Reach};
 use rankzero_soft::rigid::Wrench;
 use rayon::prelude::*;
 
-use super::board::{HEADER_WORDS, Kind, WRENCH_WORDS};
+use super::board::{ENTRY_WORDS, HEADER_WORDS, Kind, WRENCH_WORDS};
 use super::couple::RigidReach;
 use super::own::{Part, Pusher, RigidPair, SoftPair, Surfaces, remote_surface};
 use super::rigids::Contact;
@@ -38,9 +38,8 @@ impl<F: Fabric> Engine<F> {
         self.end_bodies()?;
         let start = Instant::now();
         let (coupling, reaches, sleep) = (&self.coupling, &self.reaches, self.scene.rule.sleep.steps);
-        let disturbed = |rigid: u32| {
-            coupling.rigid_pairs.iter().any(|&(r, b)| r == rigid && reaches[b as usize].quiet < sleep)
-        };
+        let disturbed =
+            |rigid: u32| coupling.rigid_pairs.iter().any(|&(r, b)| r == rigid && reaches[b as usize].quiet < sleep);
         self.rigids.finish(disturbed).map_err(rigid_error)?;
         self.time.rigid += start.elapsed();
         self.step += 1;
@@ -56,13 +55,15 @@ impl<F: Fabric> Engine<F> {
         self.own.par_iter_mut().for_each(|own| {
             let words = own.reach(board, rule).to_words();
             board.reach.memory.store(board.reach_of(own.id, step), &words);
+            let cost_us = u32::try_from(std::mem::take(&mut own.cost_ns) / 1000).unwrap_or(u32::MAX);
+            board.reach.memory.store(board.reach_of(own.id, step) + REACH_WORDS, &[cost_us]);
         });
         let mut mine = *header;
         mine[RIGID_HASH..].copy_from_slice(&digest::of_rigids(self.rigids.states()));
         self.board.reach.memory.store(self.board.header_of(me, step), &mine);
         let mut ranges = vec![(self.board.header_of(me, step), HEADER_WORDS)];
         for own in &self.own {
-            append(&mut ranges, (self.board.reach_of(own.id, step), REACH_WORDS));
+            append(&mut ranges, (self.board.reach_of(own.id, step), ENTRY_WORDS));
         }
         let peers: Vec<Rank> = self.link.peers().collect();
         for &peer in &peers {
@@ -74,10 +75,13 @@ impl<F: Fabric> Engine<F> {
         let start = Instant::now();
         let memory = &self.board.reach.memory;
         self.reaches.clear();
+        self.costs_us.clear();
         for body in 0..self.scene.bodies.len() as u32 {
-            let mut words = [0; REACH_WORDS];
+            let (mut words, mut cost) = ([0; REACH_WORDS], [0]);
             memory.load(self.board.reach_of(body, step), &mut words);
+            memory.load(self.board.reach_of(body, step) + REACH_WORDS, &mut cost);
             self.reaches.push(Reach::from_words(&words));
+            self.costs_us.push(cost[0]);
         }
         let mut headers = vec![[0; HEADER_WORDS]; self.link.size() as usize];
         for (rank, words) in headers.iter_mut().enumerate() {
@@ -242,7 +246,7 @@ impl<F: Fabric> Engine<F> {
                 let at = rigid_reaches.partition_point(|r| r.rigid < pair.rigid);
                 pair.find(&surfaces, rigids, reaches, rigid_reaches[at].distance);
             }
-            pair.push(&surfaces, rigids, sharing[pair.rigid as usize], law);
+            pair.push(&surfaces, rigids, sharing[pair.rigid as usize]);
         });
         self.time.contact += start.elapsed();
     }
@@ -265,9 +269,7 @@ impl<F: Fabric> Engine<F> {
         let blown = self.own[first..=last]
             .par_iter_mut()
             .filter(|own| own.part == Part::Free)
-            .filter_map(|own| {
-                (!own.whole_step(board, &reaches[own.id as usize], rule, colliders)).then_some(own.id)
-            })
+            .filter_map(|own| (!own.whole_step(board, &reaches[own.id as usize], rule, colliders)).then_some(own.id))
             .min();
         self.time.solve += start.elapsed();
         self.blown(blown)
@@ -302,8 +304,7 @@ impl<F: Fabric> Engine<F> {
         self.wrenches.clear();
         let contacts = &self.contacts.rigids[..self.contacts.rigid_count];
         let acting = contacts.iter().filter(|c| c.contact.wrench != Wrench::default());
-        self.wrenches
-            .extend(acting.map(|c| Contact { rigid: c.rigid, body: c.body, wrench: c.contact.wrench }));
+        self.wrenches.extend(acting.map(|c| Contact { rigid: c.rigid, body: c.body, wrench: c.contact.wrench }));
         let (found, most) = (self.wrenches.len(), self.board.wrench_room());
         if found > most {
             return Err(EngineError::TooManyWrenches { me, step, found, most });

@@ -25,19 +25,25 @@ impl Assets {
     /// # Errors
     /// [`SceneError`] naming the field whose mesh cannot be used, and why.
     pub fn load(job: &Job, cache: &Cache) -> Result<Self, SceneError> {
-        let soft = job.soft_bodies.iter().enumerate().map(|(i, group)| {
-            soft_mesh(group, cache).map_err(|e| e.at(&format!("soft_bodies[{i}].shape")))
-        });
+        let soft = job
+            .soft_bodies
+            .iter()
+            .enumerate()
+            .map(|(i, group)| soft_mesh(group, cache).map_err(|e| e.at(&format!("soft_bodies[{i}].shape"))));
         let convex = job.rigid_bodies.iter().enumerate().map(|(i, group)| match &group.shape {
-            RigidShape::Convex(convex) => points_of(&convex.file, convex.scale)
-                .map_err(|e| e.at(&format!("rigid_bodies[{i}].shape.convex.file"))),
+            RigidShape::Convex(convex) => {
+                points_of(&convex.file, convex.scale).map_err(|e| e.at(&format!("rigid_bodies[{i}].shape.convex.file")))
+            }
             _ => Ok(Vec::new()),
         });
         let surfaces = job.environment.triangle_meshes.iter().enumerate().map(|(i, mesh)| {
-            surface_of(&mesh.file, mesh.scale)
-                .map_err(|e| e.at(&format!("environment.triangle_meshes[{i}].file")))
+            surface_of(&mesh.file, mesh.scale).map_err(|e| e.at(&format!("environment.triangle_meshes[{i}].file")))
         });
-        Ok(Self { soft: soft.collect::<Result<_, _>>()?, convex: convex.collect::<Result<_, _>>()?, surfaces: surfaces.collect::<Result<_, _>>()? })
+        Ok(Self {
+            soft: soft.collect::<Result<_, _>>()?,
+            convex: convex.collect::<Result<_, _>>()?,
+            surfaces: surfaces.collect::<Result<_, _>>()?,
+        })
     }
 
     /// The assets as bytes, to be given to another rank.

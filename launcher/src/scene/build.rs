@@ -12,7 +12,6 @@ use rankzero_soft::{Friction, Material, RestMesh, Topology};
 use super::assets::Assets;
 use super::batches;
 use super::error::SceneError;
-use super::place::poses;
 use super::plan::{BodyPlan, DrawnSkin, Form, Scene};
 use super::rigid;
 
@@ -22,6 +21,8 @@ const SUBSTEPS_MIN: u32 = 6;
 const SUBSTEPS_PER_EXCHANGE: u32 = 2;
 /// Share of a penetration that one interval takes back.
 const RECOVERY: f32 = 0.3;
+/// How much of a node's elastic stiffness counts as inertia in contacts.
+const STIFFENING: f32 = 0.25;
 /// Steps between rebuilds of the PhysX scene. Part of the law: changing it changes results of scenes with rigid bodies.
 const REBUILD_STEPS: u64 = 16;
 /// No scene's state may be larger, bytes.
@@ -74,10 +75,8 @@ pub fn build(job: &Job, assets: &Assets) -> Result<Scene, SceneError> {
     let bodies = bodies(job)?;
     let positions: Vec<[f32; 3]> = bodies.iter().map(|b| b.position).collect();
     let size = job.batches.bodies.or(batches::auto_size(bodies.len()) as u32);
-    let sleep = SleepRule {
-        speed: job.sleep.speed_m_s,
-        steps: if job.sleep.enabled { job.sleep.steps } else { u32::MAX },
-    };
+    let sleep =
+        SleepRule { speed: job.sleep.speed_m_s, steps: if job.sleep.enabled { job.sleep.steps } else { u32::MAX } };
     let rule = StepRule {
         step: job.time.step_s,
         substeps,
@@ -90,7 +89,8 @@ pub fn build(job: &Job, assets: &Assets) -> Result<Scene, SceneError> {
         steps: job.time.step_count(),
         law: Law {
             interval: rule.interval(),
-            recovery: RECOVERY,
+            recovery: std::env::var("T_REC").map_or(RECOVERY, |v| v.parse().unwrap()),
+            stiffening: std::env::var("T_STIFF").map_or(STIFFENING, |v| v.parse().unwrap()),
             recovery_speed_max: job.contact.max_depenetration_m_s,
         },
         rule,
@@ -107,7 +107,9 @@ pub fn build(job: &Job, assets: &Assets) -> Result<Scene, SceneError> {
             scene.state_bytes() as f64 / (1u64 << 30) as f64,
             STATE_BYTES_MAX >> 30
         );
-        return Err(SceneError::new("soft_bodies", message).help("lower the counts, or raise edge_m for coarser meshes"));
+        return Err(
+            SceneError::new("soft_bodies", message).help("lower the counts, or raise edge_m for coarser meshes")
+        );
     }
     Ok(scene)
 }
@@ -124,10 +126,10 @@ fn form(job: &Job, g: usize, group: &SoftBodies, mesh: &CookedMesh) -> Result<Fo
     };
     let boundary = mesh.tets.boundary();
     let rest = RestMesh { points: &mesh.tets.points, tets: &mesh.tets.tets, surface: &boundary };
-    let held = |node: usize| {
-        group.pinned.iter().any(|rankzero_job::Pin::Box(pin)| pin_holds(pin, mesh.tets.points[node]))
-    };
-    let topology = Topology::new(rest, material, held).map_err(|e| SceneError::new(format!("{path}.shape"), e.to_string()))?;
+    let held =
+        |node: usize| group.pinned.iter().any(|rankzero_job::Pin::Box(pin)| pin_holds(pin, mesh.tets.points[node]));
+    let topology =
+        Topology::new(rest, material, held).map_err(|e| SceneError::new(format!("{path}.shape"), e.to_string()))?;
     for (p, rankzero_job::Pin::Box(pin)) in group.pinned.iter().enumerate() {
         if !mesh.tets.points.iter().any(|&x| pin_holds(pin, x)) {
             return Err(SceneError::new(format!("{path}.pinned[{p}]"), "no node of the body lies in this box")
@@ -198,14 +200,14 @@ fn substeps(job: &Job, forms: &[Form]) -> Result<(u32, u32), SceneError> {
 fn bodies(job: &Job) -> Result<Vec<BodyPlan>, SceneError> {
     let mut plans = Vec::new();
     for (g, group) in job.soft_bodies.iter().enumerate() {
-        let path = format!("soft_bodies[{g}]");
-        let places = poses(&group.layout, group.body_count() as usize, &group.rotation, (job.seed, g as u64), &path)?;
-        for pose in places {
+        let places =
+            job.soft_placements(g).map_err(|e| SceneError::new(format!("soft_bodies[{g}].layout"), e.to_string()))?;
+        for place in places {
             plans.push(BodyPlan {
                 form: g as u32,
                 group: g as u32,
-                position: pose.p,
-                rotation: pose.q,
+                position: place.position_m,
+                rotation: place.rotation,
                 velocity: group.velocity_m_s,
                 angular: group.angular_velocity_rad_s,
                 priority: group.priority,

@@ -7,10 +7,7 @@ mod assets;
 mod batches;
 mod build;
 mod error;
-mod ground;
-mod place;
 mod plan;
-mod random;
 mod rigid;
 
 pub use assets::Assets;

@@ -7,12 +7,7 @@ use rankzero_soft::vec3::add;
 
 use super::assets::Assets;
 use super::error::SceneError;
-use super::ground;
-use super::place::{poses, quaternion};
 use super::plan::{RigidPlan, Script};
-
-/// Separates the random streams of rigid groups from those of soft ones.
-const STREAM: u64 = 1 << 32;
 
 /// The rigid bodies of a job, by id: group by group.
 ///
@@ -22,10 +17,10 @@ pub fn rigids(job: &Job, assets: &Assets) -> Result<Vec<RigidPlan>, SceneError> 
     let mut plans = Vec::new();
     for (g, group) in job.rigid_bodies.iter().enumerate() {
         let (shape, turn) = shape(group, &assets.convex[g]);
-        let count = group.body_count() as usize;
-        let path = format!("rigid_bodies[{g}]");
-        let places = poses(&group.layout, count, &group.rotation, (job.seed, STREAM + g as u64), &path)?;
-        for pose in places {
+        let places =
+            job.rigid_placements(g).map_err(|e| SceneError::new(format!("rigid_bodies[{g}].layout"), e.to_string()))?;
+        for place in places {
+            let pose = Pose { p: place.position_m, q: place.rotation };
             let motion = match &group.motion {
                 Motion::Dynamic(dynamic) => PhysxMotion::Dynamic {
                     density: dynamic.density_kg_m3,
@@ -55,7 +50,7 @@ fn shape(group: &RigidBodies, points: &[[f32; 3]]) -> (Shape, [f32; 4]) {
         RigidShape::Box(b) => (Shape::Box { half: b.size_m.map(|s| 0.5 * s) }, none),
         RigidShape::Sphere(s) => (Shape::Sphere { radius: s.radius_m }, none),
         RigidShape::Capsule(c) => {
-            let upright = quaternion(&rankzero_job::Rotation { axis: [0.0, 0.0, 1.0], degrees: 90.0 });
+            let upright = rankzero_job::Rotation { axis: [0.0, 0.0, 1.0], degrees: 90.0 }.quaternion();
             (Shape::Capsule { radius: c.radius_m, half_height: c.half_height_m }, upright)
         }
         RigidShape::Convex(_) => (Shape::Convex { points: points.to_vec() }, none),
@@ -65,7 +60,7 @@ fn shape(group: &RigidBodies, points: &[[f32; 3]]) -> (Shape, [f32; 4]) {
 fn script(kinematic: &Kinematic, place: &Pose, turn: [f32; 4]) -> Script {
     let keyframe = |k: &rankzero_job::Keyframe| {
         let p = add(place.p, rotate(place.q, k.offset_m));
-        (k.time_s, Pose { p, q: multiply(multiply(place.q, quaternion(&k.rotation)), turn) })
+        (k.time_s, Pose { p, q: multiply(multiply(place.q, k.rotation.quaternion()), turn) })
     };
     Script { keyframes: kinematic.keyframes.iter().map(keyframe).collect(), repeat: kinematic.repeat }
 }
@@ -90,13 +85,13 @@ pub fn statics(job: &Job, assets: &Assets) -> Vec<StaticDesc> {
             rows: field.rows,
             columns: field.columns,
             spacing: [field.spacing_m; 2],
-            origin: ground::origin(field),
-            heights: ground::heights(field),
+            origin: field.corner_m(),
+            heights: field.heights_m(),
         },
         material: material(field.friction, 0.0),
     }));
     out.extend(environment.triangle_meshes.iter().zip(&assets.surfaces).map(|(mesh, surface)| {
-        let q = quaternion(&mesh.rotation);
+        let q = mesh.rotation.quaternion();
         let points = surface.points.iter().map(|&p| add(mesh.position_m, rotate(q, p))).collect();
         let shape = StaticShape::TriangleMesh { points, triangles: surface.triangles.clone() };
         StaticDesc { shape, material: material(mesh.friction, 0.0) }

@@ -26,8 +26,13 @@ impl CookedMesh {
         out.extend_from_slice(&MAGIC);
         out.extend_from_slice(&CODEC_VERSION.to_le_bytes());
         out.extend_from_slice(&if self.skin.is_some() { HAS_SKIN } else { 0 }.to_le_bytes());
-        let counts =
-            [self.tets.points.len(), self.tets.tets.len(), skin.triangles.len(), skin.embedding.len(), self.notes.len()];
+        let counts = [
+            self.tets.points.len(),
+            self.tets.tets.len(),
+            skin.triangles.len(),
+            skin.embedding.len(),
+            self.notes.len(),
+        ];
         counts.iter().for_each(|&n| out.extend_from_slice(&(n as u64).to_le_bytes()));
         let mut words = |word: [u8; 4]| out.extend_from_slice(&word);
         self.tets.points.iter().flatten().for_each(|x| words(x.to_le_bytes()));
@@ -122,7 +127,8 @@ impl<'a> Input<'a> {
 
     fn count(&mut self) -> Result<usize, MeshError> {
         let bytes: [u8; 8] = self.take(1, 8)?.try_into().unwrap_or([u8::MAX; 8]);
-        usize::try_from(u64::from_le_bytes(bytes)).map_err(|_| MeshError::Corrupt { what: "a count overflows".to_owned() })
+        usize::try_from(u64::from_le_bytes(bytes))
+            .map_err(|_| MeshError::Corrupt { what: "a count overflows".to_owned() })
     }
 
     fn floats<const N: usize>(&mut self, count: usize) -> Result<Vec<[f32; N]>, MeshError> {

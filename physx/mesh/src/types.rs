@@ -52,11 +52,8 @@ impl SurfaceMesh {
         // Measured from a point of the mesh: far from the origin the sum would cancel badly.
         let origin = wide(first);
         let point = |i: u32| self.points.get(i as usize).map(|&p| wide(p));
-        let six: f64 = self
-            .triangles
-            .iter()
-            .filter_map(|t| Some(orient(origin, point(t[0])?, point(t[1])?, point(t[2])?)))
-            .sum();
+        let six: f64 =
+            self.triangles.iter().filter_map(|t| Some(orient(origin, point(t[0])?, point(t[1])?, point(t[2])?))).sum();
         six / 6.0
     }
 }

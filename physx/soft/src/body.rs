@@ -107,9 +107,11 @@ pub struct Body {
     pub(crate) origin: Vec3,
     pub(crate) x: Vec<Vec3>,
     pub(crate) v: Vec<Vec3>,
-    pub(crate) before: Vec<Vec3>,
+    pub(crate) predicted: Vec<Vec3>,
     /// Contact accelerations of the surface nodes in the running interval, m/s².
     pub accelerations: Vec<Vec3>,
+    /// What all else did to the surface nodes' velocities in the last interval, m/s.
+    pub(crate) drives: Vec<Vec3>,
     pub(crate) near: Near,
     world: Vec<Vec3>,
 }
@@ -123,8 +125,9 @@ impl Body {
             origin: ZERO,
             x: vec![ZERO; n],
             v: vec![ZERO; n],
-            before: vec![ZERO; n],
+            predicted: vec![ZERO; n],
             accelerations: vec![ZERO; surface],
+            drives: vec![ZERO; surface],
             near: Near::default(),
             world: vec![ZERO; surface],
             topology,
@@ -146,6 +149,9 @@ impl Body {
             self.x[i] = sub([word(xs + 3 * i), word(xs + 3 * i + 1), word(xs + 3 * i + 2)], self.origin);
             self.v[i] = [word(vs + 3 * i), word(vs + 3 * i + 1), word(vs + 3 * i + 2)];
         }
+        for (drive, words) in self.drives.iter_mut().zip(state[layout.drives()].chunks_exact(3)) {
+            *drive = [f32::from_bits(words[0]), f32::from_bits(words[1]), f32::from_bits(words[2])];
+        }
         self.quiet = state[layout.quiet()];
         self.accelerations.fill(ZERO);
         for (world, x) in self.world.iter_mut().zip(&self.x) {
@@ -155,13 +161,13 @@ impl Body {
         self.near.gather(colliders, &reach.bounds, &self.world, reach.distance, friction);
     }
 
-    /// Writes the surface (positions, then velocities) as others may see it.
+    /// Writes the surface as others see it: positions, then the velocities at the interval's end if nobody touched it.
     pub fn surface(&self, out: &mut [f32]) {
         let surface = self.topology.layout.surface;
         let (positions, velocities) = out.split_at_mut(3 * surface);
         for (i, (p, v)) in positions.chunks_exact_mut(3).zip(velocities.chunks_exact_mut(3)).enumerate() {
             p.copy_from_slice(&add(self.origin, self.x[i]));
-            v.copy_from_slice(&self.v[i]);
+            v.copy_from_slice(&add(self.v[i], self.drives[i]));
         }
     }
 
@@ -182,6 +188,9 @@ impl Body {
                 state[xs + 3 * i + k] = x[k].to_bits();
                 state[vs + 3 * i + k] = v[k].to_bits();
             }
+        }
+        for (words, drive) in state[layout.drives()].chunks_exact_mut(3).zip(&self.drives) {
+            words.copy_from_slice(&drive.map(f32::to_bits));
         }
         state[layout.quiet()] = self.quiet;
     }

@@ -4,7 +4,7 @@
 //! convex edge lies in the prism of a face there, so what is inside is always found; of several the least deep counts.
 
 use crate::bounds::Aabb;
-use crate::vec3::{Vec3, add_scaled, cross, dot, length, sub};
+use crate::vec3::{Vec3, ZERO, add_scaled, cross, dot, length, normalized, sub};
 
 /// At most this many triangles are kept for a node, the nearest ones.
 pub const KEPT: usize = 6;
@@ -12,18 +12,25 @@ pub const KEPT: usize = 6;
 /// How far outside a triangle, in barycentric weight, a projection still counts: neighbours overlap, so no ray slips between.
 const SLACK: f32 = 0.02;
 
+/// A triangle faces a node where the cosine between their outward normals is below the negative of this.
+const FACING: f32 = 0.1;
+
 /// A triangle of a surface, world frame.
 #[derive(Clone, Copy, Debug)]
 pub struct Triangle {
     /// Its corners, counter-clockwise seen from outside.
     pub corners: [Vec3; 3],
     bounds: Aabb,
+    /// Outward unit normal; zero where the triangle has no area.
+    normal: Vec3,
 }
 
 impl Triangle {
     /// A triangle and its box.
     pub fn new(corners: [Vec3; 3]) -> Self {
-        Self { corners, bounds: corners.iter().fold(Aabb::EMPTY, |b, &p| b.with(p)) }
+        let normal = cross(sub(corners[1], corners[0]), sub(corners[2], corners[0]));
+        let bounds = corners.iter().fold(Aabb::EMPTY, |b, &p| b.with(p));
+        Self { corners, bounds, normal: normalized(normal).unwrap_or(ZERO) }
     }
     /// Its box.
     pub fn bounds(&self) -> &Aabb {
@@ -40,15 +47,22 @@ pub struct Nearest {
 }
 
 impl Nearest {
-    /// Finds for each of `nodes` (ids ascending) the [`KEPT`] nearest of `triangles` (ids ascending) within `distance` metres.
-    pub fn find(&mut self, nodes: impl Iterator<Item = (u32, Vec3)>, triangles: &[(u32, Triangle)], distance: f32) {
+    /// Finds for each of `nodes` (id ascending, position, outward normal or zero) the [`KEPT`] nearest of `triangles` (ids ascending) within `distance` metres
+    /// that face the node. Where two boxes are stacked edge on edge, only the normals tell a bottom from a side.
+    pub fn find(
+        &mut self,
+        nodes: impl Iterator<Item = (u32, Vec3, Vec3)>,
+        triangles: &[(u32, Triangle)],
+        distance: f32,
+    ) {
         self.runs.clear();
         self.triangles.clear();
         let mut nearest: Vec<(f32, u32)> = Vec::with_capacity(KEPT + 1);
-        for (node, x) in nodes {
+        for (node, x, normal) in nodes {
             nearest.clear();
             for (id, triangle) in triangles {
-                if !triangle.bounds.grown(distance).holds(x) {
+                let faces = normal == ZERO || dot(normal, triangle.normal) < -FACING;
+                if !(faces && triangle.bounds.grown(distance).holds(x)) {
                     continue;
                 }
                 let d = squared_distance(triangle.corners, x);
@@ -178,9 +192,20 @@ mod tests {
         let triangles: Vec<(u32, Triangle)> =
             (0..20).map(|i| (i, Triangle::new(UP.map(|p| [p[0], p[1] - 0.01 * i as f32, p[2]])))).collect();
         let mut nearest = Nearest::default();
-        nearest.find([(3, [0.1, 0.0, 0.1]), (7, [5.0, 0.0, 0.0])].into_iter(), &triangles, 0.5);
+        nearest.find([(3, [0.1, 0.0, 0.1], ZERO), (7, [5.0, 0.0, 0.0], ZERO)].into_iter(), &triangles, 0.5);
         assert_eq!(nearest.of(3), &[0, 1, 2, 3, 4, 5]);
         assert!(nearest.of(0).is_empty() && nearest.of(7).is_empty());
         assert_eq!(nearest.iter().count(), 1);
+    }
+
+    #[test]
+    fn a_triangle_that_looks_the_same_way_as_the_node_is_no_candidate() {
+        let triangles = [(0, Triangle::new(UP))];
+        let mut nearest = Nearest::default();
+        let node = |normal| [(0, [0.1, 0.01, 0.1], normal)].into_iter();
+        nearest.find(node([0.0, 1.0, 0.0]), &triangles, 0.5);
+        assert!(nearest.is_empty());
+        nearest.find(node([0.0, -1.0, 0.0]), &triangles, 0.5);
+        assert!(!nearest.is_empty());
     }
 }

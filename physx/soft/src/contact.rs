@@ -2,11 +2,14 @@
 //!
 //! At the start of an interval of `T` seconds the contact asks for an impulse, spread evenly over the interval, that brings
 //! the normal approach speed to what lets the gap just close (gap > 0), or open by a share [`Law::recovery`] (gap < 0).
-//! That is a damped spring in the time scale of the interval: resting contacts settle without a limit cycle. Simultaneous
-//! contacts of one node are solved at once (Jacobi) with the node's mass split between them (Tonge et al., *Mass Splitting for
-//! Jitter-Free Parallel Rigid Body Simulation*, 2012), so their sum does not overshoot.
+//! That is a damped spring in the time scale of the interval: resting contacts settle without a limit cycle. The approach speed is the
+//! one at the interval's *end*, as gravity and the bodies' own elasticity drive it if they do what they did in the interval before
+//! (the *drive*, part of a body's state): so a contact carries a load without sinking in. Simultaneous
+//! contacts of one node are solved at once (Jacobi) with the node's mass split between them by their weights (Tonge et al., *Mass
+//! Splitting for Jitter-Free Parallel Rigid Body Simulation*, 2012), so their sum does not overshoot.
 
 use crate::material::Friction;
+use crate::topology::Topology;
 use crate::vec3::{Vec3, add, add_scaled, dot, length, scale};
 
 /// Constants of the contact law.
@@ -18,6 +21,8 @@ pub struct Law {
     pub recovery: f32,
     /// A penetration is taken back no faster than this, m/s.
     pub recovery_speed_max: f32,
+    /// How much of a node's elastic stiffness counts as inertia, see [`Law::inverse_inertia`].
+    pub stiffening: f32,
 }
 
 /// A contact of thing A (a node, or a rigid body's point) with thing B.
@@ -27,7 +32,7 @@ pub struct Contact {
     pub normal: Vec3,
     /// Distance along the normal, m; negative where A is inside B.
     pub gap: f32,
-    /// Velocity of A's point relative to B's, m/s.
+    /// Velocity of A's point relative to B's at the interval's end if nothing touched them, m/s.
     pub approach: Vec3,
 }
 
@@ -35,6 +40,15 @@ impl Law {
     /// Whether the contact would be closed at the interval's end if nothing were done.
     pub fn closes(&self, contact: &Contact) -> bool {
         contact.gap + dot(contact.approach, contact.normal) * self.interval < 0.0
+    }
+
+    /// The inverse of what a node opposes to a push that lasts an interval, 1/kg: of `m + a T² k`.
+    ///
+    /// A node is tied to its neighbours by its stiffness `k`; over a long interval that counts for more than its own mass `m`, as in
+    /// the matrix `M + T² K` of an implicit step. With the mass alone, resting contacts would be soft in proportion to `T²`.
+    pub fn inverse_inertia(&self, topology: &Topology, node: u32) -> f32 {
+        let (w, k) = (topology.inverse_mass[node as usize], topology.stiffness[node as usize]);
+        w / (self.stiffening * self.interval * self.interval * k).mul_add(w, 1.0)
     }
 
     /// The impulse on A in N·s (its opposite acts on B), or `None` where the contact does not push.
@@ -68,7 +82,7 @@ impl Law {
 mod tests {
     use super::*;
 
-    const LAW: Law = Law { interval: 0.01, recovery: 0.3, recovery_speed_max: 3.0 };
+    const LAW: Law = Law { interval: 0.01, recovery: 0.3, recovery_speed_max: 3.0, stiffening: 0.0 };
     const UP: Vec3 = [0.0, 1.0, 0.0];
     const ROUGH: Friction = Friction { static_: 0.5, dynamic: 0.4 };
 

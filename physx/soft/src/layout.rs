@@ -2,10 +2,11 @@
 //! checkpoint and under the digest.
 //!
 //! ```text
-//! word 0                 3n             6n        6n + 1
-//!      | positions x y z | velocities    | quiet |
+//! word 0                 3n             6n                6n + 3s   6n + 3s + 1
+//!      | positions x y z | velocities    | drives        | quiet   |
 //! ```
-//! Surface nodes come first, so a halo is a prefix of the positions and a prefix of the velocities.
+//! n nodes, the s of the surface first. The *drive* of a surface node is what everything but contacts with moving bodies did to its
+//! velocity in the last interval: contacts lean on it, see [`crate::contact`].
 
 use std::ops::Range;
 
@@ -21,7 +22,7 @@ pub struct StateLayout {
 impl StateLayout {
     /// Words of the whole state.
     pub fn words(&self) -> usize {
-        6 * self.nodes + 1
+        self.quiet() + 1
     }
     /// Positions, metres, world frame.
     pub fn positions(&self) -> Range<usize> {
@@ -31,11 +32,15 @@ impl StateLayout {
     pub fn velocities(&self) -> Range<usize> {
         3 * self.nodes..6 * self.nodes
     }
+    /// Drives of the surface nodes, m/s.
+    pub fn drives(&self) -> Range<usize> {
+        6 * self.nodes..6 * self.nodes + 3 * self.surface
+    }
     /// Steps that the body has been quiet for, an unsigned integer.
     pub fn quiet(&self) -> usize {
-        6 * self.nodes
+        6 * self.nodes + 3 * self.surface
     }
-    /// Words of a halo: surface positions, then surface velocities.
+    /// Words of a halo: surface positions, then the velocities that the surface would reach without contacts.
     pub fn halo_words(&self) -> usize {
         6 * self.surface
     }

@@ -10,7 +10,7 @@ use crate::material::Friction;
 use crate::topology::Topology;
 use crate::vec3::{Vec3, add, add_scaled, at, scale, sub};
 
-/// A body's surface at an instant: positions then velocities of its surface nodes, world frame.
+/// A body's surface at the start of an interval, world frame: positions, then velocities at its end if nothing touched it.
 #[derive(Clone, Copy, Debug)]
 pub struct Surface<'a> {
     /// `[x y z; surface]` then `[vx vy vz; surface]`, m and m/s.
@@ -85,8 +85,8 @@ pub struct Pair {
     nodes_of_a: Nearest,
     nodes_of_b: Nearest,
     hits: Vec<Hit>,
-    /// Simultaneous contacts of each surface node of A and B.
-    shares: [Vec<u16>; 2],
+    /// Sum of the weights with which each surface node of A and B takes part in contacts.
+    shares: [Vec<f32>; 2],
     /// What the interval does to A and to B, m/s².
     pub pushes: [Pushes; 2],
 }
@@ -110,10 +110,13 @@ impl Pair {
         let reach = |t: &Topology| {
             if margin > depth_max(t) { margin } else { depth_max(t) }
         };
-        b.triangles_in(&region.grown(reach(b.topology)), &mut triangles);
-        self.nodes_of_a.find(a.nodes_in(*region), &triangles, reach(b.topology));
-        a.triangles_in(&region.grown(reach(a.topology)), &mut triangles);
-        self.nodes_of_b.find(b.nodes_in(*region), &triangles, reach(a.topology));
+        for (nearest, nodes, faces) in [(&mut self.nodes_of_a, a, b), (&mut self.nodes_of_b, b, a)] {
+            let distance = reach(faces.topology);
+            faces.triangles_in(&region.grown(distance), &mut triangles);
+            let normals = nodes.topology.node_normals(|n| nodes.x(n), |n| region.holds(nodes.x(n)));
+            let inside = normals.iter().map(|&(n, normal)| (n, nodes.x(n), normal));
+            nearest.find(inside, &triangles, distance);
+        }
         !(self.nodes_of_a.is_empty() && self.nodes_of_b.is_empty())
     }
 
@@ -153,14 +156,12 @@ impl Pair {
     fn count_shares(&mut self, bodies: [&Surface<'_>; 2]) {
         for (shares, body) in self.shares.iter_mut().zip(bodies) {
             shares.clear();
-            shares.resize(body.topology.layout.surface, 0);
+            shares.resize(body.topology.layout.surface, 0.0);
         }
         for hit in &self.hits {
-            let share = &mut self.shares[hit.side][hit.node as usize];
-            *share = share.saturating_add(1);
-            for n in hit.triangle {
-                let share = &mut self.shares[1 - hit.side][n as usize];
-                *share = share.saturating_add(1);
+            self.shares[hit.side][hit.node as usize] += 1.0;
+            for (n, weight) in hit.triangle.into_iter().zip(hit.weights) {
+                self.shares[1 - hit.side][n as usize] += weight.abs();
             }
         }
     }
@@ -171,16 +172,18 @@ impl Hit {
     fn pushes(
         &self,
         bodies: [&Surface<'_>; 2],
-        shares: &[Vec<u16>; 2],
+        shares: &[Vec<f32>; 2],
         law: &Law,
         friction: Friction,
     ) -> Option<(Vec3, [Vec3; 3])> {
-        let inverse_mass = |side: usize, node: u32| bodies[side].topology.inverse_mass[node as usize];
-        let shared = |side: usize, node: u32| f32::from(shares[side][node as usize]) * inverse_mass(side, node);
         let other = 1 - self.side;
-        let corner = |k: usize| self.weights[k] * self.weights[k] * shared(other, self.triangle[k]);
-        let w = shared(self.side, self.node) + (corner(0) + corner(1) + corner(2));
+        let split =
+            |side: usize, node: u32| shares[side][node as usize] * law.inverse_inertia(bodies[side].topology, node);
+        // A corner's mass is split in proportion to the weights, so its square of the weight meets a share of 1/weight.
+        let corner = |k: usize| self.weights[k].abs() * split(other, self.triangle[k]);
+        let w = split(self.side, self.node) + (corner(0) + corner(1) + corner(2));
         let force = scale(law.impulse(&self.contact, w, friction)?, 1.0 / law.interval);
+        let inverse_mass = |side: usize, node: u32| bodies[side].topology.inverse_mass[node as usize];
         let of_corner = |k: usize| scale(force, -self.weights[k] * inverse_mass(other, self.triangle[k]));
         Some((scale(force, inverse_mass(self.side, self.node)), [of_corner(0), of_corner(1), of_corner(2)]))
     }

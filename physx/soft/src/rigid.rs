@@ -11,7 +11,7 @@ use crate::contact::{Contact, Law};
 use crate::material::Friction;
 use crate::pair::{Pushes, Surface, touch};
 use crate::quat::{Quat, multiply, rotate, rotate_back, turned};
-use crate::vec3::{Vec3, add, add_scaled, cross, dot, scale, sub};
+use crate::vec3::{Vec3, ZERO, add, add_scaled, cross, dot, normalized, scale, sub};
 
 /// What is fixed about a dynamic rigid body.
 #[derive(Clone, Debug)]
@@ -105,7 +105,7 @@ pub struct SoftRigid {
     nodes: Vec<u32>,
     samples: Nearest,
     hits: Vec<Hit>,
-    shares: Vec<u16>,
+    shares: Vec<f32>,
     /// What the interval does to the soft body, m/s².
     pub pushes: Pushes,
     /// What the interval does to the rigid body.
@@ -134,21 +134,34 @@ impl SoftRigid {
         }));
         let mut triangles = Vec::new();
         soft.triangles_in(&region, &mut triangles);
-        let samples = form.samples.iter().enumerate();
-        let world = samples.map(|(i, (p, _))| (i as u32, add(motion.position, rotate(motion.rotation, *p))));
+        let world = form.samples.iter().enumerate().map(|(i, (p, radius))| {
+            let arm = rotate(motion.rotation, *p);
+            // A ball looks in all directions, a corner away from the middle.
+            let normal = if *radius > 0.0 { ZERO } else { normalized(arm).unwrap_or(ZERO) };
+            (i as u32, add(motion.position, arm), normal)
+        });
         self.samples.find(world, &triangles, reach);
         !(self.nodes.is_empty() && self.samples.is_empty())
     }
 
     /// Computes the interval's pushes and wrench. `sharing` is how many soft bodies the rigid one may touch at once.
-    pub fn push(&mut self, soft: &Surface<'_>, form: &RigidForm, motion: &RigidMotion, sharing: u32, law: &Law) {
-        self.collect(soft, form, motion, law);
+    pub fn push(
+        &mut self,
+        soft: &Surface<'_>,
+        form: &RigidForm,
+        motion: &RigidMotion,
+        sharing: u32,
+        gravity: Vec3,
+        law: &Law,
+    ) {
+        let falling = RigidMotion { linear: add_scaled(motion.linear, gravity, law.interval), ..*motion };
+        self.collect(soft, form, &falling, law);
         self.pushes.clear();
         self.wrench = Wrench::default();
         self.shares.clear();
-        self.shares.resize(soft.topology.layout.surface, 0);
-        for (node, _) in self.hits.iter().flat_map(|h| &h.soft[..h.count]) {
-            self.shares[*node as usize] = self.shares[*node as usize].saturating_add(1);
+        self.shares.resize(soft.topology.layout.surface, 0.0);
+        for (node, weight) in self.hits.iter().flat_map(|h| &h.soft[..h.count]) {
+            self.shares[*node as usize] += weight.abs();
         }
         let rigid_share = sharing as f32 * self.hits.len() as f32;
         let friction = form.friction.between(soft.topology.material.friction);
@@ -156,7 +169,7 @@ impl SoftRigid {
         for hit in &self.hits {
             let soft_w = hit.soft[..hit.count]
                 .iter()
-                .fold(0.0, |w, &(n, b)| w + b * b * f32::from(self.shares[n as usize]) * inverse_mass(n));
+                .fold(0.0, |w, &(n, b)| w + b.abs() * self.shares[n as usize] * law.inverse_inertia(soft.topology, n));
             let w = soft_w + rigid_share * form.inverse_mass_at(motion, hit.arm, hit.contact.normal);
             let Some(impulse) = law.impulse(&hit.contact, w, friction) else {
                 continue;

@@ -3,7 +3,7 @@
 use crate::colour::colour_order;
 use crate::layout::StateLayout;
 use crate::material::Material;
-use crate::vec3::{Vec3, cross, dot, length, scale, sub};
+use crate::vec3::{Vec3, ZERO, add, cross, dot, length, neg, normalized, scale, sub};
 
 /// A tetrahedral mesh at rest, as the solver takes it.
 #[derive(Clone, Copy, Debug)]
@@ -78,6 +78,8 @@ pub struct Topology {
     pub inverse_mass: Vec<f32>,
     /// Nodal masses, kg (of pinned nodes as well).
     pub mass: Vec<f32>,
+    /// Elastic stiffness that a node feels when its neighbours are held, N/m: the mean of the stiffness matrix's diagonal block.
+    pub stiffness: Vec<f32>,
     /// Tetrahedra by colour.
     pub tets: Vec<Tet>,
     /// Start of each colour's run in `tets`, and its end.
@@ -114,8 +116,11 @@ impl Topology {
         let triangles: Vec<[u32; 3]> = mesh.surface.iter().map(|t| t.map(|n| solver_node[n as usize])).collect();
         let (order, colours) = colour_order(rest.len(), &tets);
 
-        let (mu, lambda) = material.lame();
+        let (mu, lambda) = material.neo_hookean();
         let mut mass = vec![0.0; rest.len()];
+        let mut stiffness = vec![0.0; rest.len()];
+        let (true_mu, true_lambda) = material.lame();
+        let modulus = (true_lambda + 4.0 * true_mu) / 3.0;
         let mut solved = Vec::with_capacity(tets.len());
         let mut altitude_min = f32::MAX;
         for &t in &order {
@@ -125,8 +130,9 @@ impl Topology {
                 return Err(TopologyError::Volume { index: t as usize, volume });
             }
             altitude_min = if altitude < altitude_min { altitude } else { altitude_min };
-            for n in nodes {
+            for (n, gradient) in nodes.into_iter().zip(gradients(&tet)) {
                 mass[n as usize] += 0.25 * material.density * volume;
+                stiffness[n as usize] += modulus * volume * dot(gradient, gradient);
             }
             solved.push(tet);
         }
@@ -144,6 +150,7 @@ impl Topology {
             rest,
             inverse_mass,
             mass,
+            stiffness,
             tets: solved,
             colours,
             triangles,
@@ -152,6 +159,30 @@ impl Topology {
             altitude_min,
             surface_edge,
         })
+    }
+
+    /// Outward normals of the surface nodes that `wanted` picks, ascending: unit vectors, zero where undefined.
+    ///
+    /// `x` gives the position of a surface node. A node's normal is the sum of its triangles' normals by area.
+    pub fn node_normals(&self, x: impl Fn(u32) -> Vec3, wanted: impl Fn(u32) -> bool) -> Vec<(u32, Vec3)> {
+        let mut at = vec![u32::MAX; self.layout.surface];
+        let mut normals = Vec::new();
+        for n in (0..self.layout.surface as u32).filter(|&n| wanted(n)) {
+            at[n as usize] = normals.len() as u32;
+            normals.push((n, ZERO));
+        }
+        for t in self.triangles.iter().filter(|t| t.iter().any(|&n| at[n as usize] != u32::MAX)) {
+            let area = cross(sub(x(t[1]), x(t[0])), sub(x(t[2]), x(t[0])));
+            for &n in t {
+                if let Some(normal) = normals.get_mut(at[n as usize] as usize) {
+                    normal.1 = add(normal.1, area);
+                }
+            }
+        }
+        for (_, normal) in &mut normals {
+            *normal = normalized(*normal).unwrap_or(ZERO);
+        }
+        normals
     }
 
     /// Bytes of one body's canonical state.
@@ -211,6 +242,12 @@ fn rest_tet(nodes: [u32; 4], rest: &[Vec3], mu: f32, lambda: f32) -> (Tet, f32, 
         compliance_volume: 1.0 / (lambda * volume),
     };
     (tet, volume, det / largest)
+}
+
+/// Gradients of the four nodes' shape functions, 1/m. The stiffness block of a node is `V (μ |g|² I + (λ + μ) g gᵀ)`.
+fn gradients(tet: &Tet) -> [Vec3; 4] {
+    let [a, b, c] = tet.inverse_rest;
+    [neg(add(add(a, b), c)), a, b, c]
 }
 
 fn smallest_extent(points: &[Vec3]) -> f32 {

@@ -82,11 +82,7 @@ impl Cache {
     ///
     /// # Errors
     /// Only those of `cook`; trouble with the cache itself is a warning.
-    pub fn get_or_cook<E>(
-        &self,
-        key: CacheKey,
-        cook: impl FnOnce() -> Result<CookedMesh, E>,
-    ) -> Result<CookedMesh, E> {
+    pub fn get_or_cook<E>(&self, key: CacheKey, cook: impl FnOnce() -> Result<CookedMesh, E>) -> Result<CookedMesh, E> {
         let Some(directory) = &self.directory else { return cook() };
         let path = directory.join(key.0.to_hex().as_str()).with_extension(EXTENSION);
         if let Some(mesh) = load(&path) {
@@ -116,10 +112,9 @@ fn load(path: &Path) -> Option<CookedMesh> {
     };
     let mut bytes = Vec::new();
     let read = file.take(MAX_ENTRY_BYTES).read_to_end(&mut bytes);
-    let decoded = read.map_err(|e| e.to_string()).and_then(|_| CookedMesh::from_bytes(&bytes).map_err(|e| e.to_string()));
-    decoded
-        .inspect_err(|error| tracing::warn!("cached mesh {}: {error}; cooking it again", path.display()))
-        .ok()
+    let decoded =
+        read.map_err(|e| e.to_string()).and_then(|_| CookedMesh::from_bytes(&bytes).map_err(|e| e.to_string()));
+    decoded.inspect_err(|error| tracing::warn!("cached mesh {}: {error}; cooking it again", path.display())).ok()
 }
 
 /// Writes an entry so that readers see all of it or nothing.

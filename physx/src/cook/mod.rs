@@ -49,7 +49,11 @@ pub enum CookError {
         source: MeshError,
     },
     /// The tetrahedra do not fill the surface.
-    #[error("the {how} tetrahedra fill {tets:e} of a surface that encloses {surface:e}; {}", how.remedy())]
+    #[error(
+        "the {how} tetrahedra fill {tets:e} of a surface that encloses {surface:e}: PhysX keeps one connected piece and \
+         loses thin parts; cook separate pieces each by itself, or {}",
+        how.remedy()
+    )]
     Volume {
         /// The method that was asked for.
         how: Tetrahedralizer,
@@ -79,10 +83,12 @@ impl Tetrahedralizer {
     }
 }
 
-/// Relative difference of volume that a conforming mesh may have: slivers at the surface that were dropped.
-const CONFORMING_TOLERANCE: f64 = 0.02;
-/// A voxel mesh covers the surface with whole voxels: at least this part of its volume, and at most all voxels it touches.
-const VOXEL_LEAST: f64 = 0.5;
+/// Part of the surface's volume that the tetrahedra between it and the voxels must fill: what they miss gets no voxels.
+const INNER_LEAST: f64 = 0.85;
+/// A voxel mesh covers the surface with whole voxels: about its volume at the least, and no limit above.
+const VOXEL_LEAST: f64 = 0.85;
+/// Part of the surface's volume that a conforming mesh must fill: it may lack slivers at the surface.
+const CONFORMING_LEAST: f64 = 0.98;
 
 /// Mends `surface` and fills it with tetrahedra. For [`Tetrahedralizer::Voxel`] the surface becomes the skin.
 ///
@@ -91,21 +97,24 @@ const VOXEL_LEAST: f64 = 0.5;
 pub fn cook_surface(surface: SurfaceMesh, how: Tetrahedralizer) -> Result<CookedMesh, CookError> {
     let (surface, mut notes) = mend::surface(surface)?;
     let failed = |error: TetError| CookError::Tetrahedra { how, reason: error.to_string() };
-    let mut tets = tet::conforming(&surface).map_err(failed)?;
-    if let Tetrahedralizer::Voxel { resolution } = how {
-        // PhysX needs a positive volume everywhere to tell inside from outside, not a good shape: no mending here.
-        tets = tet::voxel(&tets, resolution).map_err(failed)?;
-    }
-    let (tets, repairs) = mend::tets(tets).map_err(|source| CookError::Unusable { how, source })?;
-    notes.extend(repairs);
-    check_volume(&tets, &surface, how)?;
-    let skin = match how {
-        Tetrahedralizer::Conforming => None,
-        Tetrahedralizer::Voxel { .. } => {
-            let embedding = embed(&surface.points, &tets).map_err(|source| CookError::Unusable { how, source })?;
-            Some(Skin { triangles: surface.triangles, embedding })
-        }
+    let unusable = |source| CookError::Unusable { how, source };
+    let inner = tet::conforming(&surface).map_err(failed)?;
+    let Tetrahedralizer::Voxel { resolution } = how else {
+        let (tets, repairs) = mend::tets(inner).map_err(unusable)?;
+        notes.extend(repairs);
+        check_volume(CONFORMING_LEAST, &tets, &surface, how)?;
+        return Ok(CookedMesh { tets, skin: None, notes });
     };
+    // PhysX voxelises tetrahedra, not surfaces: it needs to know what is inside, whatever the shape of the tetrahedra.
+    check_volume(INNER_LEAST, &inner, &surface, how)?;
+    let lattice = tet::voxel(&inner, resolution).map_err(failed)?;
+    // Where it took a thin or flat part of `inner` for separate, it doubles voxels that share nodes with both neighbours.
+    // Mending welds them into one: without that, three tetrahedra meet in a face.
+    let (tets, repairs) = mend::tets(lattice).map_err(unusable)?;
+    notes.extend(repairs);
+    check_volume(VOXEL_LEAST, &tets, &surface, how)?;
+    let embedding = embed(&surface.points, &tets).map_err(unusable)?;
+    let skin = Some(Skin { triangles: surface.triangles, embedding });
     Ok(CookedMesh { tets, skin, notes })
 }
 
@@ -118,11 +127,13 @@ pub fn cook_tets(tets: TetMesh) -> Result<CookedMesh, CookError> {
     Ok(CookedMesh { tets, skin: None, notes })
 }
 
-fn check_volume(mesh: &TetMesh, surface: &SurfaceMesh, how: Tetrahedralizer) -> Result<(), CookError> {
+/// Refuses tetrahedra that fill less than `least` of what the surface encloses. More than all of it is the voxels' nature,
+/// and for conforming ones only rounding: their surface is the given one.
+fn check_volume(least: f64, mesh: &TetMesh, surface: &SurfaceMesh, how: Tetrahedralizer) -> Result<(), CookError> {
     let (tets, surface) = (mesh.volume(), surface.volume());
-    let sound = match how {
-        Tetrahedralizer::Conforming => (tets / surface - 1.0).abs() <= CONFORMING_TOLERANCE,
-        Tetrahedralizer::Voxel { .. } => tets >= VOXEL_LEAST * surface,
-    };
-    if sound { Ok(()) } else { Err(CookError::Volume { how, tets, surface }) }
+    let too_full = how == Tetrahedralizer::Conforming && tets > surface * (2.0 - least);
+    if tets >= least * surface && !too_full {
+        return Ok(());
+    }
+    Err(CookError::Volume { how, tets, surface })
 }

@@ -22,10 +22,10 @@ fn assert_rides(cooked: &CookedMesh, surface: &SurfaceMesh) {
     assert_eq!(skin.embedding.len(), surface.points.len());
     let extent = quality(&cooked.tets).max_edge as f32;
     for ((tet, weights), p) in skin.embedding.iter().zip(&surface.points) {
-        for axis in 0..3 {
+        for (axis, at) in p.iter().enumerate() {
             let corner = |k: usize| cooked.tets.points[cooked.tets.tets[*tet as usize][k] as usize][axis];
             let x: f32 = (0..4).map(|k| weights[k] * corner(k)).sum();
-            assert!((x - p[axis]).abs() < 1e-3 * extent, "{x} is not {}", p[axis]);
+            assert!((x - at).abs() < 1e-3 * extent, "{x} is not {at}");
         }
         assert!(weights.iter().all(|w| *w > -0.01), "a point outside its voxels: {weights:?}");
     }
@@ -65,7 +65,12 @@ fn load(path: &Path) -> SurfaceMesh {
 fn show(name: &str, q: &Quality, since: Instant) {
     eprintln!(
         "{name}: {} nodes {} tets, altitude min {:.2e} mean {:.2e}, shape {:.1e}, {:.0} ms",
-        q.nodes, q.tets, q.min_altitude, q.mean_altitude, q.min_shape, since.elapsed().as_secs_f64() * 1e3
+        q.nodes,
+        q.tets,
+        q.min_altitude,
+        q.mean_altitude,
+        q.min_shape,
+        since.elapsed().as_secs_f64() * 1e3
     );
 }
 
@@ -115,6 +120,56 @@ fn bad_requests_are_refused_before_physx_sees_them() {
         let mut surface = ball();
         surface.points[3][1] = bad;
         assert!(cook_surface(surface, Tetrahedralizer::Conforming).is_err());
+    }
+}
+
+/// Shapes that are hard on a mesher: PhysX may fail on them, in words, but must neither crash nor return rubbish.
+#[test]
+fn hard_shapes_are_cooked_or_refused() {
+    let shaped = |change: &dyn Fn([f32; 3]) -> [f32; 3]| {
+        let mut surface = ball();
+        surface.points.iter_mut().for_each(|p| *p = change(*p));
+        surface
+    };
+    let joined = |mut a: SurfaceMesh, b: SurfaceMesh| {
+        let base = a.points.len() as u32;
+        a.points.extend(b.points);
+        a.triangles.extend(b.triangles.iter().map(|t| t.map(|i| i + base)));
+        a
+    };
+    let torus = |edge| hull(&primitives::torus(1.0, 0.3, edge).unwrap());
+    let cases: Vec<(&str, SurfaceMesh)> = vec![
+        ("tiny", shaped(&|p| p.map(|x| x * 1e-4))),
+        ("huge", shaped(&|p| p.map(|x| x * 1e5))),
+        ("needle", shaped(&|[x, y, z]| [x * 100.0, y, z])),
+        ("pancake", shaped(&|[x, y, z]| [x, y * 1e-3, z])),
+        ("far away", shaped(&|p| p.map(|x| x + 5000.0))),
+        ("spiky", shaped(&|p| p.map(|x| x * if p[0] > 0.3 { 4.0 } else { 1.0 }))),
+        ("torus", torus(0.2)),
+        ("two pieces", joined(ball(), shaped(&|[x, y, z]| [x + 3.0, y, z]))),
+        ("linked", joined(torus(0.2), shaped(&|[x, y, z]| [x + 1.0, y * 0.4, z * 0.4]))),
+        ("cavity", joined(ball(), shaped(&|p| p.map(|x| x * 0.5)))),
+        ("coarse", hull(&primitives::boxed([1.0; 3], [1; 3]).unwrap())),
+    ];
+    for (name, surface) in cases {
+        for how in [
+            Tetrahedralizer::Conforming,
+            Tetrahedralizer::Voxel { resolution: 1 },
+            Tetrahedralizer::Voxel { resolution: 9 },
+        ] {
+            match cook_surface(surface.clone(), how) {
+                Ok(cooked) => {
+                    let exact = mend::surface(surface.clone()).unwrap().0.volume();
+                    assert!(cooked.tets.volume() > 0.85 * exact, "{name}, {how}: part of it is lost");
+                    assert!(quality(&cooked.tets).min_volume > 0.0);
+                    eprintln!("{name}, {how}: {} tets {:?}", cooked.tets.tets.len(), cooked.notes);
+                }
+                Err(error) => {
+                    assert!(error.to_string().contains("; "), "no remedy: {error}");
+                    eprintln!("{name}, {how}: {error}");
+                }
+            }
+        }
     }
 }
 

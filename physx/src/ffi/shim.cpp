@@ -69,9 +69,10 @@ Status voxel(const PxBoundedData& points, const PxBoundedData& tets, uint32_t re
     mesh.tetrahedrons = tets;
     PxArray<PxVec3> out_points;
     PxArray<PxU32> out_tets;
-    PxArray<PxI32> map;
-    map.resize(points.count, -1);
-    if (!PxTetMaker::createVoxelTetrahedronMesh(mesh, resolution, out_points, out_tets, map.begin())) {
+    // Declared optional, but PhysX 5.1.3 writes to it unasked.
+    PxArray<PxI32> places;
+    places.resize(points.count, -1);
+    if (!PxTetMaker::createVoxelTetrahedronMesh(mesh, resolution, out_points, out_tets, places.begin())) {
         return RZ_REFUSED;
     }
     return hand_out(out_points, out_tets, out);

@@ -39,8 +39,21 @@ struct Raw {
 }
 
 unsafe extern "C" {
-    fn rz_tet_conforming(points: *const f32, point_count: u32, triangles: *const u32, triangle_count: u32, out: *mut Raw) -> c_int;
-    fn rz_tet_voxel(points: *const f32, point_count: u32, tets: *const u32, tet_count: u32, resolution: u32, out: *mut Raw) -> c_int;
+    fn rz_tet_conforming(
+        points: *const f32,
+        point_count: u32,
+        triangles: *const u32,
+        triangle_count: u32,
+        out: *mut Raw,
+    ) -> c_int;
+    fn rz_tet_voxel(
+        points: *const f32,
+        point_count: u32,
+        tets: *const u32,
+        tet_count: u32,
+        resolution: u32,
+        out: *mut Raw,
+    ) -> c_int;
     fn rz_tet_free(out: *mut Raw);
 }
 
@@ -68,8 +81,9 @@ pub fn voxel(mesh: &TetMesh, resolution: u32) -> Result<TetMesh, TetError> {
     }
     let (points, tets) = checked(&mesh.points, &mesh.tets)?;
     call(|out| {
+        let (at, corners) = (mesh.points.as_ptr().cast(), mesh.tets.as_ptr().cast());
         // SAFETY: as in `conforming`, with four indices an element.
-        unsafe { rz_tet_voxel(mesh.points.as_ptr().cast(), points, mesh.tets.as_ptr().cast(), tets, resolution, out) }
+        unsafe { rz_tet_voxel(at, points, corners, tets, resolution, out) }
     })
 }
 
@@ -115,10 +129,7 @@ fn copy(mut raw: Raw) -> TetMesh {
             std::slice::from_raw_parts(raw.tets, rows(raw.tet_count, 4)),
         )
     };
-    let mesh = TetMesh {
-        points: points.as_chunks::<3>().0.to_vec(),
-        tets: tets.as_chunks::<4>().0.to_vec(),
-    };
+    let mesh = TetMesh { points: points.as_chunks::<3>().0.to_vec(), tets: tets.as_chunks::<4>().0.to_vec() };
     // SAFETY: `raw` owns both arrays, and no slice of them is used from here on.
     unsafe { rz_tet_free(&mut raw) };
     mesh

@@ -11,8 +11,9 @@ use super::vec3::V3;
 
 /// Directions of the sky; a multiple of the squares of 1, 2 and 3.
 const SKY: usize = 72;
-/// Cells on a side of a map of the sky.
-const SKY_CELLS: usize = 512;
+/// Cells on a side of a map of the sky: at most, and for how many pixels of the picture's longer side one.
+const SKY_CELLS_MAX: usize = 512;
+const SKY_PIXELS_PER_CELL: usize = 2;
 /// Cells on a side of the sun's map: at most, and for each pixel of the picture's longer side.
 const SUN_CELLS_MAX: usize = 4096;
 const SUN_CELLS_PER_PIXEL: usize = 3;
@@ -50,6 +51,7 @@ impl Light {
         let (u, v) = up.frame();
         let flat = (side - up * side.dot(up)).unit_or(u);
         let sun = (up * 0.80 + flat * 0.45 + up.cross(flat) * 0.75).unit_or(up);
+        let cells = (pixels / SKY_PIXELS_PER_CELL).clamp(64, SKY_CELLS_MAX);
         let sky = (0..SKY)
             .into_par_iter()
             .map(|k| {
@@ -58,7 +60,7 @@ impl Light {
                 let (c, s) = unit_circle(k as f64 * GOLDEN);
                 let wide = (1.0 - height * height).sqrt();
                 let toward = (up * height + u * (c * wide) + v * (s * wide)).unit_or(up);
-                (toward, DepthMap::new(&scene.coarse, toward, focus, SKY_CELLS))
+                (toward, DepthMap::new(&scene.coarse, toward, focus, cells))
             })
             .collect();
         let corners: Vec<_> = scene.tris.par_iter().map(|t| t.p).collect();

@@ -1,4 +1,5 @@
-//! Whether a job makes sense: ranges, references, and fields that must agree. Finds everything that is wrong, not only the first.
+//! Whether a job makes sense: ranges, references, and fields that must agree. Finds everything that is wrong, not only the first, up to a
+//! number that a person reads.
 //!
 //! A job that passes has finite numbers only, names only materials that it has, and fits the bounds below, so that what reads it may
 //! size its memory by it.
@@ -18,7 +19,7 @@ use crate::fault;
 use crate::model::Job;
 use crate::path::FieldPath;
 use crate::problem::{Origin, Problem};
-use crate::typing::Finding;
+use crate::typing::{Finding, MAX_FINDINGS};
 
 /// Most bodies of a job, soft and rigid each.
 pub const MAX_BODIES: u64 = 1 << 20;
@@ -63,11 +64,17 @@ struct Checker {
 
 impl Checker {
     fn wrong(&mut self, path: FieldPath, message: impl Into<String>) {
-        self.findings.push(Finding { path, message: message.into(), help: None, at_key: false });
+        self.push(path, message.into(), None);
     }
 
     fn wrong_with_help(&mut self, path: FieldPath, message: impl Into<String>, help: impl Into<String>) {
-        self.findings.push(Finding { path, message: message.into(), help: Some(help.into()), at_key: false });
+        self.push(path, message.into(), Some(help.into()));
+    }
+
+    fn push(&mut self, path: FieldPath, message: String, help: Option<String>) {
+        if self.findings.len() < MAX_FINDINGS {
+            self.findings.push(Finding { path, message, help, at_key: false });
+        }
     }
 
     /// Above 0 and at most `max`. Not-a-number is neither.

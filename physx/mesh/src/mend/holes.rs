@@ -24,7 +24,8 @@ pub(super) fn fill(mesh: &mut SurfaceMesh, edges: &[HalfEdge]) -> Result<(usize,
     let mut patches = Vec::new();
     for rim in &loops {
         if rim.len() > MAX_HOLE_EDGES {
-            let what = format!("a hole with {} edges at point {}, over the limit of {MAX_HOLE_EDGES}", rim.len(), rim[0]);
+            let what =
+                format!("a hole with {} edges at point {}, over the limit of {MAX_HOLE_EDGES}", rim.len(), rim[0]);
             return Err(MeshError::Open { what });
         }
         let (patch, patch_area) = least_area(mesh, rim);

@@ -52,7 +52,9 @@ fn report(mesh: &SurfaceMesh, found: Option<[u32; 2]>, pairs: usize, cut: bool) 
             let at = mesh.points[mesh.triangles[first[0] as usize][0] as usize];
             Err(MeshError::SelfIntersection { pairs, first, at })
         }
-        None if cut => Ok(Some("self-intersection was searched for in part only: triangles are very uneven".to_owned())),
+        None if cut => {
+            Ok(Some("self-intersection was searched for in part only: triangles are very uneven".to_owned()))
+        }
         None => Ok(None),
     }
 }
@@ -80,8 +82,7 @@ impl Boxes {
             };
             let spans: Vec<[(u16, u16); 3]> =
                 mesh.triangles.iter().map(|t| [range(t, 0), range(t, 1), range(t, 2)]).collect();
-            let total: u64 =
-                spans.iter().map(|s| s.iter().map(|&(a, b)| u64::from(b - a) + 1).product::<u64>()).sum();
+            let total: u64 = spans.iter().map(|s| s.iter().map(|&(a, b)| u64::from(b - a) + 1).product::<u64>()).sum();
             // Long triangles fill many fine cells: coarsen until the table stays proportional to the mesh.
             if cells > 1 && total > 32 * mesh.triangles.len() as u64 {
                 cells = cells.div_ceil(2).min(cells - 1);

@@ -7,9 +7,9 @@ mod holes;
 mod intersect;
 mod orient;
 mod surface;
-mod tets;
 #[cfg(test)]
 mod tests;
+mod tets;
 mod topology;
 
 pub use surface::surface;

@@ -10,12 +10,7 @@ pub(super) fn manifold_edges(triangles: &[[u32; 3]]) -> Result<Vec<HalfEdge>, Me
     let edges = half_edges(triangles);
     if let Some(many) = by_edge(&edges).find(|same| same.len() > 2) {
         let (a, b) = many[0].key;
-        return Err(MeshError::NonManifold {
-            element: "triangle",
-            part: "edge",
-            uses: many.len(),
-            points: vec![a, b],
-        });
+        return Err(MeshError::NonManifold { element: "triangle", part: "edge", uses: many.len(), points: vec![a, b] });
     }
     Ok(edges)
 }
@@ -90,9 +85,8 @@ pub(super) fn outwards(mesh: &mut SurfaceMesh) -> Pieces {
         _ => false,
     };
     // Nested pieces alternate: body, cavity, body in the cavity. Many pieces are scan litter: not worth the square.
-    let cavity: Vec<bool> = (0..count)
-        .map(|i| count <= 1024 && (0..count).filter(|&j| j != i && within(i, j)).count() % 2 == 1)
-        .collect();
+    let cavity: Vec<bool> =
+        (0..count).map(|i| count <= 1024 && (0..count).filter(|&j| j != i && within(i, j)).count() % 2 == 1).collect();
     let turn: Vec<bool> = (0..count).map(|i| volumes[i] != 0.0 && (volumes[i] < 0.0) != cavity[i]).collect();
     for t in &mut mesh.triangles {
         if turn[labels[t[0] as usize] as usize] {

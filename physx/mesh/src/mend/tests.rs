@@ -36,7 +36,10 @@ fn assert_mends(mesh: SurfaceMesh, volume: f64, note: &str) {
     assert!(is_closed(&mended.triangles));
     assert!((mended.volume() - volume).abs() < 1e-5, "volume {}", mended.volume());
     assert!(notes.iter().any(|n| n.contains(note)), "{notes:?} lacks {note:?}");
-    assert_eq!(surface(mended.clone()).unwrap(), (mended, notes.into_iter().filter(|n| n.contains("pieces")).collect()));
+    assert_eq!(
+        surface(mended.clone()).unwrap(),
+        (mended, notes.into_iter().filter(|n| n.contains("pieces")).collect())
+    );
 }
 
 #[test]
@@ -153,6 +156,9 @@ fn a_moebius_band_is_refused() {
     assert!(surface(mesh).unwrap_err().to_string().contains("one side only"));
 }
 
+/// What the message says, and the change that brings it about.
+type Case<'a> = (&'a str, &'a dyn Fn(&mut TetMesh));
+
 #[test]
 fn tetrahedra_are_mended_or_refused() {
     let sound = primitives::boxed([1.0; 3], [2; 3]).unwrap();
@@ -161,7 +167,7 @@ fn tetrahedra_are_mended_or_refused() {
         change(&mut mesh);
         tets(mesh)
     };
-    let repaired: [(&str, &dyn Fn(&mut TetMesh)); 5] = [
+    let repaired: [Case<'_>; 5] = [
         ("turned 48 inverted", &|m| m.tets.iter_mut().for_each(|t| t.swap(0, 1))),
         ("equal corners", &|m| m.tets.push([1, 1, 2, 3])),
         ("doubled", &|m| m.tets.push(m.tets[0])),
@@ -177,7 +183,7 @@ fn tetrahedra_are_mended_or_refused() {
         assert!(notes.iter().any(|n| n.contains(note)), "{notes:?} lacks {note:?}");
         assert!((mesh.volume() - 1.0).abs() < 1e-6);
     }
-    let refused: [(&str, &dyn Fn(&mut TetMesh)); 4] = [
+    let refused: [Case<'_>; 4] = [
         ("no tetrahedra", &|m| m.tets.clear()),
         ("not finite", &|m| m.points[3][0] = f32::NAN),
         ("tetrahedron 4 refers to point 99", &|m| m.tets[4][1] = 99),

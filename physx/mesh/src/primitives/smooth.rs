@@ -23,8 +23,8 @@ pub(super) fn improve(mut points: Vec<V3>, tets: &[[u32; 4]], solid: &Solid<'_>,
     let mut step = STEP * edge;
     for _ in 0..ROUNDS {
         let mut moved = false;
-        for node in 0..points.len() {
-            moved |= move_node(&mut points, node, tets, &around, surface[node].then_some(solid), (step, GOOD * edge));
+        for (node, &on_surface) in surface.iter().enumerate() {
+            moved |= move_node(&mut points, node, tets, &around, on_surface.then_some(solid), (step, GOOD * edge));
         }
         if !moved {
             break;

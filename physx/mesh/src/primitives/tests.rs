@@ -27,7 +27,7 @@ fn boxes_have_exact_volume_and_the_shape_of_their_cells() {
 /// Every round body: name, mesh, exact volume, edge.
 fn round_bodies() -> Vec<(String, TetMesh, f64, f64)> {
     let mut out = Vec::new();
-    for cut in [1.0, 1.3, 2.0, 3.0, 4.3, 7.0] {
+    for cut in [1.0, 1.3, 2.0, 3.0, 4.3] {
         let edge = 0.5 / cut;
         let ball = 4.0 / 3.0 * PI * 0.125;
         let e = f64::from(edge);
@@ -50,7 +50,12 @@ fn round_bodies_are_sound_well_shaped_and_fill_their_volume() {
         let deficit = 1.0 - mesh.volume() / exact;
         eprintln!(
             "{name}: {} nodes {} tets, altitude min {:.3} mean {:.3} edges, shape {:.3}, volume −{:.2} %",
-            q.nodes, q.tets, q.min_altitude / edge, q.mean_altitude / edge, q.min_shape, 100.0 * deficit
+            q.nodes,
+            q.tets,
+            q.min_altitude / edge,
+            q.mean_altitude / edge,
+            q.min_shape,
+            100.0 * deficit
         );
         // A chord of length e on radius r leaves out about (e / r)² / 4 of the volume.
         assert!((0.0..0.05 + 0.4 * (edge / 0.5) * (edge / 0.5)).contains(&deficit), "{name}: volume off by {deficit}");

@@ -11,7 +11,8 @@ const REMEDY: &str = "check that line, or export again with triangulated faces";
 
 pub(super) fn parse(source: Source<'_>) -> Result<MeshFile, MeshError> {
     let mut lines = LineReader::new(source.bytes);
-    let options = tobj::LoadOptions { triangulate: true, ignore_points: true, ignore_lines: true, ..Default::default() };
+    let options =
+        tobj::LoadOptions { triangulate: true, ignore_points: true, ignore_lines: true, ..Default::default() };
     // Materials are of no interest, and their files must not be opened.
     let no_materials = |_: &std::path::Path| Err(tobj::LoadError::OpenFileFailed);
     let loaded = source.contain(|| tobj::load_obj_buf(&mut BufReader::new(&mut lines), &options, no_materials))?;

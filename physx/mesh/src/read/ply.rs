@@ -82,7 +82,8 @@ pub(super) fn parse(source: Source<'_>) -> Result<MeshFile, MeshError> {
     check(source, &header)?;
     let mut mesh = SurfaceMesh::default();
     for (name, element) in &header.elements {
-        let rows = source.contain(|| parser.read_payload_for_element(&mut reader, element, &header))?.map_err(failed)?;
+        let rows =
+            source.contain(|| parser.read_payload_for_element(&mut reader, element, &header))?.map_err(failed)?;
         match name.as_str() {
             "vertex" => mesh.points.extend(rows.iter().map(|row| row.at)),
             "face" => {

@@ -34,7 +34,8 @@ fn binary(source: Source<'_>, count: Option<usize>) -> Result<Vec<[[f32; 3]; 3]>
     let remedy = "the file is cut off or no STL: copy or export it again";
     let count = count.ok_or_else(|| source.error(None, "shorter than the 84 bytes of an STL header", remedy))?;
     if HEADER + count * FACET > source.bytes.len() {
-        let what = format!("{count} triangles need {} bytes, but there are {}", HEADER + count * FACET, source.bytes.len());
+        let what =
+            format!("{count} triangles need {} bytes, but there are {}", HEADER + count * FACET, source.bytes.len());
         return Err(source.error(None, what, remedy));
     }
     let vertex = |b: &[u8]| [0, 4, 8].map(|i| f32::from_le_bytes([b[i], b[i + 1], b[i + 2], b[i + 3]]));

@@ -142,7 +142,8 @@ fn msh_reads_both_versions_in_binary_of_either_endianness() {
         let size = |i: u64| fix(i.to_le_bytes().to_vec());
         let real = |x: f32| fix(f64::from(x).to_le_bytes().to_vec());
         let head = |version: &str| {
-            [format!("$MeshFormat\n{version} 1 8\n").into_bytes(), int(1), b"\n$EndMeshFormat\n$Nodes\n".to_vec()].concat()
+            [format!("$MeshFormat\n{version} 1 8\n").into_bytes(), int(1), b"\n$EndMeshFormat\n$Nodes\n".to_vec()]
+                .concat()
         };
         let mut old = [head("2.2"), b"4\n".to_vec()].concat();
         for (tag, p) in (1..).zip(TET_POINTS) {
@@ -223,7 +224,7 @@ fn every_bad_file_is_refused_with_its_name_and_what_is_wrong() {
         (Format::Vtk, vtk("\n10\n5", "\n12\n5"), "Hexahedron"),
         (Format::Vtk, vtk("4 0 1 2 3", "9 0 1 2 3"), "own lengths"),
         (Format::Vtu, vtu("</Piece>", "</Pie>"), "test"),
-        (Format::Vtu, vtu(">4<", ">7<"), "own lengths"),
+        (Format::Vtu, vtu(">4<", ">7<"), "connectivity"),
         (Format::Vtu, vtu("<Points>", "<Pts>"), "test"),
         (Format::Vtu, b"".to_vec(), "test"),
     ];
@@ -232,7 +233,10 @@ fn every_bad_file_is_refused_with_its_name_and_what_is_wrong() {
             Ok(mesh) => panic!("{format:?} {:?} was read as {mesh:?}", String::from_utf8_lossy(&bytes)),
             Err(error) => error.to_string(),
         };
-        assert!(message.starts_with("test") && message.contains(expected), "{format:?}: {message:?} lacks {expected:?}");
+        assert!(
+            message.starts_with("test") && message.contains(expected),
+            "{format:?}: {message:?} lacks {expected:?}"
+        );
         assert!(message.contains("; "), "{message:?} has no remedy");
     }
 }

@@ -21,12 +21,7 @@ impl HeightField {
     ///
     /// # Panics
     /// If the sizes disagree or there is no cell.
-    pub fn new(
-        [rows, columns]: [usize; 2],
-        spacing: [f32; 2],
-        origin: Vec3,
-        heights: Vec<f32>,
-    ) -> Self {
+    pub fn new([rows, columns]: [usize; 2], spacing: [f32; 2], origin: Vec3, heights: Vec<f32>) -> Self {
         assert!(rows >= 2 && columns >= 2 && heights.len() == rows * columns, "{rows} × {columns} samples");
         let (low, high) = heights
             .iter()

@@ -2,7 +2,7 @@
 
 use crate::bounds::Aabb;
 use crate::candidates::{Nearest, Triangle, plane_gap};
-use crate::vec3::Vec3;
+use crate::vec3::{Vec3, ZERO};
 
 /// Triangles in the world frame; the solid lies behind them.
 #[derive(Clone, Debug)]
@@ -52,7 +52,7 @@ impl TriangleMesh {
             .collect();
         near.sort_unstable_by_key(|&(t, _)| t);
         let distance = if margin > self.thickness { margin } else { self.thickness };
-        out.find(nodes.iter().enumerate().map(|(i, &x)| (i as u32, x)), &near, distance);
+        out.find(nodes.iter().enumerate().map(|(i, &x)| (i as u32, x, ZERO)), &near, distance);
     }
 
     /// Depth of `x` behind the nearest of its candidate triangles and that triangle's normal.

@@ -1,6 +1,5 @@
 //! What a rigid world promises, proved on small scenes.
 
-mod cost;
 mod motion;
 mod queries;
 mod refusals;

@@ -1,0 +1,171 @@
+//! What can be said on the command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+const AFTER: &str = "\
+Exit codes:
+  0  done
+  1  the simulation or a file failed
+  2  the job file, a mesh or the command line is wrong
+  3  the environment is wrong: launcher, MPI, run directory
+  4  a rank or the network failed
+  5  stopped early by SIGINT, SIGTERM or SIGUSR1, with all files whole
+
+Examples:
+  rankzero check jobs/demo.yaml                 what would run
+  rankzero run jobs/demo.yaml                   one rank, here
+  rankzero launch jobs/demo.yaml -n 4           four ranks on this machine
+  mpirun -n 8 rankzero run jobs/demo.yaml       the same through mpirun
+  srun --mpi=pmix rankzero run jobs/demo.yaml   inside a Slurm allocation
+  rankzero render runs/demo-20260131-120000     a picture of the last frame";
+
+/// RDMA-first launcher for soft-body simulations on clusters.
+///
+/// A job file describes bodies, materials and surroundings; rankzero computes it on any number of ranks, always with the same result
+/// to the bit.
+#[derive(Debug, Parser)]
+#[command(name = "rankzero", version, after_help = AFTER, max_term_width = 100)]
+pub struct Cli {
+    /// Say more on stderr; twice for more still. RANKZERO_LOG takes a filter such as `rankzero_comm=debug`.
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    pub verbose: u8,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Be one rank of a run: alone, or started by mpirun or srun.
+    Run(RunArgs),
+    /// Start a run of several ranks on this machine, with the flags that it needs.
+    Launch(LaunchArgs),
+    /// Validate a job file and say what would run.
+    Check(CheckArgs),
+    /// Draw frames of a run as PNG pictures; needs neither a display nor a GPU.
+    Render(RenderArgs),
+    /// Say what this machine offers, and what each lack means.
+    Doctor(DoctorArgs),
+    /// Print shell completions, for `rankzero completions bash > /etc/bash_completion.d/rankzero`.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page, for `rankzero man > rankzero.1`.
+    Man,
+}
+
+/// The job and what overrides it.
+#[derive(Clone, Debug, Args)]
+pub struct JobArgs {
+    /// The job file.
+    #[arg(value_name = "JOB")]
+    pub job: PathBuf,
+    /// Override a field: `--set time.substeps=8`, `--set soft_bodies[0].count=3`. May be repeated; goes before RANKZERO_JOB__…
+    /// variables, which go before the file.
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+}
+
+/// Arguments of a run.
+#[derive(Clone, Debug, Args)]
+pub struct RunArgs {
+    /// The job.
+    #[command(flatten)]
+    pub job: JobArgs,
+    /// Where the run's files go; on a file system that all ranks share [default: runs/NAME-TIME].
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: Option<PathBuf>,
+    /// Worker threads of each rank [default: its share of the cores].
+    #[arg(long, value_name = "N")]
+    pub threads: Option<usize>,
+    /// Print the summary as JSON on stdout.
+    #[arg(long)]
+    pub json: bool,
+    /// Print nothing but errors.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Arguments of a launch.
+#[derive(Clone, Debug, Args)]
+pub struct LaunchArgs {
+    /// Ranks to start.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1)]
+    pub ranks: u32,
+    /// Print the command instead of running it.
+    #[arg(long)]
+    pub dry_run: bool,
+    /// The run.
+    #[command(flatten)]
+    pub run: RunArgs,
+}
+
+/// Arguments of a check.
+#[derive(Clone, Debug, Args)]
+pub struct CheckArgs {
+    /// The job file.
+    #[arg(value_name = "JOB", required_unless_present = "schema")]
+    pub job: Option<PathBuf>,
+    /// Override a field, as for `run`.
+    #[arg(long, value_name = "PATH=VALUE")]
+    pub set: Vec<String>,
+    /// Print as JSON: what would run, or the problems.
+    #[arg(long)]
+    pub json: bool,
+    /// Print the JSON Schema of job files, for editors.
+    #[arg(long, conflicts_with_all = ["job", "set"])]
+    pub schema: bool,
+    /// Print the job with all defaults filled in and overrides applied.
+    #[arg(long, conflicts_with = "schema")]
+    pub resolved: bool,
+}
+
+/// Arguments of a rendering.
+#[derive(Clone, Debug, Args)]
+pub struct RenderArgs {
+    /// The run directory.
+    #[arg(value_name = "RUN")]
+    pub run: PathBuf,
+    /// The step of the frame, or `last`.
+    #[arg(long, value_name = "STEP", default_value = "last", conflicts_with = "all")]
+    pub frame: String,
+    /// All frames: an animated PNG, or numbered pictures if --out is a folder.
+    #[arg(long)]
+    pub all: bool,
+    /// Where to [default: RUN/frame-STEP.png, or RUN/animation.png].
+    #[arg(long, value_name = "PATH")]
+    pub out: Option<PathBuf>,
+    /// Size in pixels.
+    #[arg(long, value_name = "WxH", default_value = "1600x900")]
+    pub size: String,
+    /// Samples per pixel along each axis, 1 to 4.
+    #[arg(long, value_name = "N", default_value_t = 3)]
+    pub samples: u32,
+    /// Where the camera is, `x,y,z` in metres [default: so that all bodies are seen].
+    #[arg(long, value_name = "X,Y,Z", allow_hyphen_values = true)]
+    pub eye: Option<String>,
+    /// What it looks at.
+    #[arg(long, value_name = "X,Y,Z", allow_hyphen_values = true)]
+    pub target: Option<String>,
+    /// Which way is up [default: against the job's gravity].
+    #[arg(long, value_name = "X,Y,Z", allow_hyphen_values = true)]
+    pub up: Option<String>,
+    /// Vertical field of view in degrees.
+    #[arg(long, value_name = "DEGREES")]
+    pub fov: Option<f32>,
+    /// Frames a second of an animation.
+    #[arg(long, value_name = "N", default_value_t = 30)]
+    pub fps: u16,
+}
+
+/// Arguments of the doctor.
+#[derive(Clone, Debug, Args)]
+pub struct DoctorArgs {
+    /// Print as JSON.
+    #[arg(long)]
+    pub json: bool,
+}

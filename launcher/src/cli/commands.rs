@@ -1,0 +1,157 @@
+//! Commands other than `check`.
+
+use std::path::{Path, PathBuf};
+
+use clap::CommandFactory;
+use rankzero_frames::{FrameChoice, Picture, RenderOptions, View, render_run};
+
+use super::STOPPED;
+use super::args::{Cli, DoctorArgs, LaunchArgs, RenderArgs, RunArgs};
+use crate::launch::{self, Plan, Request, report_outcome, shell};
+use crate::run::{Ending, Options, PROGRESS_VARIABLE, leave_after_failure, run as run_rank, wants_bar};
+
+/// `rankzero run`.
+pub fn run(args: &RunArgs) -> u8 {
+    let options = Options {
+        job: args.job.job.clone(),
+        set: args.job.set.clone(),
+        run_dir: args.run_dir.clone(),
+        threads: args.threads,
+        json: args.json,
+        quiet: args.quiet,
+    };
+    let code = match run_rank(&options) {
+        Ok(Ending::Finished) => 0,
+        Ok(Ending::Stopped) => STOPPED,
+        Err(error) => {
+            let text = error.to_string();
+            let prefix = if text.starts_with("error:") { "" } else { "error: " };
+            eprintln!("{prefix}{text}");
+            let code = error.exit_code();
+            if let Err(error) = report_outcome(code) {
+                eprintln!("warning: cannot tell the launch how the run ended: {error}");
+            }
+            leave_after_failure(code);
+        }
+    };
+    if let Err(error) = report_outcome(i32::from(code)) {
+        eprintln!("warning: cannot tell the launch how the run ended: {error}");
+    }
+    code
+}
+
+/// `rankzero launch`.
+pub fn launch(args: &LaunchArgs) -> u8 {
+    let planned = Request::here(run_words(args), args.ranks).and_then(|request| launch::plan(&request));
+    let words = match planned {
+        Ok(Plan::InProcess) if args.dry_run => {
+            println!("{}", shell(&[vec!["rankzero".to_owned()], run_words(args)].concat()));
+            return 0;
+        }
+        Ok(Plan::InProcess) => return run(&args.run),
+        Ok(Plan::Command(words)) => words,
+        Err(error) => return refuse(&error, 3),
+    };
+    if args.dry_run {
+        println!("{}", shell(&words));
+        return 0;
+    }
+    // The ranks' stderr is a pipe of mpirun's; whether a bar makes sense is known only here.
+    let progress = format!("{PROGRESS_VARIABLE}={}", if wants_bar() { "bar" } else { "plain" });
+    let words = [vec!["env".to_owned(), progress], words].concat();
+    match launch::run(&words) {
+        Ok(code) => u8::try_from(code).unwrap_or(1),
+        Err(error) => refuse(&error, 4),
+    }
+}
+
+/// The arguments with which each rank is started.
+fn run_words(args: &LaunchArgs) -> Vec<String> {
+    let run = &args.run;
+    let mut words = vec!["run".to_owned(), run.job.job.display().to_string()];
+    for set in &run.job.set {
+        words.extend(["--set".to_owned(), set.clone()]);
+    }
+    if let Some(dir) = &run.run_dir {
+        words.extend(["--run-dir".to_owned(), dir.display().to_string()]);
+    }
+    if let Some(threads) = run.threads {
+        words.extend(["--threads".to_owned(), threads.to_string()]);
+    }
+    words.extend(run.json.then(|| "--json".to_owned()));
+    words.extend(run.quiet.then(|| "--quiet".to_owned()));
+    words
+}
+
+/// `rankzero render`.
+pub fn render(args: &RenderArgs) -> u8 {
+    match render_options(args).map(|options| render_run(&args.run, &options)) {
+        Ok(Ok(files)) => {
+            files.iter().for_each(|file| println!("{}", file.display()));
+            0
+        }
+        Ok(Err(error)) => refuse(&error, 1),
+        Err(message) => refuse(&message, 2),
+    }
+}
+
+fn render_options(args: &RenderArgs) -> Result<RenderOptions, String> {
+    let frame = match args.frame.as_str() {
+        _ if args.all => FrameChoice::All,
+        "last" => FrameChoice::Last,
+        step => FrameChoice::Step(step.parse().map_err(|_| format!("--frame `{step}`: a step number, or `last`"))?),
+    };
+    let size = || {
+        let (w, h) = args.size.split_once('x')?;
+        Some((w.parse().ok()?, h.parse().ok()?))
+    };
+    let (width, height) = size().ok_or_else(|| format!("--size `{}`: WIDTHxHEIGHT, such as 1600x900", args.size))?;
+    let point = |name: &str, text: &Option<String>| text.as_ref().map(|t| vector(name, t)).transpose();
+    let view = View {
+        eye: point("eye", &args.eye)?,
+        target: point("target", &args.target)?,
+        up: point("up", &args.up)?.or_else(|| up_of(&args.run)),
+        fov_deg: args.fov,
+    };
+    let picture = Picture { width, height, samples: args.samples };
+    Ok(RenderOptions { frame, out: args.out.clone(), picture, view, fps: args.fps })
+}
+
+fn vector(name: &str, text: &str) -> Result<[f32; 3], String> {
+    let numbers: Option<Vec<f32>> = text.split(',').map(|n| n.trim().parse().ok()).collect();
+    numbers.and_then(|n| n.try_into().ok()).ok_or_else(|| format!("--{name} `{text}`: three numbers, such as 3,2,-5"))
+}
+
+/// Against the gravity of the run's job, where that can be read.
+fn up_of(run: &Path) -> Option<[f32; 3]> {
+    let job: PathBuf = run.join("job.yaml");
+    let gravity = rankzero_job::load(&job, &rankzero_job::Overrides::none()).ok()?.job.gravity_m_s2;
+    (gravity != [0.0; 3]).then(|| gravity.map(|g| -g))
+}
+
+/// `rankzero doctor`.
+pub fn doctor(args: &DoctorArgs) -> u8 {
+    let report = crate::doctor::report();
+    if args.json {
+        match report.to_json() {
+            Ok(json) => println!("{json}"),
+            Err(error) => return refuse(&error, 1),
+        }
+    } else {
+        print!("{}", report.to_text());
+    }
+    u8::try_from(report.exit_code()).unwrap_or(1)
+}
+
+/// `rankzero man`.
+pub fn man() -> u8 {
+    match clap_mangen::Man::new(Cli::command()).render(&mut std::io::stdout()) {
+        Ok(()) => 0,
+        Err(error) => refuse(&error, 1),
+    }
+}
+
+pub(super) fn refuse(error: &dyn std::fmt::Display, code: u8) -> u8 {
+    eprintln!("error: {error}");
+    code
+}

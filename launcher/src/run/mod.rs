@@ -1,0 +1,71 @@
+//! `rankzero run`: one rank of a run, from start to summary.
+//!
+//! Rank 0 reads the job and cooks its meshes; all ranks get the same bytes, build the same scene and check that they did
+//! ([`start`]). Then they step together ([`drive`]); rank 0 keeps the journal and tells the others, one header a step, when an epoch
+//! or the end is due. At the end everybody's figures are gathered into `summary.json` ([`summary`]).
+
+mod control;
+mod drive;
+mod error;
+mod figures;
+mod frames;
+mod journal;
+mod progress;
+mod start;
+mod summary;
+
+pub use error::RunError;
+pub use progress::{PROGRESS_VARIABLE, wants_bar};
+pub use start::{Options, RankInfo, resolve};
+
+use std::sync::Arc;
+
+use rankzero_comm::local;
+use rankzero_comm::mpi::{self, Patience};
+use rankzero_slurm::launch::{Launch, environment};
+
+use crate::binding;
+
+/// How a run ended well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// All steps are done.
+    Finished,
+    /// A signal asked for the end before the last step.
+    Stopped,
+}
+
+/// Runs this process's part of the run.
+///
+/// # Errors
+/// [`RunError`]: the environment, the job, a peer, the disk. Where the fabric is MPI the caller must then leave by
+/// [`leave_after_failure`].
+pub fn run(options: &Options) -> Result<Ending, RunError> {
+    let launch = Launch::detect(&environment())?;
+    let threads = options.threads;
+    let binding = Arc::new(binding::plan(launch.local_rank, launch.local_size, threads)?);
+    start::threads(&binding)?;
+    let deadline = std::time::Instant::now() + start::START_TIMEOUT;
+    if launch.launcher.offers_mpi() && launch.size > 1 {
+        let patience = if binding.oversubscribed { Patience::SHARED_CORE } else { Patience::OWN_CORE };
+        let fabric = mpi::start(Default::default(), patience, deadline)?;
+        let (ending, fabric) = drive::drive(options, &launch, &binding, fabric)?;
+        let end = std::time::Instant::now() + start::START_TIMEOUT;
+        if let Err(error) = fabric.shutdown(true, end) {
+            tracing::warn!("MPI was not shut down cleanly: {error}");
+        }
+        Ok(ending)
+    } else {
+        let fabric = local::hub(1).remove(0);
+        Ok(drive::drive(options, &launch, &binding, fabric)?.0)
+    }
+}
+
+/// Ends the process after a failure without a word to MPI, whose clean-up may hang or take the survivors down.
+pub fn leave_after_failure(code: i32) -> ! {
+    use std::io::Write;
+    // Nothing can be done about a closed pipe here.
+    let _ = std::io::stdout().flush();
+    let _ = std::io::stderr().flush();
+    rankzero_comm::mpi::exit_now(code)
+}

@@ -1,0 +1,243 @@
+//! Coming together: threads, the job on all ranks, the same scene everywhere, the run directory.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rankzero_comm::{Bootstrap, Fabric, MAX_BOOTSTRAP_BYTES, Rank};
+use rankzero_job::{Job, Loaded, Overrides};
+use rankzero_physx::cook::Cache;
+use rankzero_physx::rigid::pin_float_environment;
+use serde::{Deserialize, Serialize};
+
+use super::error::RunError;
+use crate::binding::Binding;
+use crate::scene::{Assets, Scene, build};
+
+/// How long the start may take on all ranks together; cooking a large mesh takes minutes.
+pub const START_TIMEOUT: Duration = Duration::from_secs(600);
+
+/// What the command line asks for.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The job file.
+    pub job: PathBuf,
+    /// `path=value` overrides.
+    pub set: Vec<String>,
+    /// The run directory; `runs/<name>-<time>` where absent.
+    pub run_dir: Option<PathBuf>,
+    /// Worker threads; by the job and the machine where absent.
+    pub threads: Option<usize>,
+    /// Print the summary as JSON.
+    pub json: bool,
+    /// Print nothing but errors.
+    pub quiet: bool,
+}
+
+/// A rank as the journal introduces it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RankInfo {
+    /// The rank.
+    pub rank: u32,
+    /// Its process.
+    pub pid: u32,
+    /// Its host.
+    pub host: String,
+    /// Its worker threads.
+    pub threads: usize,
+    /// Where they run.
+    pub binding: String,
+    /// Hash of the scene that it has built, hexadecimal.
+    pub scene: String,
+    /// Whether it sees the run directory.
+    pub sees_run_dir: bool,
+}
+
+/// What a run starts with.
+pub struct Start {
+    /// The job as resolved.
+    pub job: Job,
+    /// What is simulated.
+    pub scene: Arc<Scene>,
+    /// Where the run's files go.
+    pub run_dir: PathBuf,
+    /// All ranks.
+    pub ranks: Vec<RankInfo>,
+    /// What was mended in meshes; rank 0 only.
+    pub notes: Vec<String>,
+}
+
+/// What rank 0 tells the others: empty where it refused.
+#[derive(Serialize, Deserialize)]
+struct Hello {
+    job_yaml: String,
+    run_dir: PathBuf,
+    chunks: usize,
+}
+
+/// Makes the global thread pool: the calling thread is worker 0, every worker is bound and computes with IEEE rules.
+///
+/// # Errors
+/// [`RunError::Threads`] where the system refuses threads.
+pub fn threads(binding: &Arc<Binding>) -> Result<(), RunError> {
+    let shared = binding.clone();
+    let begin = move |worker: usize| {
+        pin_float_environment();
+        if let Err(error) = shared.bind_worker(worker) {
+            tracing::warn!("{error}");
+        }
+    };
+    begin(0);
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(binding.threads)
+        .use_current_thread()
+        .thread_name(|i| format!("solver-{i}"))
+        .start_handler(begin)
+        .build_global()
+        .map_err(|e| RunError::Threads(e.to_string()))
+}
+
+/// Reads the job on rank 0, gives it to all, builds the scene and checks that all ranks have the same.
+///
+/// # Errors
+/// [`RunError`]; on rank 0 the reason, elsewhere [`RunError::MasterRefused`].
+pub fn together<F: Fabric + Bootstrap>(
+    options: &Options,
+    binding: &Binding,
+    fabric: &mut F,
+) -> Result<Start, RunError> {
+    let deadline = Instant::now() + START_TIMEOUT;
+    let master = Rank(0);
+    let mut hello = Vec::new();
+    let mut assets = Vec::new();
+    let mut refused = None;
+    if fabric.rank() == master {
+        match prepare(options) {
+            Ok((prepared, bytes)) => {
+                assets = bytes;
+                hello = serde_json::to_vec(&Hello { chunks: chunks(&assets), ..prepared }).unwrap_or_default();
+            }
+            Err(error) => refused = Some(error),
+        }
+    }
+    fabric.broadcast(master, &mut hello, deadline)?;
+    if let Some(error) = refused {
+        return Err(error);
+    }
+    let Ok(hello) = serde_json::from_slice::<Hello>(&hello) else { return Err(RunError::MasterRefused) };
+    let assets = share(assets, hello.chunks, fabric, deadline)?;
+    let name = options.job.display().to_string();
+    let job = rankzero_job::parse(&hello.job_yaml, &name, &Overrides::none())?.job;
+    let assets = Assets::from_bytes(&assets).ok_or(RunError::MasterRefused)?;
+    let scene = build(&job, &assets).map_err(|source| RunError::Scene { file: options.job.clone(), source })?;
+    let mine = RankInfo {
+        rank: fabric.rank().0,
+        pid: std::process::id(),
+        host: host(),
+        threads: binding.threads,
+        binding: binding.description.clone(),
+        scene: fingerprint(&job, &scene),
+        sees_run_dir: hello.run_dir.is_dir(),
+    };
+    let all = fabric.all_gather(&serde_json::to_vec(&mine).unwrap_or_default(), deadline)?;
+    let ranks: Vec<RankInfo> = all.iter().filter_map(|bytes| serde_json::from_slice(bytes).ok()).collect();
+    check(&ranks, &hello.run_dir)?;
+    let notes = assets.notes().collect();
+    Ok(Start { job, scene: Arc::new(scene), run_dir: hello.run_dir, ranks, notes })
+}
+
+/// Reads the job and its meshes and makes the run directory.
+fn prepare(options: &Options) -> Result<(Hello, Vec<u8>), RunError> {
+    let loaded = rankzero_job::load(&options.job, &Overrides::from_process(options.set.clone()))?;
+    let (job, assets, _) = resolve(&loaded)?;
+    let run_dir = match options.run_dir.clone().or_else(|| job.output.directory.clone()) {
+        Some(dir) => dir,
+        None => PathBuf::from("runs").join(format!("{}-{}", job.name, timestamp())),
+    };
+    std::fs::create_dir_all(run_dir.join("logs")).map_err(RunError::io("create", &run_dir))?;
+    let run_dir = run_dir.canonicalize().map_err(RunError::io("find", &run_dir))?;
+    let job_yaml = job.resolved_yaml();
+    let path = run_dir.join("job.yaml");
+    std::fs::write(&path, &job_yaml).map_err(RunError::io("write", &path))?;
+    Ok((Hello { job_yaml, run_dir, chunks: 0 }, assets.to_bytes()))
+}
+
+/// The job with its files' paths made absolute, its meshes, and the scene they make.
+///
+/// # Errors
+/// [`RunError::Scene`] naming the field.
+pub fn resolve(loaded: &Loaded) -> Result<(Job, Assets, Scene), RunError> {
+    let directory = loaded.directory();
+    let directory = directory.canonicalize().map_err(RunError::io("find", directory))?;
+    let job = loaded.job.with_files_from(&directory);
+    let failed = |source| RunError::Scene { file: loaded.file.clone(), source };
+    let cache = Cache::default_dir().map_or_else(Cache::disabled, Cache::new);
+    let assets = Assets::load(&job, &cache).map_err(failed)?;
+    let scene = build(&job, &assets).map_err(failed)?;
+    Ok((job, assets, scene))
+}
+
+fn chunks(bytes: &[u8]) -> usize {
+    bytes.len().div_ceil(MAX_BOOTSTRAP_BYTES)
+}
+
+/// Gives rank 0's bytes to all, in pieces that the start-up exchange carries.
+fn share(bytes: Vec<u8>, chunks: usize, fabric: &mut impl Bootstrap, deadline: Instant) -> Result<Vec<u8>, RunError> {
+    let mut all = Vec::new();
+    for chunk in 0..chunks {
+        let end = bytes.len().min((chunk + 1) * MAX_BOOTSTRAP_BYTES);
+        let mut piece = bytes.get(chunk * MAX_BOOTSTRAP_BYTES..end).unwrap_or_default().to_vec();
+        fabric.broadcast(Rank(0), &mut piece, deadline)?;
+        all.extend(piece);
+    }
+    Ok(all)
+}
+
+/// A hash of what determines the result: the job's own fingerprint, and the starting states, which hold the meshes.
+fn fingerprint(job: &Job, scene: &Scene) -> String {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&job.fingerprint());
+    for body in 0..scene.bodies.len() as u32 {
+        for word in scene.initial_state(body) {
+            hasher.update(&word.to_le_bytes());
+        }
+    }
+    for form in &scene.forms {
+        for tet in &form.topology.tets {
+            tet.nodes.iter().for_each(|n| {
+                hasher.update(&n.to_le_bytes());
+            });
+        }
+    }
+    hasher.update(format!("{:?}{:?}{:?}", scene.rule, scene.law, scene.statics).as_bytes());
+    hasher.finalize().to_hex().to_string()
+}
+
+fn check(ranks: &[RankInfo], run_dir: &Path) -> Result<(), RunError> {
+    if let Some(other) = ranks.iter().find(|r| r.scene != ranks[0].scene) {
+        return Err(RunError::Disagreement { rank: Rank(other.rank), host: other.host.clone() });
+    }
+    match ranks.iter().find(|r| !r.sees_run_dir) {
+        Some(blind) => Err(RunError::NotShared { dir: run_dir.to_owned(), host: blind.host.clone() }),
+        None => Ok(()),
+    }
+}
+
+fn host() -> String {
+    nix::unistd::gethostname().ok().and_then(|h| h.into_string().ok()).unwrap_or_else(|| "unknown".to_owned())
+}
+
+/// The time in UTC as part of a file name, such as `20260131-235959`.
+fn timestamp() -> String {
+    let now = time::OffsetDateTime::now_utc();
+    let (date, clock) = (now.date(), now.time());
+    format!(
+        "{:04}{:02}{:02}-{:02}{:02}{:02}",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        clock.hour(),
+        clock.minute(),
+        clock.second()
+    )
+}

@@ -1,0 +1,160 @@
+//! Physics against theory: each test states what is expected, and how near.
+
+mod common;
+
+use common::Run;
+
+const JELLY: &str =
+    "materials: { jelly: { density_kg_m3: 1000, young_pa: 1.0e5, poisson: 0.3, damping_per_s: 0, friction: 0.5 } }\n";
+
+#[test]
+fn free_fall_is_exact_up_to_the_substep() {
+    let mut run = Run::new(&format!(
+        "name: fall\ntime: {{ duration_s: 1, substeps: 10 }}\n{JELLY}\
+         soft_bodies: [{{ name: a, shape: {{ box: {{ size_m: [1, 1, 1], cells: [2, 2, 2] }} }}, material: jelly, \
+         layout: {{ at: [[3, 10, -7]] }}, velocity_m_s: [1, 0, 0] }}]\n"
+    ));
+    run.to_end();
+    let (x, v) = (run.centre(0), run.velocity(0));
+    // Semi-implicit Euler: y = y0 − g t (t + h) / 2.
+    let (t, h) = (1.0, 1.0 / 600.0);
+    assert!((x[1] - (10.0 - 9.81 * t * (t + h) / 2.0)).abs() < 2e-4, "{x:?}");
+    assert!((x[0] - 4.0).abs() < 1e-4 && (x[2] + 7.0).abs() < 1e-4, "{x:?}");
+    assert!((v[1] + 9.81).abs() < 1e-3 && (v[0] - 1.0).abs() < 1e-4, "{v:?}");
+    assert!((run.volume(0) - 1.0).abs() < 1e-4);
+}
+
+#[test]
+fn a_hanging_bar_stretches_by_its_weight() {
+    // ΔL = ρ g L² / (2 E): 1000 · 9.81 · 4 / (2 · 5e5) = 39 mm on 2 m.
+    let mut run = Run::new(
+        "name: bar\ntime: { duration_s: 12, substeps: auto }\nsleep: { enabled: false }\n\
+         materials: { steel: { density_kg_m3: 1000, young_pa: 5.0e5, poisson: 0.0, damping_per_s: 4 } }\n\
+         soft_bodies: [{ name: bar, shape: { box: { size_m: [0.25, 2, 0.25], cells: [2, 16, 2] } }, material: steel, \
+         pinned: [{ box: { min_m: [-1, 0.999, -1], max_m: [1, 1.1, 1] } }] }]\n",
+    );
+    run.to_end();
+    let rest = &run.scene.topology(0).rest;
+    let x = run.positions(0);
+    let ends: Vec<usize> = (0..x.len()).filter(|&i| rest[i][1] < -0.999).collect();
+    let stretch = ends.iter().map(|&i| f64::from(rest[i][1] - x[i][1])).sum::<f64>() / ends.len() as f64;
+    println!("stretch {stretch:.5} m, theory 0.03924");
+    assert!((stretch - 0.03924).abs() < 0.05 * 0.03924, "{stretch}");
+}
+
+#[test]
+fn momentum_of_a_collision_in_free_space_is_kept() {
+    // A small fast body meets a large slow one off centre.
+    let mut run = Run::new(&format!(
+        "name: hit\ngravity_m_s2: [0, 0, 0]\ntime: {{ duration_s: 1.5 }}\n{JELLY}\
+         soft_bodies:\n\
+         - {{ name: small, shape: {{ sphere: {{ radius_m: 0.4, edge_m: 0.25 }} }}, material: jelly, layout: {{ at: [[-1, 0.1, 0.05]] }}, velocity_m_s: [4, 0, 0] }}\n\
+         - {{ name: large, shape: {{ box: {{ size_m: [1, 1, 1], cells: [3, 3, 3] }} }}, material: jelly, layout: {{ at: [[0.6, 0, 0]] }} }}\n"
+    ));
+    let total =
+        |run: &Run| -> [f64; 3] { std::array::from_fn(|k| (0..2).map(|b| run.mass(b) * run.velocity(b)[k]).sum()) };
+    let before = total(&run);
+    run.to_end();
+    let after = total(&run);
+    println!("momentum {before:?} -> {after:?}; velocities {:?} {:?}", run.velocity(0), run.velocity(1));
+    assert!(run.velocity(1)[0] > 0.3, "they met");
+    assert!(run.velocity(0)[0] < run.velocity(1)[0], "and parted");
+    for k in 0..3 {
+        assert!((after[k] - before[k]).abs() < 1e-4 * before[0], "{before:?} -> {after:?}");
+    }
+}
+
+#[test]
+fn sliding_starts_at_the_friction_angle() {
+    // tan 24° = 0.445 < 0.5 < 0.577 = tan 30°.
+    for (degrees, slides) in [(24.0f64, false), (30.0, true)] {
+        let (s, c) = (degrees.to_radians().sin(), degrees.to_radians().cos());
+        let mut run = Run::new(&format!(
+            "name: slope\ntime: {{ duration_s: 2 }}\nsleep: {{ enabled: false }}\n\
+             materials: {{ jelly: {{ density_kg_m3: 1000, young_pa: 2.0e5, poisson: 0.3, damping_per_s: 2, friction: 0.5 }} }}\n\
+             gravity_m_s2: [{}, {}, 0]\n\
+             soft_bodies: [{{ name: a, shape: {{ box: {{ size_m: [1, 0.5, 1], cells: [3, 2, 3] }} }}, material: jelly, layout: {{ at: [[0, 0.251, 0]] }} }}]\n\
+             environment: {{ planes: [{{ friction: 0.5 }}] }}\n",
+            9.81 * s,
+            -9.81 * c
+        ));
+        run.to_end();
+        let v = run.velocity(0)[0];
+        println!("{degrees}°: {v:.4} m/s, moved {:.4} m", run.centre(0)[0]);
+        if slides {
+            let expected = 9.81 * (s - 0.5 * c) * 2.0;
+            assert!((v - expected).abs() < 0.15 * expected, "{v} against {expected}");
+        } else {
+            assert!(v.abs() < 1e-3 && run.centre(0)[0] < 0.05, "{v}");
+        }
+    }
+}
+
+#[test]
+fn volume_is_kept_under_load() {
+    let mut run = Run::new(
+        "name: press\ntime: { duration_s: 3 }\n\
+         materials: { gum: { density_kg_m3: 1000, young_pa: 5.0e4, poisson: 0.47, damping_per_s: 2 } }\n\
+         soft_bodies: [{ name: a, shape: { box: { size_m: [1, 1, 1], cells: [4, 4, 4] } }, material: gum, layout: { at: [[0, 0.51, 0]] } }]\n\
+         environment: { planes: [{}] }\n",
+    );
+    run.to_end();
+    let volume = run.volume(0);
+    let height = 2.0 * run.centre(0)[1];
+    println!("volume {volume:.4}, height {height:.4}");
+    assert!((volume - 1.0).abs() < 0.03, "{volume}");
+    assert!(height < 0.97, "it does sag under its own weight: {height}");
+}
+
+#[test]
+fn a_stack_rests_and_sleeps() {
+    let mut run = Run::new(
+        "name: stack\ntime: { duration_s: 10 }\n\
+         materials: { jelly: { density_kg_m3: 500, young_pa: 2.0e5, poisson: 0.3, damping_per_s: 1, friction: 0.6 } }\n\
+         soft_bodies: [{ name: a, shape: { box: { size_m: [0.5, 0.5, 0.5], cells: [3, 3, 3] } }, material: jelly, count: 4, \
+         layout: { stack: { base_m: [0, 0.252, 0], spacing_m: 0.504 } } }]\n\
+         environment: { planes: [{ friction: 0.6 }] }\n",
+    );
+    for second in 0..10 {
+        run.steps(60);
+        let speed = (0..4)
+            .flat_map(|b| run.velocities(b))
+            .map(|v| v.iter().map(|c| c * c).sum::<f32>().sqrt())
+            .fold(0.0, f32::max);
+        let heights: Vec<f64> = (0..4).map(|b| (run.centre(b)[1] * 1e4).round() / 1e4).collect();
+        println!("{second} s: fastest node {speed:.4} m/s, asleep {}, heights {heights:?}", run.engine.asleep());
+    }
+    assert_eq!(run.engine.asleep(), 4);
+    for b in 0..4 {
+        let x = run.centre(b);
+        assert!(x[0].abs() < 0.02 && x[2].abs() < 0.02, "body {b} at {x:?}");
+        assert!((x[1] - (0.25 + 0.5 * f64::from(b))).abs() < 0.06, "body {b} at {x:?}");
+    }
+}
+
+#[test]
+fn a_soft_body_carries_a_rigid_box() {
+    let mut run = Run::new(
+        "name: carry\ntime: { duration_s: 6 }\nsleep: { enabled: false }\n\
+         materials: { jelly: { density_kg_m3: 500, young_pa: 1.0e5, poisson: 0.3, damping_per_s: 2, friction: 0.6 } }\n\
+         soft_bodies: [{ name: a, shape: { box: { size_m: [1, 0.5, 1], cells: [5, 3, 5] } }, material: jelly, layout: { at: [[0, 0.251, 0]] } }]\n\
+         rigid_bodies: [{ name: b, shape: { box: { size_m: [0.5, 0.5, 0.5] } }, motion: { dynamic: { density_kg_m3: 400 } }, \
+         layout: { at: [[0, 0.8, 0]] } }]\n\
+         environment: { planes: [{ friction: 0.6 }] }\n",
+    );
+    run.steps(300);
+    let mut sum = 0.0;
+    for _ in 0..60 {
+        let before = run.engine.rigids().states()[0].linear[1];
+        run.steps(1);
+        sum += f64::from(before);
+        let s = &run.engine.rigids().states()[0];
+        assert!(s.linear[1].abs() < 0.05, "{s:?}");
+    }
+    let s = &run.engine.rigids().states()[0];
+    println!("rigid {:?} mean v {:.5}; soft centre {:?}", s.pose, sum / 60.0, run.centre(0));
+    assert!((s.pose.p[1] - 0.75).abs() < 0.04 && s.pose.p[1] < 0.75, "{:?}", s.pose);
+    assert!(s.pose.p[0].abs() < 0.02 && s.pose.p[2].abs() < 0.02);
+    // Nothing else holds the box: its acceleration is g plus the contact forces over its mass, and it is at rest.
+    assert!((sum / 60.0).abs() < 2e-3);
+}
