@@ -37,6 +37,8 @@ fn main() -> Outcome<()> {
         let (begun, cpu) = (Instant::now(), cpu_seconds());
         rounds(&mut fabric, partner, id, bytes / 4, exchanges)?;
         let (wall, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds() - cpu);
+        // Whoever has posted its last write must go on to poll, or the partner waits for it.
+        fabric.barrier(soon())?;
         if fabric.rank() == Rank(0) {
             let half = wall / f64::from(exchanges) / 2.0;
             let (us, rate) = (half * 1e6, bytes as f64 / half / 1e6);
@@ -129,7 +131,7 @@ fn compute(turn: u32) {
     std::hint::black_box(value);
 }
 
-/// `own`, `shared`, or `SPINS,YIELDS,SLEEP_MIN_US,SLEEP_MAX_US`.
+/// `own`, `shared`, or `SPINS,YIELDS,SLEEP_MIN_US,SLEEP_MAX_US,TRANSFER_SLEEP_MAX_US`.
 fn patience(text: &str) -> Outcome<Patience> {
     match text {
         "own" => return Ok(Patience::OWN_CORE),
@@ -137,9 +139,9 @@ fn patience(text: &str) -> Outcome<Patience> {
         _ => {}
     }
     let numbers = text.split(',').map(str::parse).collect::<Result<Vec<u32>, _>>()?;
-    let &[spins, yields, min, max] = &numbers[..] else { return Err("four numbers".into()) };
+    let &[spins, yields, min, max, transfer] = &numbers[..] else { return Err("five numbers are needed".into()) };
     let us = |us: u32| Duration::from_micros(u64::from(us));
-    Ok(Patience { spins, yields, sleep_min: us(min), sleep_max: us(max) })
+    Ok(Patience { spins, yields, sleep_min: us(min), sleep_max: us(max), transfer_sleep_max: us(transfer) })
 }
 
 /// CPU time of this process, in seconds, at the kernel's clock tick.

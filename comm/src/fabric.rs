@@ -79,6 +79,9 @@ pub trait Endpoint {
 }
 
 /// Registered memory, writes with a notification, events.
+///
+/// Progress is made inside the calls and nowhere else: a rank that computes for long without a [`Fabric::poll`] delays
+/// whoever waits for a large write of its own. Between pieces of work, poll with a deadline that has passed.
 pub trait Fabric: Endpoint {
     /// The rung that serves `peer` now.
     fn rung(&self, peer: Rank) -> Rung;

@@ -7,17 +7,19 @@ use rankzero_soft::body::{Reach, StepRule};
 use rankzero_soft::bounds::{Aabb, meeting_pairs};
 use rankzero_soft::collider::{Collider, wakes};
 use rankzero_soft::rigid::{RigidForm, RigidMotion};
-use rankzero_soft::vec3::length;
+use rankzero_soft::vec3::{Vec3, length};
 
 /// A rigid body as the coupling sees it.
 #[derive(Clone, Copy, Debug)]
 pub struct RigidReach {
     /// Its id.
     pub rigid: u32,
-    /// The box of its motion over the step.
+    /// The box around it at the step's start, however it turns.
     pub bounds: Aabb,
-    /// How far a point of it may move, plus the margin, m.
-    pub distance: f32,
+    /// Velocity of its centre, m/s.
+    pub velocity: Vec3,
+    /// How far a point of it may move from where that velocity would take it, plus the margin, m.
+    pub spread: f32,
     /// Whether PhysX has put it to sleep.
     pub asleep: bool,
 }
@@ -25,10 +27,20 @@ pub struct RigidReach {
 impl RigidReach {
     /// The reach of a dynamic rigid body.
     pub fn of(rigid: u32, form: &RigidForm, motion: &RigidMotion, state: &RigidState, rule: &StepRule) -> Self {
-        let speed = length(motion.angular).mul_add(form.shape.radius(), length(motion.linear));
-        let distance = length(rule.gravity).mul_add(rule.step, speed).mul_add(rule.step, rule.margin);
-        RigidReach { rigid, bounds: form.bounds(motion).grown(distance), distance, asleep: state.asleep }
+        let turning = length(motion.angular) * form.shape.radius();
+        let fall = 2.0 * length(rule.gravity) * rule.step;
+        let spread = (turning + fall) * rule.step + rule.margin;
+        RigidReach { rigid, bounds: form.bounds(motion), velocity: motion.linear, spread, asleep: state.asleep }
     }
+
+    fn may_meet(&self, body: &Reach, step: f32) -> bool {
+        body.bounds.grown(body.approach(self.velocity, self.spread, step)).meets(&self.bounds)
+    }
+}
+
+/// Whether two bodies may touch within a step of `step` seconds.
+fn may_meet(a: &Reach, b: &Reach, step: f32) -> bool {
+    a.bounds.grown(a.approach(b.velocity, b.spread, step)).meets(&b.bounds)
 }
 
 /// The contacts that a step has to look at.
@@ -49,11 +61,13 @@ impl Coupling {
     /// A body sleeps if it has been quiet long enough and so has everybody that it may touch, and nothing in its reach moves:
     /// a rule without memory, the same on every rank.
     pub fn update(&mut self, reaches: &[Reach], rigids: &[RigidReach], colliders: &[Collider], rule: &StepRule) {
-        let boxes: Vec<Aabb> = reaches.iter().map(|r| r.bounds).collect();
+        // Swept boxes find who may come near whom; bodies that fly alike are then told apart by their relative motion.
+        let boxes: Vec<Aabb> = reaches.iter().map(|r| r.swept(rule.step)).collect();
         meeting_pairs(&boxes, &mut self.scratch);
+        self.scratch.retain(|&(a, b)| may_meet(&reaches[a as usize], &reaches[b as usize], rule.step));
         self.rigid_pairs.clear();
         for rigid in rigids {
-            let meets = boxes.iter().enumerate().filter(|(_, b)| b.meets(&rigid.bounds));
+            let meets = reaches.iter().enumerate().filter(|(_, body)| rigid.may_meet(body, rule.step));
             self.rigid_pairs.extend(meets.map(|(b, _)| (rigid.rigid, b as u32)));
         }
         let quiet = |b: u32| reaches[b as usize].quiet >= rule.sleep.steps;
@@ -98,7 +112,7 @@ mod tests {
 
     fn reach(x: f32, quiet: u32) -> Reach {
         let bounds = Aabb { min: [x, 0.0, 0.0], max: [x + 1.0, 1.0, 1.0] };
-        Reach { bounds, distance: 0.0, quiet }
+        Reach { bounds, velocity: [0.0; 3], spread: 0.0, quiet }
     }
 
     #[test]
@@ -111,8 +125,19 @@ mod tests {
     }
 
     #[test]
+    fn bodies_that_fly_alike_are_no_pair_however_fast() {
+        let mut coupling = Coupling::default();
+        let fly = |x: f32, vx: f32| Reach { velocity: [vx, 0.0, 0.0], ..reach(x, 0) };
+        coupling.update(&[fly(0.0, 100.0), fly(1.5, 100.0)], &[], &[], &rule());
+        assert!(coupling.pairs.is_empty());
+        coupling.update(&[fly(0.0, 100.0), fly(1.5, 0.0)], &[], &[], &rule());
+        assert_eq!(coupling.pairs, [(0, 1)]);
+    }
+
+    #[test]
     fn an_awake_rigid_body_keeps_its_neighbour_awake() {
-        let rigid = |asleep| RigidReach { rigid: 0, bounds: reach(0.5, 0).bounds, distance: 0.0, asleep };
+        let rigid =
+            |asleep| RigidReach { rigid: 0, bounds: reach(0.5, 0).bounds, velocity: [0.0; 3], spread: 0.0, asleep };
         let mut coupling = Coupling::default();
         coupling.update(&[reach(0.0, 10)], &[rigid(false)], &[], &rule());
         assert_eq!((coupling.asleep[0], coupling.rigid_pairs.len()), (false, 1));

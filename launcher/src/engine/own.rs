@@ -6,15 +6,15 @@ use std::time::Instant;
 use rankzero_comm::Segment;
 use rankzero_soft::Body;
 use rankzero_soft::body::{Reach, StepRule};
-use rankzero_soft::bounds::Aabb;
 use rankzero_soft::collider::Collider;
 use rankzero_soft::contact::Law;
-use rankzero_soft::dispatch::run_interval;
+use rankzero_soft::dispatch::{Isa, advance, settle};
 use rankzero_soft::pair::{Pair, Surface, add_pushes};
 use rankzero_soft::rigid::SoftRigid;
 use rankzero_soft::vec3::ZERO;
 
 use super::board::Board;
+use super::couple::RigidReach;
 use super::rigids::Rigids;
 use crate::scene::Scene;
 
@@ -25,7 +25,7 @@ pub struct Own {
     pub id: u32,
     /// Its working copy.
     pub body: Body,
-    /// Its surface at the interval's start.
+    /// Its surface as others are to see it.
     pub surface: Vec<f32>,
     /// What it is part of in this step.
     pub part: Part,
@@ -90,36 +90,43 @@ impl Own {
     }
 
     /// Takes the state up for a step.
-    pub fn begin(&mut self, board: &Board, reach: &Reach, colliders: &[Collider]) {
+    pub fn begin(&mut self, board: &Board, reach: &Reach, rule: &StepRule, colliders: &[Collider]) {
         self.read(board);
-        self.body.begin(&self.state, reach, colliders);
-        if self.part.shows() {
-            self.body.surface(&mut self.surface);
-        }
+        self.body.begin(&self.state, reach, rule.step, colliders);
     }
 
-    /// Runs one interval of a coupled body.
-    pub fn interval(&mut self, interval: u32, contacts: &Contacts, rule: &StepRule, colliders: &[Collider]) {
+    /// Runs an interval of a coupled body up to its contacts and shows the surface; a sleeping one only shows it.
+    pub fn advance(&mut self, interval: u32, rule: &StepRule, colliders: &[Collider]) {
         let start = Instant::now();
-        self.body.accelerations.fill(ZERO);
+        if self.part == Part::Coupled {
+            advance(&mut self.body, interval, rule, colliders, Isa::Best);
+        }
+        self.body.surface(rule, &mut self.surface);
+        self.cost_ns += start.elapsed().as_nanos() as u64;
+    }
+
+    /// Ends an interval of a coupled body with what contacts do to it.
+    pub fn settle(&mut self, interval: u32, contacts: &Contacts, rule: &StepRule, colliders: &[Collider]) {
+        let start = Instant::now();
+        self.body.corrections.fill(ZERO);
         for pusher in &self.pushed_by {
             let pushes = match *pusher {
                 Pusher::Soft(pair, side) => &contacts.pairs[pair as usize].pair.pushes[side as usize],
                 Pusher::Rigid(contact) => &contacts.rigids[contact as usize].contact.pushes,
             };
-            add_pushes(pushes, &mut self.body.accelerations);
+            add_pushes(pushes, &mut self.body.corrections);
         }
-        run_interval(&mut self.body, interval, rule, colliders);
-        self.body.surface(&mut self.surface);
+        settle(&mut self.body, interval, rule, colliders, Isa::Best);
         self.cost_ns += start.elapsed().as_nanos() as u64;
     }
 
     /// Runs the whole step of a free body.
     pub fn whole_step(&mut self, board: &Board, reach: &Reach, rule: &StepRule, colliders: &[Collider]) -> bool {
         let start = Instant::now();
-        self.begin(board, reach, colliders);
+        self.begin(board, reach, rule, colliders);
         for interval in 0..rule.intervals() {
-            run_interval(&mut self.body, interval, rule, colliders);
+            advance(&mut self.body, interval, rule, colliders, Isa::Best);
+            settle(&mut self.body, interval, rule, colliders, Isa::Best);
         }
         let finite = self.end(board, rule);
         self.cost_ns += start.elapsed().as_nanos() as u64;
@@ -222,8 +229,8 @@ impl SoftPair {
     /// Finds what may touch in the step.
     pub fn find(&mut self, surfaces: &Surfaces<'_>, reaches: &[Reach]) {
         let (a, b) = (&reaches[self.a as usize], &reaches[self.b as usize]);
-        let region: Aabb = a.bounds.overlap(&b.bounds);
-        self.near = self.pair.find(&surfaces.of(self.a), &surfaces.of(self.b), &region, a.distance + b.distance);
+        let margin = a.approach(b.velocity, b.spread, surfaces.scene.rule.step);
+        self.near = self.pair.find(&surfaces.of(self.a), &surfaces.of(self.b), margin);
     }
 
     /// Computes the interval's pushes.
@@ -237,10 +244,11 @@ impl SoftPair {
 }
 
 impl RigidPair {
-    /// Finds what may touch in the step; `distance` is how far the rigid body may move.
-    pub fn find(&mut self, surfaces: &Surfaces<'_>, rigids: &Rigids, reaches: &[Reach], distance: f32) {
+    /// Finds what may touch in the step; `reach` is the rigid body's.
+    pub fn find(&mut self, surfaces: &Surfaces<'_>, rigids: &Rigids, reaches: &[Reach], reach: &RigidReach) {
         let (form, motion) = rigids.dynamic(self.rigid);
-        let margin = reaches[self.body as usize].distance + distance;
+        let step = surfaces.scene.rule.step;
+        let margin = reaches[self.body as usize].approach(reach.velocity, reach.spread, step);
         self.near = self.contact.find(&surfaces.of(self.body), form, motion, margin);
     }
 
@@ -248,8 +256,9 @@ impl RigidPair {
     pub fn push(&mut self, surfaces: &Surfaces<'_>, rigids: &Rigids, sharing: u32) {
         if self.near {
             let (form, motion) = rigids.dynamic(self.rigid);
-            let (gravity, law) = (surfaces.scene.rule.gravity, &surfaces.scene.law);
-            self.contact.push(&surfaces.of(self.body), form, motion, sharing, gravity, law);
+            let rule = &surfaces.scene.rule;
+            let ahead = form.advanced(motion, &Default::default(), rule.gravity, rule.interval());
+            self.contact.push(&surfaces.of(self.body), form, &ahead, sharing, &surfaces.scene.law);
         } else {
             self.contact.pushes.clear();
             self.contact.wrench = Default::default();

@@ -144,10 +144,11 @@ impl<F: Fabric> Engine<F> {
             own.pushed_by.push(Pusher::Rigid(index as u32));
         }
         let (board, colliders, reaches) = (&self.board, &self.rigids.colliders, &self.reaches);
+        let rule = &self.scene.rule;
         self.own
             .par_iter_mut()
             .filter(|own| own.part.shows())
-            .for_each(|own| own.begin(board, &reaches[own.id as usize], colliders));
+            .for_each(|own| own.begin(board, &reaches[own.id as usize], rule, colliders));
         self.time.contact += start.elapsed();
         rigid_reaches
     }
@@ -162,6 +163,7 @@ impl<F: Fabric> Engine<F> {
         let neighbours = self.neighbours();
         for interval in 0..intervals {
             let exchange = self.step * u64::from(intervals) + u64::from(interval);
+            self.advance(interval);
             self.put_surfaces(&neighbours, exchange)?;
             let chunk = free.chunks(share).nth(interval as usize).unwrap_or(&[]);
             self.run_free(chunk)?;
@@ -170,7 +172,7 @@ impl<F: Fabric> Engine<F> {
             if rigid_contacts {
                 self.put_wrenches(exchange)?;
             }
-            self.run_coupled(interval);
+            self.settle(interval);
             if rigid_contacts {
                 self.take_wrenches(exchange)?;
             } else {
@@ -244,20 +246,27 @@ impl<F: Fabric> Engine<F> {
         self.contacts.rigids[..contacts].par_iter_mut().for_each(|pair| {
             if first {
                 let at = rigid_reaches.partition_point(|r| r.rigid < pair.rigid);
-                pair.find(&surfaces, rigids, reaches, rigid_reaches[at].distance);
+                pair.find(&surfaces, rigids, reaches, &rigid_reaches[at]);
             }
             pair.push(&surfaces, rigids, sharing[pair.rigid as usize]);
         });
         self.time.contact += start.elapsed();
     }
 
-    fn run_coupled(&mut self, interval: u32) {
+    fn advance(&mut self, interval: u32) {
+        let start = Instant::now();
+        let (rule, colliders) = (&self.scene.rule, &self.rigids.colliders);
+        self.own.par_iter_mut().filter(|own| own.part.shows()).for_each(|own| own.advance(interval, rule, colliders));
+        self.time.solve += start.elapsed();
+    }
+
+    fn settle(&mut self, interval: u32) {
         let start = Instant::now();
         let (contacts, rule, colliders) = (&self.contacts, &self.scene.rule, &self.rigids.colliders);
         self.own
             .par_iter_mut()
             .filter(|own| own.part == Part::Coupled)
-            .for_each(|own| own.interval(interval, contacts, rule, colliders));
+            .for_each(|own| own.settle(interval, contacts, rule, colliders));
         self.time.solve += start.elapsed();
     }
 

@@ -17,12 +17,6 @@ use super::rigid;
 
 /// Substeps of a step at the least, where the job leaves it to us: contacts want them even where the material does not.
 const SUBSTEPS_MIN: u32 = 6;
-/// Substeps between two exchanges of surfaces, where the job leaves it to us.
-const SUBSTEPS_PER_EXCHANGE: u32 = 2;
-/// Share of a penetration that one interval takes back.
-const RECOVERY: f32 = 0.3;
-/// How much of a node's elastic stiffness counts as inertia in contacts.
-const STIFFENING: f32 = 0.25;
 /// Steps between rebuilds of the PhysX scene. Part of the law: changing it changes results of scenes with rigid bodies.
 const REBUILD_STEPS: u64 = 16;
 /// No scene's state may be larger, bytes.
@@ -87,12 +81,7 @@ pub fn build(job: &Job, assets: &Assets) -> Result<Scene, SceneError> {
     };
     let scene = Scene {
         steps: job.time.step_count(),
-        law: Law {
-            interval: rule.interval(),
-            recovery: std::env::var("T_REC").map_or(RECOVERY, |v| v.parse().unwrap()),
-            stiffening: std::env::var("T_STIFF").map_or(STIFFENING, |v| v.parse().unwrap()),
-            recovery_speed_max: job.contact.max_depenetration_m_s,
-        },
+        law: Law { interval: rule.interval(), recovery_speed_max: job.contact.max_depenetration_m_s },
         rule,
         batches: batches::cut(&positions, size as usize),
         forms,
@@ -181,15 +170,10 @@ fn substeps(job: &Job, forms: &[Form]) -> Result<(u32, u32), SceneError> {
             return Err(SceneError::new(format!("materials.{}.young_pa", group.material), message)
                 .help("lower it, shorten time.step_s, or mesh the body coarser or more evenly"));
         }
-        None => {
-            let unit = exchanges.unwrap_or(SUBSTEPS_PER_EXCHANGE);
-            most.max(SUBSTEPS_MIN).next_multiple_of(unit)
-        }
+        None => most.max(SUBSTEPS_MIN).next_multiple_of(exchanges.unwrap_or(1)),
     };
-    let exchanges = exchanges.unwrap_or_else(|| {
-        let fits = |e: &u32| substeps.is_multiple_of(*e);
-        (1..=substeps.div_ceil(SUBSTEPS_PER_EXCHANGE)).rev().find(fits).unwrap_or(1)
-    });
+    // Contacts are stiffest when they are resolved in every substep.
+    let exchanges = exchanges.unwrap_or(substeps);
     if exchanges > substeps || !substeps.is_multiple_of(exchanges) {
         let message = format!("{exchanges} exchanges do not divide the {substeps} substeps of a step");
         return Err(SceneError::new("contact.exchanges", message).help("choose a divisor, or auto"));

@@ -10,7 +10,7 @@ use crate::bounds::Aabb;
 use crate::collider::{Collider, Near};
 use crate::damping::damp;
 use crate::topology::Topology;
-use crate::vec3::{Vec3, ZERO, add, at, dot, length, sub};
+use crate::vec3::{Vec3, ZERO, add, add_scaled, at, dot, length, scale, sub};
 
 /// When a body may sleep.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -53,47 +53,68 @@ impl StepRule {
     }
 }
 
-/// A body's bounds at a step's start, as every rank knows them.
+/// A body's bounds and motion at a step's start, as every rank knows them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reach {
-    /// The box of the surface's motion over the step.
+    /// The box of the surface at the step's start.
     pub bounds: Aabb,
-    /// How far a node may move, plus the margin, m.
-    pub distance: f32,
+    /// The middle of the surface's velocities, m/s: half-way between the least and the greatest of each component.
+    pub velocity: Vec3,
+    /// How far a node may move from where the middle velocity would take it, plus the margin, m.
+    pub spread: f32,
     /// Steps that the body has been quiet for.
     pub quiet: u32,
 }
 
 /// Words of an encoded [`Reach`].
-pub const REACH_WORDS: usize = 8;
+pub const REACH_WORDS: usize = 11;
 
 impl Reach {
     /// The reach of a surface: `words` are positions then velocities of the surface nodes.
     pub fn of(words: &[f32], surface: usize, quiet: u32, rule: &StepRule) -> Self {
-        let mut bounds = Aabb::EMPTY;
-        let mut speed2 = 0.0;
+        let (mut bounds, mut speeds) = (Aabb::EMPTY, Aabb::EMPTY);
         for i in 0..surface {
             bounds = bounds.with(at(words, i));
-            let v = at(words, surface + i);
-            let s = dot(v, v);
-            speed2 = if s > speed2 { s } else { speed2 };
+            speeds = speeds.with(at(words, surface + i));
         }
-        let fall = length(rule.gravity) * rule.step;
-        let distance = (speed2.sqrt() + fall).mul_add(rule.step, rule.margin);
-        Reach { bounds: bounds.grown(distance), distance, quiet }
+        let velocity = scale(add(speeds.min, speeds.max), 0.5);
+        let half = length(scale(sub(speeds.max, speeds.min), 0.5));
+        // Over a step, gravity and the body's own elasticity may add as much again as gravity does.
+        let fall = 2.0 * length(rule.gravity) * rule.step;
+        Reach { bounds, velocity, spread: (half + fall) * rule.step + rule.margin, quiet }
+    }
+
+    /// The box of the body's motion over a step of `step` seconds.
+    pub fn swept(&self, step: f32) -> Aabb {
+        let moved = Aabb {
+            min: add_scaled(self.bounds.min, self.velocity, step),
+            max: add_scaled(self.bounds.max, self.velocity, step),
+        };
+        self.bounds.with(moved.min).with(moved.max).grown(self.spread)
+    }
+
+    /// How far a node may move in a step of `step` seconds, plus the margin, m.
+    pub fn distance(&self, step: f32) -> f32 {
+        length(self.velocity) * step + self.spread
+    }
+
+    /// How far this body and something that moves with `velocity` ± `spread` may approach each other in a step, m.
+    pub fn approach(&self, velocity: Vec3, spread: f32, step: f32) -> f32 {
+        length(sub(self.velocity, velocity)) * step + self.spread + spread
     }
 
     /// As words, for the wire.
     pub fn to_words(&self) -> [u32; REACH_WORDS] {
-        let (a, b) = (self.bounds.min.map(f32::to_bits), self.bounds.max.map(f32::to_bits));
-        [a[0], a[1], a[2], b[0], b[1], b[2], self.distance.to_bits(), self.quiet]
+        let (a, b, v) = (self.bounds.min, self.bounds.max, self.velocity);
+        let f = [a[0], a[1], a[2], b[0], b[1], b[2], v[0], v[1], v[2], self.spread].map(f32::to_bits);
+        std::array::from_fn(|i| if i < f.len() { f[i] } else { self.quiet })
     }
 
     /// From words.
     pub fn from_words(w: &[u32; REACH_WORDS]) -> Self {
         let f = |i: usize| f32::from_bits(w[i]);
-        let bounds = Aabb { min: [f(0), f(1), f(2)], max: [f(3), f(4), f(5)] };
-        Reach { bounds, distance: f(6), quiet: w[7] }
+        let v = |i: usize| [f(i), f(i + 1), f(i + 2)];
+        Reach { bounds: Aabb { min: v(0), max: v(3) }, velocity: v(6), spread: f(9), quiet: w[10] }
     }
 }
 
@@ -108,10 +129,8 @@ pub struct Body {
     pub(crate) x: Vec<Vec3>,
     pub(crate) v: Vec<Vec3>,
     pub(crate) predicted: Vec<Vec3>,
-    /// Contact accelerations of the surface nodes in the running interval, m/s².
-    pub accelerations: Vec<Vec3>,
-    /// What all else did to the surface nodes' velocities in the last interval, m/s.
-    pub(crate) drives: Vec<Vec3>,
+    /// What contacts with moving bodies do to the surface nodes in the running interval, m.
+    pub corrections: Vec<Vec3>,
     pub(crate) near: Near,
     world: Vec<Vec3>,
 }
@@ -126,8 +145,7 @@ impl Body {
             x: vec![ZERO; n],
             v: vec![ZERO; n],
             predicted: vec![ZERO; n],
-            accelerations: vec![ZERO; surface],
-            drives: vec![ZERO; surface],
+            corrections: vec![ZERO; surface],
             near: Near::default(),
             world: vec![ZERO; surface],
             topology,
@@ -138,7 +156,7 @@ impl Body {
     ///
     /// # Panics
     /// If `state` is not of the body's layout.
-    pub fn begin(&mut self, state: &[u32], reach: &Reach, colliders: &[Collider]) {
+    pub fn begin(&mut self, state: &[u32], reach: &Reach, step: f32, colliders: &[Collider]) {
         let layout = self.topology.layout;
         assert_eq!(state.len(), layout.words(), "state of another layout");
         let word = |i: usize| f32::from_bits(state[i]);
@@ -148,26 +166,29 @@ impl Body {
         for i in 0..layout.nodes {
             self.x[i] = sub([word(xs + 3 * i), word(xs + 3 * i + 1), word(xs + 3 * i + 2)], self.origin);
             self.v[i] = [word(vs + 3 * i), word(vs + 3 * i + 1), word(vs + 3 * i + 2)];
-        }
-        for (drive, words) in self.drives.iter_mut().zip(state[layout.drives()].chunks_exact(3)) {
-            *drive = [f32::from_bits(words[0]), f32::from_bits(words[1]), f32::from_bits(words[2])];
+            self.predicted[i] = self.x[i];
         }
         self.quiet = state[layout.quiet()];
-        self.accelerations.fill(ZERO);
+        self.corrections.fill(ZERO);
         for (world, x) in self.world.iter_mut().zip(&self.x) {
             *world = add(self.origin, *x);
         }
         let friction = self.topology.material.friction;
-        self.near.gather(colliders, &reach.bounds, &self.world, reach.distance, friction);
+        self.near.gather(colliders, &reach.swept(step), &self.world, reach.distance(step), friction);
     }
 
-    /// Writes the surface as others see it: positions, then the velocities at the interval's end if nobody touched it.
-    pub fn surface(&self, out: &mut [f32]) {
+    /// Writes the surface as others see it: positions, then the displacements of an interval at the present speed.
+    ///
+    /// Between [`advance`](crate::dispatch::advance) and [`settle`](crate::dispatch::settle) those are the positions that contacts
+    /// are to resolve; before the first, they are the positions at the step's start.
+    pub fn surface(&self, rule: &StepRule, out: &mut [f32]) {
         let surface = self.topology.layout.surface;
-        let (positions, velocities) = out.split_at_mut(3 * surface);
-        for (i, (p, v)) in positions.chunks_exact_mut(3).zip(velocities.chunks_exact_mut(3)).enumerate() {
+        let (positions, displacements) = out.split_at_mut(3 * surface);
+        let (h, intervals) = (rule.substep(), rule.per_interval as f32);
+        for (i, (p, d)) in positions.chunks_exact_mut(3).zip(displacements.chunks_exact_mut(3)).enumerate() {
             p.copy_from_slice(&add(self.origin, self.x[i]));
-            v.copy_from_slice(&add(self.v[i], self.drives[i]));
+            let moved = add_scaled(sub(self.x[i], self.predicted[i]), self.v[i], h);
+            d.copy_from_slice(&scale(moved, intervals));
         }
     }
 
@@ -188,9 +209,6 @@ impl Body {
                 state[xs + 3 * i + k] = x[k].to_bits();
                 state[vs + 3 * i + k] = v[k].to_bits();
             }
-        }
-        for (words, drive) in state[layout.drives()].chunks_exact_mut(3).zip(&self.drives) {
-            words.copy_from_slice(&drive.map(f32::to_bits));
         }
         state[layout.quiet()] = self.quiet;
     }

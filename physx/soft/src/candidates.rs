@@ -61,8 +61,10 @@ impl Nearest {
         for (node, x, normal) in nodes {
             nearest.clear();
             for (id, triangle) in triangles {
-                let faces = normal == ZERO || dot(normal, triangle.normal) < -FACING;
-                if !(faces && triangle.bounds.grown(distance).holds(x)) {
+                if !triangle.bounds.grown(distance).holds(x) {
+                    continue;
+                }
+                if normal != ZERO && dot(normal, triangle.normal) >= -FACING {
                     continue;
                 }
                 let d = squared_distance(triangle.corners, x);

@@ -14,7 +14,7 @@ pub fn damp(topology: &Topology, x: &[Vec3], v: &mut [Vec3], dt: f32) {
     if !(rate > 0.0) {
         return;
     }
-    let keep = 1.0 / rate.mul_add(dt, 1.0);
+    let keep = 1.0 / (rate * dt + 1.0);
     if topology.pinned {
         v.iter_mut().for_each(|v| *v = scale(*v, keep));
         return;
@@ -44,7 +44,7 @@ fn rigid_motion(topology: &Topology, x: &[Vec3], v: &[Vec3]) -> (Vec3, Vec3, Vec
         for (i, row) in inertia.iter_mut().enumerate() {
             for (j, entry) in row.iter_mut().enumerate() {
                 let diagonal = if i == j { square } else { 0.0 };
-                *entry = (diagonal - arm[i] * arm[j]).mul_add(m, *entry);
+                *entry += (diagonal - arm[i] * arm[j]) * m;
             }
         }
     }

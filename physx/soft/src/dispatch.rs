@@ -7,24 +7,54 @@ use crate::body::{Body, StepRule};
 use crate::collider::Collider;
 use crate::substep;
 
-/// Runs the substeps of one interval of a body's step.
-pub fn run_interval(body: &mut Body, interval: u32, rule: &StepRule, colliders: &[Collider]) {
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("fma") && std::arch::is_x86_feature_detected!("avx2") {
-        // SAFETY: the CPU has the features that the function is compiled for.
-        unsafe { with_fma(body, interval, rule, colliders) };
-        return;
-    }
-    substep::run(body, interval, rule, colliders);
+/// Whether to use instructions beyond the baseline of x86-64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Isa {
+    /// Whatever the CPU has.
+    Best,
+    /// The baseline alone; for comparison.
+    Portable,
 }
 
-/// Runs the substeps of one interval without instructions beyond the baseline; for comparison.
-pub fn run_interval_portable(body: &mut Body, interval: u32, rule: &StepRule, colliders: &[Collider]) {
-    substep::run(body, interval, rule, colliders);
+impl Isa {
+    fn fma(self) -> bool {
+        #[cfg(target_arch = "x86_64")]
+        return self == Isa::Best
+            && std::arch::is_x86_feature_detected!("fma")
+            && std::arch::is_x86_feature_detected!("avx2");
+        #[cfg(not(target_arch = "x86_64"))]
+        false
+    }
+}
+
+/// Runs an interval of a body's step up to the point where contacts with moving bodies are resolved.
+pub fn advance(body: &mut Body, interval: u32, rule: &StepRule, colliders: &[Collider], isa: Isa) {
+    #[cfg(target_arch = "x86_64")]
+    if isa.fma() {
+        // SAFETY: the CPU has the features that the function is compiled for.
+        return unsafe { advance_fma(body, interval, rule, colliders) };
+    }
+    substep::advance(body, interval, rule, colliders);
+}
+
+/// Ends an interval: takes the corrections of contacts, stays out of colliders, sets velocities.
+pub fn settle(body: &mut Body, interval: u32, rule: &StepRule, colliders: &[Collider], isa: Isa) {
+    #[cfg(target_arch = "x86_64")]
+    if isa.fma() {
+        // SAFETY: the CPU has the features that the function is compiled for.
+        return unsafe { settle_fma(body, interval, rule, colliders) };
+    }
+    substep::settle(body, interval, rule, colliders);
 }
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
-fn with_fma(body: &mut Body, interval: u32, rule: &StepRule, colliders: &[Collider]) {
-    substep::run(body, interval, rule, colliders);
+fn advance_fma(body: &mut Body, interval: u32, rule: &StepRule, colliders: &[Collider]) {
+    substep::advance(body, interval, rule, colliders);
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+fn settle_fma(body: &mut Body, interval: u32, rule: &StepRule, colliders: &[Collider]) {
+    substep::settle(body, interval, rule, colliders);
 }

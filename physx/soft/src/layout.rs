@@ -2,11 +2,10 @@
 //! checkpoint and under the digest.
 //!
 //! ```text
-//! word 0                 3n             6n                6n + 3s   6n + 3s + 1
-//!      | positions x y z | velocities    | drives        | quiet   |
+//! word 0                 3n             6n        6n + 1
+//!      | positions x y z | velocities    | quiet |
 //! ```
-//! n nodes, the s of the surface first. The *drive* of a surface node is what everything but contacts with moving bodies did to its
-//! velocity in the last interval: contacts lean on it, see [`crate::contact`].
+//! Surface nodes come first, in positions and velocities alike.
 
 use std::ops::Range;
 
@@ -32,15 +31,11 @@ impl StateLayout {
     pub fn velocities(&self) -> Range<usize> {
         3 * self.nodes..6 * self.nodes
     }
-    /// Drives of the surface nodes, m/s.
-    pub fn drives(&self) -> Range<usize> {
-        6 * self.nodes..6 * self.nodes + 3 * self.surface
-    }
     /// Steps that the body has been quiet for, an unsigned integer.
     pub fn quiet(&self) -> usize {
-        6 * self.nodes + 3 * self.surface
+        6 * self.nodes
     }
-    /// Words of a halo: surface positions, then the velocities that the surface would reach without contacts.
+    /// Words of a halo: surface positions, then their displacements.
     pub fn halo_words(&self) -> usize {
         6 * self.surface
     }

@@ -1,10 +1,10 @@
 //! The soft-body solver: what happens to one body, or to a pair of bodies, in one step.
 //!
 //! A body is a tetrahedral mesh of stable Neo-Hookean material, advanced by extended position-based dynamics with
-//! small substeps ([`substep`]). Within a step every body is independent: what it knows of the others is their
-//! *surface* (positions and velocities of the surface nodes) at the start of an *interval*, a run of substeps between
-//! two exchanges of halos. From two surfaces [`pair`] computes the contact forces on **both**; whoever owns either body
-//! computes the same numbers, so momentum is conserved across ranks without a word between them.
+//! small substeps. Between two exchanges of halos lies an *interval* of one or more substeps, in which every body is independent.
+//! In the last of them, after the elastic constraints, the bodies show each other their *surfaces*; from two surfaces [`pair`] computes
+//! what contact does to **both**. Whoever owns either body computes the same numbers, so momentum is conserved across ranks without a
+//! word between them.
 //!
 //! Invariants:
 //! - **D1** Only `+ − × ÷ sqrt`, explicit fused multiply-add and compare-and-select reach the state.
@@ -27,7 +27,7 @@ pub mod pair;
 pub mod quat;
 pub mod real;
 pub mod rigid;
-pub mod substep;
+mod substep;
 pub mod topology;
 pub mod vec3;
 

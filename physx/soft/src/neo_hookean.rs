@@ -6,7 +6,7 @@
 //! which keeps the order of the two from biasing the result.
 
 use crate::real::Real;
-use crate::vec3::{Vec3, add, cross, dot, neg, scale, sub};
+use crate::vec3::{Vec3, add, fused_cross as cross, fused_dot as dot, neg, scale, sub};
 
 /// A tetrahedron's rest quantities in lanes, with the compliances divided by the square of the substep.
 #[derive(Clone, Copy)]

@@ -10,10 +10,10 @@ use crate::material::Friction;
 use crate::topology::Topology;
 use crate::vec3::{Vec3, add, add_scaled, at, scale, sub};
 
-/// A body's surface at the start of an interval, world frame: positions, then velocities at its end if nothing touched it.
+/// A body's surface in the last substep of an interval, world frame; see [`Body::surface`](crate::Body::surface).
 #[derive(Clone, Copy, Debug)]
 pub struct Surface<'a> {
-    /// `[x y z; surface]` then `[vx vy vz; surface]`, m and m/s.
+    /// Positions `[x y z; surface]`, then displacements `[dx dy dz; surface]`, m.
     pub words: &'a [f32],
     /// What the body is an instance of.
     pub topology: &'a Topology,
@@ -25,10 +25,14 @@ impl<'a> Surface<'a> {
     pub fn x(&self, i: u32) -> Vec3 {
         at(self.words, i as usize)
     }
-    /// Velocity of surface node `i`.
+    /// Displacement of surface node `i` over the interval.
     #[inline(always)]
-    pub fn v(&self, i: u32) -> Vec3 {
+    pub fn moved(&self, i: u32) -> Vec3 {
         at(self.words, self.topology.layout.surface + i as usize)
+    }
+    /// The box of the surface.
+    pub fn bounds(&self) -> Aabb {
+        (0..self.topology.layout.surface as u32).fold(Aabb::EMPTY, |b, i| b.with(self.x(i)))
     }
     /// The surface nodes inside a box, with their positions.
     pub fn nodes_in(&self, region: Aabb) -> impl Iterator<Item = (u32, Vec3)> + use<'a> {
@@ -51,32 +55,42 @@ impl<'a> Surface<'a> {
     }
 }
 
+/// Contacts are sought, at a step's start, no deeper than this share of [`depth_max`]: they are found before they get there.
+const SOUGHT: f32 = 0.6;
+
 /// How deep a node may be inside a body and still be pushed out through the nearest face, m.
 pub fn depth_max(topology: &Topology) -> f32 {
     if topology.depth_max < topology.surface_edge { topology.depth_max } else { topology.surface_edge }
 }
 
-/// The least deep contact of point `x` moving with `v` among candidate triangles of `surface`, each seen `radius` nearer;
-/// with the triangle's nodes and weights.
-pub fn touch(surface: &Surface<'_>, near: &[u32], x: Vec3, v: Vec3, radius: f32) -> Option<(Contact, [u32; 3], Vec3)> {
+/// The least deep contact of point `x`, displaced by `moved` over the interval, among candidate triangles of `surface`, each seen
+/// `radius` nearer; with the triangle's nodes and weights. `None` where the point is inside none of them.
+pub fn touch(
+    surface: &Surface<'_>,
+    near: &[u32],
+    x: Vec3,
+    moved: Vec3,
+    radius: f32,
+) -> Option<(Contact, [u32; 3], Vec3)> {
     let deepest = depth_max(surface.topology) + radius;
     let mut best: Option<(Contact, [u32; 3], Vec3)> = None;
+    let mut least = f32::MAX;
     for &t in near {
         let (nodes, corners) = surface.corners(t);
-        let Some((distance, normal, weights)) = plane_gap(corners, x) else {
-            continue;
-        };
-        let gap = distance - radius;
-        if gap < -deepest || best.as_ref().is_some_and(|(c, ..)| c.gap.abs() <= gap.abs()) {
+        let Some((distance, normal, weights)) = plane_gap(corners, x) else { continue };
+        let depth = radius - distance;
+        if depth > deepest || depth.abs() >= least {
             continue;
         }
-        let there = (0..3).fold([0.0; 3], |sum, k| add_scaled(sum, surface.v(nodes[k]), weights[k]));
-        best = Some((Contact { normal, gap, approach: sub(v, there) }, nodes, weights));
+        least = depth.abs();
+        let there = (0..3).fold([0.0; 3], |sum, k| add_scaled(sum, surface.moved(nodes[k]), weights[k]));
+        best = Some((Contact { normal, depth, slip: sub(moved, there) }, nodes, weights));
     }
-    best
+    // A point outside the nearest triangle is outside, though it may lie behind a farther one.
+    best.filter(|(contact, ..)| contact.depth > 0.0)
 }
 
-/// Accelerations of surface nodes, in the order in which they are to be added.
+/// Displacements of surface nodes in m, in the order in which they are to be added.
 pub type Pushes = Vec<(u32, Vec3)>;
 
 /// Two bodies that may touch in this step.
@@ -87,7 +101,7 @@ pub struct Pair {
     hits: Vec<Hit>,
     /// Sum of the weights with which each surface node of A and B takes part in contacts.
     shares: [Vec<f32>; 2],
-    /// What the interval does to A and to B, m/s².
+    /// What the contacts do to A and to B.
     pub pushes: [Pushes; 2],
 }
 
@@ -105,13 +119,11 @@ impl Pair {
     /// Finds, once a step, what may touch: `margin` is how far the two may approach within the step, m.
     ///
     /// Returns whether anything may.
-    pub fn find(&mut self, a: &Surface<'_>, b: &Surface<'_>, region: &Aabb, margin: f32) -> bool {
+    pub fn find(&mut self, a: &Surface<'_>, b: &Surface<'_>, margin: f32) -> bool {
+        let region = a.bounds().grown(margin).overlap(&b.bounds().grown(margin));
         let mut triangles = Vec::new();
-        let reach = |t: &Topology| {
-            if margin > depth_max(t) { margin } else { depth_max(t) }
-        };
         for (nearest, nodes, faces) in [(&mut self.nodes_of_a, a, b), (&mut self.nodes_of_b, b, a)] {
-            let distance = reach(faces.topology);
+            let distance = margin + SOUGHT * depth_max(faces.topology);
             faces.triangles_in(&region.grown(distance), &mut triangles);
             let normals = nodes.topology.node_normals(|n| nodes.x(n), |n| region.holds(nodes.x(n)));
             let inside = normals.iter().map(|&(n, normal)| (n, nodes.x(n), normal));
@@ -120,10 +132,10 @@ impl Pair {
         !(self.nodes_of_a.is_empty() && self.nodes_of_b.is_empty())
     }
 
-    /// Computes the interval's accelerations of both bodies into [`Pair::pushes`].
+    /// Resolves the contacts between the two, into [`Pair::pushes`].
     pub fn push(&mut self, a: &Surface<'_>, b: &Surface<'_>, law: &Law) {
         let bodies = [a, b];
-        self.collect(bodies, law);
+        self.collect(bodies);
         self.pushes.iter_mut().for_each(Vec::clear);
         if self.hits.is_empty() {
             return;
@@ -140,13 +152,13 @@ impl Pair {
         }
     }
 
-    fn collect(&mut self, bodies: [&Surface<'_>; 2], law: &Law) {
+    fn collect(&mut self, bodies: [&Surface<'_>; 2]) {
         self.hits.clear();
         for (side, nearest) in [&self.nodes_of_a, &self.nodes_of_b].into_iter().enumerate() {
             let (own, other) = (bodies[side], bodies[1 - side]);
             for (node, near) in nearest.iter() {
-                let found = touch(other, near, own.x(node), own.v(node), 0.0);
-                if let Some((contact, triangle, weights)) = found.filter(|(c, ..)| law.closes(c)) {
+                let found = touch(other, near, own.x(node), own.moved(node), 0.0);
+                if let Some((contact, triangle, weights)) = found {
                     self.hits.push(Hit { side, node, triangle, weights, contact });
                 }
             }
@@ -168,7 +180,7 @@ impl Pair {
 }
 
 impl Hit {
-    /// Accelerations of the node and of the triangle's corners.
+    /// Displacements of the node and of the triangle's corners.
     fn pushes(
         &self,
         bodies: [&Surface<'_>; 2],
@@ -177,21 +189,20 @@ impl Hit {
         friction: Friction,
     ) -> Option<(Vec3, [Vec3; 3])> {
         let other = 1 - self.side;
-        let split =
-            |side: usize, node: u32| shares[side][node as usize] * law.inverse_inertia(bodies[side].topology, node);
+        let inverse_mass = |side: usize, node: u32| bodies[side].topology.inverse_mass[node as usize];
+        let split = |side: usize, node: u32| shares[side][node as usize] * inverse_mass(side, node);
         // A corner's mass is split in proportion to the weights, so its square of the weight meets a share of 1/weight.
         let corner = |k: usize| self.weights[k].abs() * split(other, self.triangle[k]);
         let w = split(self.side, self.node) + (corner(0) + corner(1) + corner(2));
-        let force = scale(law.impulse(&self.contact, w, friction)?, 1.0 / law.interval);
-        let inverse_mass = |side: usize, node: u32| bodies[side].topology.inverse_mass[node as usize];
-        let of_corner = |k: usize| scale(force, -self.weights[k] * inverse_mass(other, self.triangle[k]));
-        Some((scale(force, inverse_mass(self.side, self.node)), [of_corner(0), of_corner(1), of_corner(2)]))
+        let push = law.push(&self.contact, w, friction)?;
+        let of_corner = |k: usize| scale(push, -self.weights[k] * inverse_mass(other, self.triangle[k]));
+        Some((scale(push, inverse_mass(self.side, self.node)), [of_corner(0), of_corner(1), of_corner(2)]))
     }
 }
 
-/// Adds a list of pushes to the accelerations of a body's surface nodes.
-pub fn add_pushes(pushes: &Pushes, accelerations: &mut [Vec3]) {
+/// Adds a list of pushes to the corrections of a body's surface nodes.
+pub fn add_pushes(pushes: &Pushes, corrections: &mut [Vec3]) {
     for &(node, push) in pushes {
-        accelerations[node as usize] = add(accelerations[node as usize], push);
+        corrections[node as usize] = add(corrections[node as usize], push);
     }
 }

@@ -27,12 +27,12 @@ pub fn rotate_back(q: Quat, v: Vec3) -> Vec3 {
 pub fn multiply(a: Quat, b: Quat) -> Quat {
     let (u, v) = ([a[0], a[1], a[2]], [b[0], b[1], b[2]]);
     let r = add_scaled(add_scaled(cross(u, v), v, a[3]), u, b[3]);
-    [r[0], r[1], r[2], a[3].mul_add(b[3], -dot(u, v))]
+    [r[0], r[1], r[2], a[3] * b[3] - dot(u, v)]
 }
 
 /// `q` scaled to unit length; the identity where it vanishes.
 pub fn normalized(q: Quat) -> Quat {
-    let len = q[3].mul_add(q[3], dot([q[0], q[1], q[2]], [q[0], q[1], q[2]])).sqrt();
+    let len = (q[3] * q[3] + dot([q[0], q[1], q[2]], [q[0], q[1], q[2]])).sqrt();
     if len > 1e-12 { q.map(|c| c / len) } else { IDENTITY }
 }
 
@@ -40,5 +40,5 @@ pub fn normalized(q: Quat) -> Quat {
 pub fn turned(q: Quat, w: Vec3, t: f32) -> Quat {
     let half = 0.5 * t;
     let d = multiply([w[0], w[1], w[2], 0.0], q);
-    normalized(std::array::from_fn(|k| d[k].mul_add(half, q[k])))
+    normalized(std::array::from_fn(|k| d[k] * half + q[k]))
 }

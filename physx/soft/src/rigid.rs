@@ -106,9 +106,9 @@ pub struct SoftRigid {
     samples: Nearest,
     hits: Vec<Hit>,
     shares: Vec<f32>,
-    /// What the interval does to the soft body, m/s².
+    /// What the contacts do to the soft body, m.
     pub pushes: Pushes,
-    /// What the interval does to the rigid body.
+    /// What the contacts do to the rigid body.
     pub wrench: Wrench,
 }
 
@@ -144,18 +144,10 @@ impl SoftRigid {
         !(self.nodes.is_empty() && self.samples.is_empty())
     }
 
-    /// Computes the interval's pushes and wrench. `sharing` is how many soft bodies the rigid one may touch at once.
-    pub fn push(
-        &mut self,
-        soft: &Surface<'_>,
-        form: &RigidForm,
-        motion: &RigidMotion,
-        sharing: u32,
-        gravity: Vec3,
-        law: &Law,
-    ) {
-        let falling = RigidMotion { linear: add_scaled(motion.linear, gravity, law.interval), ..*motion };
-        self.collect(soft, form, &falling, law);
+    /// Resolves the contacts; `motion` is the rigid body's at the interval's end if nothing touched it. `sharing` is how many soft
+    /// bodies the rigid one may touch at once.
+    pub fn push(&mut self, soft: &Surface<'_>, form: &RigidForm, motion: &RigidMotion, sharing: u32, law: &Law) {
+        self.collect(soft, form, motion, law.interval);
         self.pushes.clear();
         self.wrench = Wrench::default();
         self.shares.clear();
@@ -167,48 +159,39 @@ impl SoftRigid {
         let friction = form.friction.between(soft.topology.material.friction);
         let inverse_mass = |n: u32| soft.topology.inverse_mass[n as usize];
         for hit in &self.hits {
-            let soft_w = hit.soft[..hit.count]
-                .iter()
-                .fold(0.0, |w, &(n, b)| w + b.abs() * self.shares[n as usize] * law.inverse_inertia(soft.topology, n));
+            let corners = hit.soft[..hit.count].iter();
+            let soft_w = corners.fold(0.0, |w, &(n, b)| w + b.abs() * self.shares[n as usize] * inverse_mass(n));
             let w = soft_w + rigid_share * form.inverse_mass_at(motion, hit.arm, hit.contact.normal);
-            let Some(impulse) = law.impulse(&hit.contact, w, friction) else {
-                continue;
-            };
-            let force = scale(impulse, 1.0 / law.interval);
-            self.pushes.extend(hit.soft[..hit.count].iter().map(|&(n, b)| (n, scale(force, b * inverse_mass(n)))));
-            self.wrench.apply(hit.arm, impulse.map(|c| -c));
+            let Some(push) = law.push(&hit.contact, w, friction) else { continue };
+            self.pushes.extend(hit.soft[..hit.count].iter().map(|&(n, b)| (n, scale(push, b * inverse_mass(n)))));
+            self.wrench.apply(hit.arm, scale(push, -1.0 / law.interval));
         }
     }
 
-    fn collect(&mut self, soft: &Surface<'_>, form: &RigidForm, motion: &RigidMotion, law: &Law) {
+    fn collect(&mut self, soft: &Surface<'_>, form: &RigidForm, motion: &RigidMotion, interval: f32) {
         self.hits.clear();
         let centre = form.centre_of(motion);
-        let velocity = |arm: Vec3| add(motion.linear, cross(motion.angular, arm));
+        let moved = |arm: Vec3| scale(add(motion.linear, cross(motion.angular, arm)), interval);
         for &node in &self.nodes {
             let x = soft.x(node);
             let (gap, local) = form.shape.distance(rotate_back(motion.rotation, sub(x, motion.position)));
-            let arm = sub(x, centre);
-            let approach = sub(soft.v(node), velocity(arm));
-            let contact = Contact { normal: rotate(motion.rotation, local), gap, approach };
-            if law.closes(&contact) {
+            if gap < 0.0 {
+                let arm = sub(x, centre);
+                let normal = rotate(motion.rotation, local);
+                let contact = Contact { normal, depth: -gap, slip: sub(soft.moved(node), moved(arm)) };
                 self.hits.push(Hit { soft: [(node, 1.0), (0, 0.0), (0, 0.0)], count: 1, arm, contact });
             }
         }
         for (sample, near) in self.samples.iter() {
             let (point, radius) = form.samples[sample as usize];
-            let x = add(motion.position, rotate(motion.rotation, point));
-            let arm = sub(x, centre);
-            let Some((seen, nodes, weights)) = touch(soft, near, x, velocity(arm), radius) else {
+            let arm = sub(add(motion.position, rotate(motion.rotation, point)), centre);
+            let Some((seen, nodes, weights)) = touch(soft, near, add(centre, arm), moved(arm), radius) else {
                 continue;
             };
-            // Seen from the soft body as A, normal and approach turn round.
-            let contact =
-                Contact { normal: seen.normal.map(|c| -c), gap: seen.gap, approach: seen.approach.map(|c| -c) };
-            if law.closes(&contact) {
-                let arm = add_scaled(arm, seen.normal, -radius);
-                let soft = std::array::from_fn(|k| (nodes[k], weights[k]));
-                self.hits.push(Hit { soft, count: 3, arm, contact });
-            }
+            // Seen from the soft body as A, normal and slip turn round.
+            let contact = Contact { normal: seen.normal.map(|c| -c), depth: seen.depth, slip: seen.slip.map(|c| -c) };
+            let soft = std::array::from_fn(|k| (nodes[k], weights[k]));
+            self.hits.push(Hit { soft, count: 3, arm: add_scaled(arm, seen.normal, -radius), contact });
         }
     }
 }

@@ -5,26 +5,38 @@ use crate::collider::Collider;
 use crate::neo_hookean::{Rest, project};
 use crate::real::Real;
 use crate::topology::Tet;
-use crate::vec3::{add, add_scaled, neg, sub};
+use crate::vec3::{add, add_scaled, sub};
 
-/// Runs the substeps of interval `interval` (counted from the step's start).
+/// Runs interval `interval` (counted from the step's start) up to the point where contacts with moving bodies are resolved: all its
+/// substeps but the second half of the last.
 #[inline(always)]
-pub(crate) fn run(body: &mut Body, interval: u32, rule: &StepRule, colliders: &[Collider]) {
+pub(crate) fn advance(body: &mut Body, interval: u32, rule: &StepRule, colliders: &[Collider]) {
     let h = rule.substep();
     let first = interval * rule.per_interval;
-    for (drive, v) in body.drives.iter_mut().zip(&body.v) {
-        *drive = neg(*v);
-    }
     for s in first..first + rule.per_interval {
         predict(body, rule, h);
         elastic(body, h);
-        collide(body, colliders, h * s as f32 + h, h);
-        velocities(body, 1.0 / h);
+        if s + 1 < first + rule.per_interval {
+            collide(body, colliders, h * s as f32 + h, h);
+            velocities(body, 1.0 / h);
+        }
     }
-    let t = rule.interval();
-    for ((drive, v), a) in body.drives.iter_mut().zip(&body.v).zip(&body.accelerations) {
-        *drive = add_scaled(add(*drive, *v), *a, -t);
+}
+
+/// Ends the interval: takes [`Body::corrections`], stays out of colliders, sets velocities.
+#[inline(always)]
+pub(crate) fn settle(body: &mut Body, interval: u32, rule: &StepRule, colliders: &[Collider]) {
+    let h = rule.substep();
+    for (x, c) in body.x.iter_mut().zip(&body.corrections) {
+        *x = add(*x, *c);
     }
+    collide(body, colliders, rule.interval() * interval as f32 + rule.interval(), h);
+    // A correction undoes what an interval did, not what a substep did.
+    let share = 1.0 / rule.per_interval as f32 - 1.0;
+    for (predicted, c) in body.predicted.iter_mut().zip(&body.corrections) {
+        *predicted = add_scaled(*predicted, *c, -share);
+    }
+    velocities(body, 1.0 / h);
 }
 
 #[inline(always)]
@@ -32,11 +44,7 @@ fn predict(body: &mut Body, rule: &StepRule, h: f32) {
     let inverse_mass = &body.topology.inverse_mass;
     for i in 0..inverse_mass.len() {
         if inverse_mass[i] != 0.0 {
-            let pull = match body.accelerations.get(i) {
-                Some(a) => add(rule.gravity, *a),
-                None => rule.gravity,
-            };
-            body.v[i] = add_scaled(body.v[i], pull, h);
+            body.v[i] = add_scaled(body.v[i], rule.gravity, h);
             body.x[i] = add_scaled(body.x[i], body.v[i], h);
         }
         body.predicted[i] = body.x[i];
@@ -75,6 +83,7 @@ fn collide(body: &mut Body, colliders: &[Collider], t: f32, h: f32) {
     if body.near.is_empty() {
         return;
     }
+    body.near.move_to(colliders, t);
     let origin = body.origin;
     for i in 0..body.topology.layout.surface {
         if body.topology.inverse_mass[i] == 0.0 {
@@ -82,7 +91,7 @@ fn collide(body: &mut Body, colliders: &[Collider], t: f32, h: f32) {
         }
         let start = add_scaled(body.predicted[i], body.v[i], -h);
         let (x, before) = (add(origin, body.x[i]), add(origin, start));
-        let out = body.near.resolve(colliders, i, x, before, t, h);
+        let out = body.near.resolve(colliders, i, x, before, h);
         if out != x {
             body.x[i] = sub(out, origin);
         }

@@ -3,7 +3,7 @@
 use crate::colour::colour_order;
 use crate::layout::StateLayout;
 use crate::material::Material;
-use crate::vec3::{Vec3, ZERO, add, cross, dot, length, neg, normalized, scale, sub};
+use crate::vec3::{Vec3, ZERO, add, cross, dot, length, normalized, scale, sub};
 
 /// A tetrahedral mesh at rest, as the solver takes it.
 #[derive(Clone, Copy, Debug)]
@@ -78,8 +78,6 @@ pub struct Topology {
     pub inverse_mass: Vec<f32>,
     /// Nodal masses, kg (of pinned nodes as well).
     pub mass: Vec<f32>,
-    /// Elastic stiffness that a node feels when its neighbours are held, N/m: the mean of the stiffness matrix's diagonal block.
-    pub stiffness: Vec<f32>,
     /// Tetrahedra by colour.
     pub tets: Vec<Tet>,
     /// Start of each colour's run in `tets`, and its end.
@@ -118,9 +116,6 @@ impl Topology {
 
         let (mu, lambda) = material.neo_hookean();
         let mut mass = vec![0.0; rest.len()];
-        let mut stiffness = vec![0.0; rest.len()];
-        let (true_mu, true_lambda) = material.lame();
-        let modulus = (true_lambda + 4.0 * true_mu) / 3.0;
         let mut solved = Vec::with_capacity(tets.len());
         let mut altitude_min = f32::MAX;
         for &t in &order {
@@ -130,9 +125,8 @@ impl Topology {
                 return Err(TopologyError::Volume { index: t as usize, volume });
             }
             altitude_min = if altitude < altitude_min { altitude } else { altitude_min };
-            for (n, gradient) in nodes.into_iter().zip(gradients(&tet)) {
+            for n in nodes {
                 mass[n as usize] += 0.25 * material.density * volume;
-                stiffness[n as usize] += modulus * volume * dot(gradient, gradient);
             }
             solved.push(tet);
         }
@@ -150,7 +144,6 @@ impl Topology {
             rest,
             inverse_mass,
             mass,
-            stiffness,
             tets: solved,
             colours,
             triangles,
@@ -242,12 +235,6 @@ fn rest_tet(nodes: [u32; 4], rest: &[Vec3], mu: f32, lambda: f32) -> (Tet, f32, 
         compliance_volume: 1.0 / (lambda * volume),
     };
     (tet, volume, det / largest)
-}
-
-/// Gradients of the four nodes' shape functions, 1/m. The stiffness block of a node is `V (μ |g|² I + (λ + μ) g gᵀ)`.
-fn gradients(tet: &Tet) -> [Vec3; 4] {
-    let [a, b, c] = tet.inverse_rest;
-    [neg(add(add(a, b), c)), a, b, c]
 }
 
 fn smallest_extent(points: &[Vec3]) -> f32 {

@@ -1,4 +1,7 @@
 //! Vectors of three numbers, in the fixed operation order that the law asks for.
+//!
+//! Nothing is fused here: this is code for any x86-64, where a fused operation may be a call into the C library. The elastic kernel,
+//! which is compiled for the instruction, asks for it by name ([`fused_dot`], [`fused_cross`]).
 
 use crate::real::Real;
 
@@ -26,21 +29,33 @@ pub fn scale<R: Real>(a: Vec3<R>, s: R) -> Vec3<R> {
     [a[0] * s, a[1] * s, a[2] * s]
 }
 
-/// `a + b × s`, each component fused.
+/// `a + b × s`.
 #[inline(always)]
 pub fn add_scaled<R: Real>(a: Vec3<R>, b: Vec3<R>, s: R) -> Vec3<R> {
-    [b[0].fma(s, a[0]), b[1].fma(s, a[1]), b[2].fma(s, a[2])]
+    [a[0] + b[0] * s, a[1] + b[1] * s, a[2] + b[2] * s]
 }
 
-/// `a · b`, fused from x to z.
+/// `a · b`, from x to z.
 #[inline(always)]
 pub fn dot<R: Real>(a: Vec3<R>, b: Vec3<R>) -> R {
-    a[2].fma(b[2], a[1].fma(b[1], a[0] * b[0]))
+    a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 }
 
 /// `a × b`.
 #[inline(always)]
 pub fn cross<R: Real>(a: Vec3<R>, b: Vec3<R>) -> Vec3<R> {
+    [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
+}
+
+/// `a · b`, fused from x to z.
+#[inline(always)]
+pub fn fused_dot<R: Real>(a: Vec3<R>, b: Vec3<R>) -> R {
+    a[2].fma(b[2], a[1].fma(b[1], a[0] * b[0]))
+}
+
+/// `a × b`, fused.
+#[inline(always)]
+pub fn fused_cross<R: Real>(a: Vec3<R>, b: Vec3<R>) -> Vec3<R> {
     [a[1].fma(b[2], -(a[2] * b[1])), a[2].fma(b[0], -(a[0] * b[2])), a[0].fma(b[1], -(a[1] * b[0]))]
 }
 
@@ -91,5 +106,5 @@ pub fn solve3(m: [[f32; 3]; 3], b: Vec3) -> Option<Vec3> {
     let (c1, c2) = (cross(m[2], m[0]), cross(m[0], m[1]));
     // The adjugate's columns are the cofactor rows, so the solution is a combination of them.
     let inv = 1.0 / det;
-    Some(std::array::from_fn(|k| c2[k].mul_add(b[2], c1[k].mul_add(b[1], c0[k] * b[0])) * inv))
+    Some(std::array::from_fn(|k| (c0[k] * b[0] + c1[k] * b[1] + c2[k] * b[2]) * inv))
 }

@@ -68,11 +68,19 @@ fn surface_nodes(points: &[V3], tets: &[[u32; 4]]) -> Vec<bool> {
     surface
 }
 
-fn worst(points: &[V3], tets: &[[u32; 4]], around: &[u32]) -> f64 {
-    around.iter().fold(f64::INFINITY, |least, &t| {
+/// The smallest altitude of the tetrahedra `around`, or any value of at most `floor` once one is found that low.
+fn worst(points: &[V3], tets: &[[u32; 4]], around: &[u32], floor: f64) -> f64 {
+    let mut least = f64::INFINITY;
+    for &t in around {
         let altitude = min_altitude(tets[t as usize].map(|i| points[i as usize]));
-        if altitude < least { altitude } else { least }
-    })
+        if altitude < least {
+            least = altitude;
+            if least <= floor {
+                break;
+            }
+        }
+    }
+    least
 }
 
 /// Tries to move one node; `on` is the solid whose surface it has to stay on, for a surface node.
@@ -85,7 +93,7 @@ fn move_node(
     (step, good): (f64, f64),
 ) -> bool {
     let around = around.of(node);
-    let mut best = worst(points, tets, around);
+    let mut best = worst(points, tets, around, f64::NEG_INFINITY);
     if best >= good {
         return false;
     }
@@ -103,7 +111,7 @@ fn move_node(
     }
     for p in tries {
         points[node] = on.map_or(p, |solid| (solid.nearest)(p));
-        let altitude = worst(points, tets, around);
+        let altitude = worst(points, tets, around, best);
         if altitude > best {
             (best, place) = (altitude, points[node]);
         }

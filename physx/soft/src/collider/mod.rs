@@ -74,6 +74,8 @@ pub struct Near {
     colliders: Vec<(u32, Friction)>,
     /// For each mesh collider among them, the triangles near each node.
     triangles: Vec<Nearest>,
+    /// For each moving collider among them, where it is in the running substep.
+    poses: Vec<(Vec3, Quat)>,
 }
 
 impl Near {
@@ -103,12 +105,22 @@ impl Near {
         self.colliders.is_empty()
     }
 
+    /// Moves the moving colliders to where they are `t` seconds after the step's start.
+    pub fn move_to(&mut self, all: &[Collider], t: f32) {
+        self.poses.clear();
+        for (i, _) in &self.colliders {
+            if let Geometry::Moving(m) = &all[*i as usize].geometry {
+                self.poses.push((add_scaled(m.position, m.linear, t), crate::quat::turned(m.rotation, m.angular, t)));
+            }
+        }
+    }
+
     /// Pushes surface node `node` out of all colliders, in their order, with friction against its motion since `before`.
     ///
-    /// `x` and `before` are world positions; `t` is the time since the step's start and `h` the substep, in seconds.
+    /// `x` and `before` are world positions, `h` the substep in seconds; [`Near::move_to`] comes before.
     #[inline]
-    pub fn resolve(&self, all: &[Collider], node: usize, mut x: Vec3, before: Vec3, t: f32, h: f32) -> Vec3 {
-        let mut meshes = 0;
+    pub fn resolve(&self, all: &[Collider], node: usize, mut x: Vec3, before: Vec3, h: f32) -> Vec3 {
+        let (mut meshes, mut moving) = (0, 0);
         for &(i, friction) in &self.colliders {
             let touch = match &all[i as usize].geometry {
                 Geometry::Plane { normal, offset } => {
@@ -129,7 +141,12 @@ impl Near {
                     };
                     Touch { depth, normal, velocity: [0.0; 3] }
                 }
-                Geometry::Moving(m) => m.touch(x, t),
+                Geometry::Moving(m) => {
+                    let pose = self.poses[moving];
+                    moving += 1;
+                    let Some(touch) = m.touch(x, pose) else { continue };
+                    touch
+                }
             };
             if touch.depth > 0.0 {
                 x = push_out(x, before, &touch, friction, h);
@@ -163,13 +180,15 @@ impl Geometry {
 }
 
 impl Moving {
-    fn touch(&self, x: Vec3, t: f32) -> Touch {
-        let centre = add_scaled(self.position, self.linear, t);
-        let rotation = crate::quat::turned(self.rotation, self.angular, t);
+    fn touch(&self, x: Vec3, (centre, rotation): (Vec3, Quat)) -> Option<Touch> {
         let arm = sub(x, centre);
+        let radius = self.shape.radius();
+        if dot(arm, arm) > radius * radius {
+            return None;
+        }
         let (gap, normal) = self.shape.distance(rotate_back(rotation, arm));
         let velocity = crate::vec3::add(self.linear, cross(self.angular, arm));
-        Touch { depth: -gap, normal: rotate(rotation, normal), velocity }
+        Some(Touch { depth: -gap, normal: rotate(rotation, normal), velocity })
     }
 
     /// A box around the body wherever it turns; a step's motion is covered by the reach of what it meets.
@@ -207,9 +226,9 @@ mod tests {
         let mut near = Near::default();
         let reach = Aabb::EMPTY.with([0.0; 3]).grown(1.0);
         near.gather(&all, &reach, &[[0.0; 3]], 0.1, ROUGH);
-        let held = near.resolve(&all, 0, [0.04, -0.1, 0.0], [0.0, 0.0, 0.0], 0.0, 0.01);
+        let held = near.resolve(&all, 0, [0.04, -0.1, 0.0], [0.0, 0.0, 0.0], 0.01);
         assert_eq!(held, [0.0, 0.0, 0.0]);
-        let slid = near.resolve(&all, 0, [0.1, -0.1, 0.0], [0.0, 0.0, 0.0], 0.0, 0.01);
+        let slid = near.resolve(&all, 0, [0.1, -0.1, 0.0], [0.0, 0.0, 0.0], 0.01);
         assert!((slid[0] - 0.06).abs() < 1e-6 && slid[1] == 0.0);
         near.gather(&all, &Aabb::EMPTY.with([0.0, 2.0, 0.0]).grown(1.0), &[[0.0; 3]], 0.1, ROUGH);
         assert!(near.is_empty());
@@ -229,7 +248,8 @@ mod tests {
         let mut near = Near::default();
         near.gather(&all, &Aabb::EMPTY.with([0.0, 1.0, 0.0]).grown(0.1), &[[0.0, 1.0, 0.0]], 0.1, ROUGH);
         assert!(wakes(&all, &Aabb::EMPTY.with([0.0, 1.0, 0.0])) && !wakes(&all, &Aabb::EMPTY.with([9.0; 3])));
-        let x = near.resolve(&all, 0, [0.0, 0.95, 0.0], [0.0, 1.0, 0.0], 0.01, 0.01);
+        near.move_to(&all, 0.01);
+        let x = near.resolve(&all, 0, [0.0, 0.95, 0.0], [0.0, 1.0, 0.0], 0.01);
         assert!((x[1] - 1.0).abs() < 1e-6 && (x[0] - 0.01).abs() < 1e-6, "{x:?}");
     }
 }
