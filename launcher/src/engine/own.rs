@@ -6,6 +6,7 @@ use std::time::Instant;
 use rankzero_comm::Segment;
 use rankzero_soft::Body;
 use rankzero_soft::body::{Reach, StepRule};
+use rankzero_soft::candidates::Faces;
 use rankzero_soft::collider::Collider;
 use rankzero_soft::contact::Law;
 use rankzero_soft::dispatch::{Isa, advance, settle};
@@ -226,11 +227,12 @@ impl<'a> Surfaces<'a> {
 }
 
 impl SoftPair {
-    /// Finds what may touch in the step.
-    pub fn find(&mut self, surfaces: &Surfaces<'_>, reaches: &[Reach]) {
-        let (a, b) = (&reaches[self.a as usize], &reaches[self.b as usize]);
-        let margin = a.approach(b.velocity, b.spread, surfaces.scene.rule.step);
-        self.near = self.pair.find(&surfaces.of(self.a), &surfaces.of(self.b), margin);
+    /// Finds what may touch in the step; `faces` is scratch memory.
+    pub fn find(&mut self, surfaces: &Surfaces<'_>, reaches: &[Reach], faces: &mut Faces) {
+        let (a, b) = (surfaces.of(self.a), surfaces.of(self.b));
+        let (reach_a, reach_b) = (&reaches[self.a as usize], &reaches[self.b as usize]);
+        let (step, law) = (surfaces.scene.rule.step, &surfaces.scene.law);
+        self.near = self.pair.find((&a, reach_a), (&b, reach_b), step, law, faces);
     }
 
     /// Computes the interval's pushes.

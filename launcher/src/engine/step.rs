@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use rankzero_comm::{Fabric, Rank};
 use rankzero_soft::body::{REACH_WORDS, Reach};
+use rankzero_soft::candidates::Faces;
 use rankzero_soft::rigid::Wrench;
 use rayon::prelude::*;
 
@@ -237,9 +238,9 @@ impl<F: Fabric> Engine<F> {
         let surfaces = Surfaces { own: &self.own, slots: &self.slots, remote: &self.remote, scene: &self.scene };
         let (reaches, rigids, law) = (&self.reaches, &self.rigids, &self.scene.law);
         let (pairs, contacts) = (self.contacts.pair_count, self.contacts.rigid_count);
-        self.contacts.pairs[..pairs].par_iter_mut().for_each(|pair| {
+        self.contacts.pairs[..pairs].par_iter_mut().for_each_init(Faces::default, |faces, pair| {
             if first {
-                pair.find(&surfaces, reaches);
+                pair.find(&surfaces, reaches, faces);
             }
             pair.push(&surfaces, law);
         });

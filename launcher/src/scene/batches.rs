@@ -1,7 +1,7 @@
 //! Cutting the bodies into batches: by a space-filling curve over their starting positions, so that a batch is compact.
 
-/// Batches that a large scene is cut into when the job does not say: enough for 8 nodes of 8 ranks to balance.
-const AUTO_BATCHES: usize = 256;
+/// Batches that a scene is cut into when the job does not say: enough for 8 ranks to balance; larger scenes should say.
+const AUTO_BATCHES: usize = 80;
 
 /// Bodies of a batch when the job does not say.
 pub fn auto_size(bodies: usize) -> usize {

@@ -4,7 +4,7 @@
 //! convex edge lies in the prism of a face there, so what is inside is always found; of several the least deep counts.
 
 use crate::bounds::Aabb;
-use crate::vec3::{Vec3, ZERO, add_scaled, cross, dot, length, normalized, sub};
+use crate::vec3::{Vec3, ZERO, add_scaled, cross, dot, length, normalized, scale, sub};
 
 /// At most this many triangles are kept for a node, the nearest ones.
 pub const KEPT: usize = 6;
@@ -38,6 +38,80 @@ impl Triangle {
     }
 }
 
+/// A node that looks for triangles.
+#[derive(Clone, Copy, Debug)]
+pub struct Sought {
+    /// Its id.
+    pub node: u32,
+    /// Where it is.
+    pub x: Vec3,
+    /// Its outward normal, or zero where it has none. Only triangles that face it count: where two boxes are stacked edge on edge,
+    /// nothing but the normals tells a bottom from a side.
+    pub normal: Vec3,
+    /// How far off a triangle may be that has the node in front, m.
+    pub outside: f32,
+    /// How far off a triangle may be that has the node behind, m.
+    pub inside: f32,
+}
+
+impl Sought {
+    /// The squared distance of a triangle that the node may touch.
+    fn distance2(&self, triangle: &Triangle) -> Option<f32> {
+        let gap = dot(triangle.normal, sub(self.x, triangle.corners[0]));
+        let faces = self.normal == ZERO || dot(self.normal, triangle.normal) < -FACING;
+        if !faces || gap > self.outside || gap < -self.inside {
+            return None;
+        }
+        let most = if gap > 0.0 { self.outside } else { self.inside };
+        let d = squared_distance(triangle.corners, self.x);
+        (d <= most * most).then_some(d)
+    }
+}
+
+/// Some triangles of a surface, and balls around them in a form that is searched several at a time.
+#[derive(Clone, Debug, Default)]
+pub struct Faces {
+    triangles: Vec<(u32, Triangle)>,
+    /// Coordinates of the balls' centres and their radii.
+    balls: [Vec<f32>; 4],
+    near: Vec<u8>,
+}
+
+impl Faces {
+    /// Forgets all triangles.
+    pub fn clear(&mut self) {
+        self.triangles.clear();
+        self.balls.iter_mut().for_each(Vec::clear);
+    }
+
+    /// Adds a triangle; ids must ascend.
+    pub fn add(&mut self, id: u32, triangle: Triangle) {
+        let Aabb { min, max } = triangle.bounds;
+        let half = scale(sub(max, min), 0.5);
+        for (k, balls) in self.balls[..3].iter_mut().enumerate() {
+            balls.push(min[k] + half[k]);
+        }
+        self.balls[3].push(length(half));
+        self.triangles.push((id, triangle));
+    }
+
+    /// Calls `f` with each triangle whose ball the node may reach, in order.
+    fn each_near(&mut self, sought: &Sought, mut f: impl FnMut(u32, &Triangle)) {
+        let reach = if sought.outside > sought.inside { sought.outside } else { sought.inside };
+        let [x, y, z, radius] = &self.balls;
+        self.near.clear();
+        self.near.extend(x.iter().zip(y).zip(z.iter().zip(radius)).map(|((x, y), (z, radius))| {
+            let (dx, dy, dz, most) = (x - sought.x[0], y - sought.x[1], z - sought.x[2], radius + reach);
+            u8::from(dx * dx + dy * dy + dz * dz <= most * most)
+        }));
+        for (near, (id, triangle)) in self.near.iter().zip(&self.triangles) {
+            if *near != 0 {
+                f(*id, triangle);
+            }
+        }
+    }
+}
+
 /// For some nodes of a surface the triangles that they may touch, nearest first.
 #[derive(Clone, Debug, Default)]
 pub struct Nearest {
@@ -47,38 +121,24 @@ pub struct Nearest {
 }
 
 impl Nearest {
-    /// Finds for each of `nodes` (id ascending, position, outward normal or zero) the [`KEPT`] nearest of `triangles` (ids ascending) within `distance` metres
-    /// that face the node. Where two boxes are stacked edge on edge, only the normals tell a bottom from a side.
-    pub fn find(
-        &mut self,
-        nodes: impl Iterator<Item = (u32, Vec3, Vec3)>,
-        triangles: &[(u32, Triangle)],
-        distance: f32,
-    ) {
+    /// Finds for each of `nodes` (ids ascending) the [`KEPT`] nearest of the faces that it may touch.
+    pub fn find(&mut self, nodes: impl Iterator<Item = Sought>, faces: &mut Faces) {
         self.runs.clear();
         self.triangles.clear();
         let mut nearest: Vec<(f32, u32)> = Vec::with_capacity(KEPT + 1);
-        for (node, x, normal) in nodes {
+        for sought in nodes {
             nearest.clear();
-            for (id, triangle) in triangles {
-                if !triangle.bounds.grown(distance).holds(x) {
-                    continue;
+            faces.each_near(&sought, |id, triangle| {
+                let Some(d) = sought.distance2(triangle) else { return };
+                let place = nearest.partition_point(|&(other, _)| other <= d);
+                if place < KEPT {
+                    nearest.insert(place, (d, id));
+                    nearest.truncate(KEPT);
                 }
-                if normal != ZERO && dot(normal, triangle.normal) >= -FACING {
-                    continue;
-                }
-                let d = squared_distance(triangle.corners, x);
-                if d <= distance * distance {
-                    let place = nearest.partition_point(|&(other, _)| other <= d);
-                    if place < KEPT {
-                        nearest.insert(place, (d, *id));
-                        nearest.truncate(KEPT);
-                    }
-                }
-            }
+            });
             if !nearest.is_empty() {
                 self.triangles.extend(nearest.iter().map(|&(_, id)| id));
-                self.runs.push((node, self.triangles.len() as u32));
+                self.runs.push((sought.node, self.triangles.len() as u32));
             }
         }
     }
@@ -124,7 +184,7 @@ pub fn plane_gap([a, b, c]: [Vec3; 3], x: Vec3) -> Option<(f32, Vec3, Vec3)> {
     if wa < -SLACK || wb < -SLACK || wc < -SLACK {
         return None;
     }
-    let unit = crate::vec3::scale(n, 1.0 / length(n));
+    let unit = scale(n, 1.0 / length(n));
     Some((dot(unit, ax), unit, [wa, wb, wc]))
 }
 
@@ -189,25 +249,39 @@ mod tests {
         }
     }
 
+    fn faces(triangles: impl Iterator<Item = Triangle>) -> Faces {
+        let mut faces = Faces::default();
+        triangles.enumerate().for_each(|(id, triangle)| faces.add(id as u32, triangle));
+        faces
+    }
+
+    fn sought(node: u32, x: Vec3, normal: Vec3) -> Sought {
+        Sought { node, x, normal, outside: 0.5, inside: 0.5 }
+    }
+
     #[test]
     fn the_nearest_triangles_are_kept() {
-        let triangles: Vec<(u32, Triangle)> =
-            (0..20).map(|i| (i, Triangle::new(UP.map(|p| [p[0], p[1] - 0.01 * i as f32, p[2]])))).collect();
+        let layers = (0..20).map(|i| Triangle::new(UP.map(|p| [p[0], p[1] - 0.01 * i as f32, p[2]])));
         let mut nearest = Nearest::default();
-        nearest.find([(3, [0.1, 0.0, 0.1], ZERO), (7, [5.0, 0.0, 0.0], ZERO)].into_iter(), &triangles, 0.5);
+        let nodes = [sought(3, [0.1, 0.0, 0.1], ZERO), sought(7, [5.0, 0.0, 0.0], ZERO)];
+        nearest.find(nodes.into_iter(), &mut faces(layers));
         assert_eq!(nearest.of(3), &[0, 1, 2, 3, 4, 5]);
         assert!(nearest.of(0).is_empty() && nearest.of(7).is_empty());
         assert_eq!(nearest.iter().count(), 1);
     }
 
     #[test]
-    fn a_triangle_that_looks_the_same_way_as_the_node_is_no_candidate() {
-        let triangles = [(0, Triangle::new(UP))];
-        let mut nearest = Nearest::default();
-        let node = |normal| [(0, [0.1, 0.01, 0.1], normal)].into_iter();
-        nearest.find(node([0.0, 1.0, 0.0]), &triangles, 0.5);
-        assert!(nearest.is_empty());
-        nearest.find(node([0.0, -1.0, 0.0]), &triangles, 0.5);
-        assert!(!nearest.is_empty());
+    fn a_triangle_that_looks_the_same_way_or_is_too_far_on_its_side_is_no_candidate() {
+        let mut faces = faces([Triangle::new(UP)].into_iter());
+        let mut found = |sought: Sought| {
+            let mut nearest = Nearest::default();
+            nearest.find([sought].into_iter(), &mut faces);
+            !nearest.is_empty()
+        };
+        assert!(!found(sought(0, [0.1, 0.01, 0.1], [0.0, 1.0, 0.0])));
+        assert!(found(sought(0, [0.1, 0.01, 0.1], [0.0, -1.0, 0.0])));
+        let front = Sought { outside: 0.05, ..sought(0, [0.1, 0.1, 0.1], ZERO) };
+        assert!(!found(front));
+        assert!(found(Sought { x: [0.1, -0.1, 0.1], ..front }));
     }
 }

@@ -3,12 +3,13 @@
 //! Nodes of each are tested against the triangles of the other. The result is the same to the bit wherever it is computed, and
 //! what one body gains in momentum the other loses.
 
+use crate::body::Reach;
 use crate::bounds::Aabb;
-use crate::candidates::{Nearest, Triangle, plane_gap};
+use crate::candidates::{Faces, Nearest, Sought, Triangle, plane_gap};
 use crate::contact::{Contact, Law};
 use crate::material::Friction;
 use crate::topology::Topology;
-use crate::vec3::{Vec3, add, add_scaled, at, scale, sub};
+use crate::vec3::{Vec3, add, add_scaled, at, length, scale, sub};
 
 /// A body's surface in the last substep of an interval, world frame; see [`Body::surface`](crate::Body::surface).
 #[derive(Clone, Copy, Debug)]
@@ -40,12 +41,12 @@ impl<'a> Surface<'a> {
         (0..self.topology.layout.surface as u32).map(move |i| (i, this.x(i))).filter(move |(_, x)| region.holds(*x))
     }
     /// The triangles that meet a box.
-    pub fn triangles_in(&self, region: &Aabb, out: &mut Vec<(u32, Triangle)>) {
+    pub fn triangles_in(&self, region: &Aabb, out: &mut Faces) {
         out.clear();
         for (t, nodes) in self.topology.triangles.iter().enumerate() {
             let triangle = Triangle::new(nodes.map(|n| self.x(n)));
             if triangle.bounds().meets(region) {
-                out.push((t as u32, triangle));
+                out.add(t as u32, triangle);
             }
         }
     }
@@ -116,18 +117,30 @@ struct Hit {
 }
 
 impl Pair {
-    /// Finds, once a step, what may touch: `margin` is how far the two may approach within the step, m.
+    /// Finds, once a step of `step` seconds, what may touch; `law` tells the interval that the surfaces' displacements belong to.
     ///
     /// Returns whether anything may.
-    pub fn find(&mut self, a: &Surface<'_>, b: &Surface<'_>, margin: f32) -> bool {
-        let region = a.bounds().grown(margin).overlap(&b.bounds().grown(margin));
-        let mut triangles = Vec::new();
-        for (nearest, nodes, faces) in [(&mut self.nodes_of_a, a, b), (&mut self.nodes_of_b, b, a)] {
-            let distance = margin + SOUGHT * depth_max(faces.topology);
-            faces.triangles_in(&region.grown(distance), &mut triangles);
+    pub fn find(
+        &mut self,
+        a: (&Surface<'_>, &Reach),
+        b: (&Surface<'_>, &Reach),
+        step: f32,
+        law: &Law,
+        faces: &mut Faces,
+    ) -> bool {
+        let margin = a.1.approach(b.1.velocity, b.1.spread, step);
+        let region = a.0.bounds().grown(margin).overlap(&b.0.bounds().grown(margin));
+        for (nearest, (nodes, _), (other, reach)) in [(&mut self.nodes_of_a, a, b), (&mut self.nodes_of_b, b, a)] {
+            let inside = SOUGHT * depth_max(other.topology);
+            let inside = if inside > margin { inside } else { margin };
+            other.triangles_in(&region.grown(inside), faces);
             let normals = nodes.topology.node_normals(|n| nodes.x(n), |n| region.holds(nodes.x(n)));
-            let inside = normals.iter().map(|&(n, normal)| (n, nodes.x(n), normal));
-            nearest.find(inside, &triangles, distance);
+            let sought = normals.iter().map(|&(node, normal)| {
+                let velocity = scale(nodes.moved(node), 1.0 / law.interval);
+                let outside = length(sub(velocity, reach.velocity)) * step + reach.spread;
+                Sought { node, x: nodes.x(node), normal, outside, inside }
+            });
+            nearest.find(sought, faces);
         }
         !(self.nodes_of_a.is_empty() && self.nodes_of_b.is_empty())
     }

@@ -5,7 +5,7 @@
 //! one [`Wrench`] per soft body; wrenches are added in the order of the soft bodies' ids.
 
 use crate::bounds::Aabb;
-use crate::candidates::Nearest;
+use crate::candidates::{Faces, Nearest, Sought};
 use crate::collider::Shape;
 use crate::contact::{Contact, Law};
 use crate::material::Friction;
@@ -132,15 +132,15 @@ impl SoftRigid {
             let (gap, _) = form.shape.distance(rotate_back(motion.rotation, sub(x, motion.position)));
             (gap < margin).then_some(i)
         }));
-        let mut triangles = Vec::new();
-        soft.triangles_in(&region, &mut triangles);
+        let mut faces = Faces::default();
+        soft.triangles_in(&region, &mut faces);
         let world = form.samples.iter().enumerate().map(|(i, (p, radius))| {
             let arm = rotate(motion.rotation, *p);
             // A ball looks in all directions, a corner away from the middle.
             let normal = if *radius > 0.0 { ZERO } else { normalized(arm).unwrap_or(ZERO) };
-            (i as u32, add(motion.position, arm), normal)
+            Sought { node: i as u32, x: add(motion.position, arm), normal, outside: reach, inside: reach }
         });
-        self.samples.find(world, &triangles, reach);
+        self.samples.find(world, &mut faces);
         !(self.nodes.is_empty() && self.samples.is_empty())
     }
 

@@ -1,7 +1,7 @@
 //! A fixed triangle surface.
 
 use crate::bounds::Aabb;
-use crate::candidates::{Nearest, Triangle, plane_gap};
+use crate::candidates::{Faces, Nearest, Sought, Triangle, plane_gap};
 use crate::vec3::{Vec3, ZERO};
 
 /// Triangles in the world frame; the solid lies behind them.
@@ -44,15 +44,23 @@ impl TriangleMesh {
         let search = reach.grown(self.thickness);
         let first =
             self.by_x.partition_point(|&t| self.triangles[t as usize].bounds().min[0] < search.min[0] - self.widest);
-        let mut near: Vec<(u32, Triangle)> = self.by_x[first..]
+        let mut near: Vec<u32> = self.by_x[first..]
             .iter()
-            .map(|&t| (t, self.triangles[t as usize]))
-            .take_while(|(_, triangle)| triangle.bounds().min[0] <= search.max[0])
-            .filter(|(_, triangle)| triangle.bounds().meets(&search))
+            .copied()
+            .take_while(|&t| self.triangles[t as usize].bounds().min[0] <= search.max[0])
+            .filter(|&t| self.triangles[t as usize].bounds().meets(&search))
             .collect();
-        near.sort_unstable_by_key(|&(t, _)| t);
-        let distance = if margin > self.thickness { margin } else { self.thickness };
-        out.find(nodes.iter().enumerate().map(|(i, &x)| (i as u32, x, ZERO)), &near, distance);
+        near.sort_unstable();
+        let mut faces = Faces::default();
+        near.into_iter().for_each(|t| faces.add(t, self.triangles[t as usize]));
+        let sought = nodes.iter().enumerate().map(|(node, &x)| Sought {
+            node: node as u32,
+            x,
+            normal: ZERO,
+            outside: margin,
+            inside: self.thickness,
+        });
+        out.find(sought, &mut faces);
     }
 
     /// Depth of `x` behind the nearest of its candidate triangles and that triangle's normal.
