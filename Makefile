@@ -2,6 +2,8 @@
 
 JOB     ?= jobs/demo.yaml
 RANKS   ?= 4
+# Where the camera of the picture stands: the default sees all bodies; the demo looks best from above.
+VIEW    ?= $(if $(filter jobs/demo.yaml,$(JOB)),--eye 0,6,8.5 --target 0,0.2,0)
 RUN_DIR ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 BIN     := $(or $(CARGO_TARGET_DIR),target)/release/rankzero
 
@@ -18,7 +20,7 @@ run: RUN_DIR := $(RUN_DIR)
 run: deps ## Build, simulate JOB (jobs/demo.yaml) on RANKS (4) ranks, draw the last frame
 	cargo build --release
 	$(BIN) launch $(JOB) -n $(RANKS) --run-dir $(RUN_DIR)
-	$(BIN) render $(RUN_DIR) --out $(RUN_DIR)/picture.png
+	$(BIN) render $(RUN_DIR) --out $(RUN_DIR)/picture.png $(VIEW)
 	@echo
 	@echo "summary:  $(RUN_DIR)/summary.json"
 	@echo "picture:  $(RUN_DIR)/picture.png"

@@ -2,7 +2,7 @@
 
 #![deny(unsafe_code)]
 
+pub mod cook;
 #[allow(unsafe_code)]
 mod ffi;
-pub mod cook;
 pub mod rigid;

@@ -79,8 +79,8 @@ pub struct RunArgs {
     /// Where the run's files go; on a file system that all ranks share [default: runs/NAME-TIME].
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
-    /// Worker threads of each rank [default: its share of the cores].
-    #[arg(long, value_name = "N")]
+    /// Worker threads of each rank, 1 to 1024 [default: its share of the cores].
+    #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<usize>,
     /// Print the summary as JSON on stdout.
     #[arg(long)]
@@ -90,11 +90,19 @@ pub struct RunArgs {
     pub quiet: bool,
 }
 
+/// A number of worker threads, within what a job may ask for.
+fn threads(text: &str) -> Result<usize, String> {
+    match text.parse() {
+        Ok(threads @ 1..=1024) => Ok(threads),
+        _ => Err("expected a number from 1 to 1024".to_owned()),
+    }
+}
+
 /// Arguments of a launch.
 #[derive(Clone, Debug, Args)]
 pub struct LaunchArgs {
     /// Ranks to start.
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 1)]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub ranks: u32,
     /// Print the command instead of running it.
     #[arg(long)]

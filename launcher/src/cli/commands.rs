@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::CommandFactory;
-use rankzero_frames::{FrameChoice, Picture, RenderOptions, View, render_run};
+use rankzero_frames::{FrameChoice, FrameError, Picture, RenderOptions, View, render_run};
 
 use super::STOPPED;
 use super::args::{Cli, DoctorArgs, LaunchArgs, RenderArgs, RunArgs};
@@ -90,6 +90,7 @@ pub fn render(args: &RenderArgs) -> u8 {
             files.iter().for_each(|file| println!("{}", file.display()));
             0
         }
+        Ok(Err(error @ FrameError::Option { .. })) => refuse(&error, 2),
         Ok(Err(error)) => refuse(&error, 1),
         Err(message) => refuse(&message, 2),
     }

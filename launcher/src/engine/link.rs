@@ -21,7 +21,9 @@ pub struct Link<F> {
     fabric: F,
     events: Vec<Event>,
     /// Per peer and kind the sequence number after the last one that came.
-    next: Vec<[u32; Kind::COUNT]>,
+    next: Vec<[u64; Kind::COUNT]>,
+    /// Per kind the last sequence number that this rank has put or waited for.
+    now: [u64; Kind::COUNT],
     failed: Vec<Option<FailureCause>>,
     unsettled: [Vec<Token>; SLOTS],
     timeout: Duration,
@@ -39,6 +41,7 @@ impl<F: Fabric> Link<F> {
             fabric,
             events: Vec::new(),
             next: vec![[0; Kind::COUNT]; size],
+            now: [0; Kind::COUNT],
             failed: vec![None; size],
             unsettled: Default::default(),
             timeout,
@@ -85,6 +88,7 @@ impl<F: Fabric> Link<F> {
         kind: Kind,
         sequence: u64,
     ) -> Result<(), EngineError> {
+        self.now[kind as usize] = sequence;
         let puts: Vec<Put> = ranges.iter().map(|&(at, len)| Put { from: at, to: at, len }).collect();
         let notification = notification(kind, sequence);
         let write = Write { source: segment, target: segment, puts: &puts, notification };
@@ -120,8 +124,9 @@ impl<F: Fabric> Link<F> {
         step: u64,
     ) -> Result<(), EngineError> {
         let start = Instant::now();
+        self.now[kind as usize] = sequence;
         for peer in peers {
-            while !self.has(peer, kind, sequence) {
+            while self.next[peer.index()][kind as usize] <= sequence {
                 self.progress(start, Some(peer), kind, step)?;
             }
             let waited = start.elapsed();
@@ -143,15 +148,9 @@ impl<F: Fabric> Link<F> {
         Ok(())
     }
 
-    fn has(&self, peer: Rank, kind: Kind, sequence: u64) -> bool {
-        let wanted = (sequence & 0x0fff_ffff) as u32;
-        // Sequence numbers wrap at 2²⁸; what is less than half the circle behind has come.
-        self.next[peer.index()][kind as usize].wrapping_sub(wanted + 1) & 0x0fff_ffff < 1 << 27
-    }
-
     fn progress(&mut self, start: Instant, peer: Option<Rank>, kind: Kind, step: u64) -> Result<(), EngineError> {
         let (me, what) = (self.rank(), kind.name());
-        if let Some((peer, cause)) = peer.and_then(|p| Some((p, self.failed[p.index()].clone()?))) {
+        if let Some((peer, cause)) = peer.and_then(|p| Some((p, self.failed[p.index()]?))) {
             return Err(EngineError::PeerFailed { me, peer, what, step, cause });
         }
         let waited = start.elapsed();
@@ -168,8 +167,8 @@ impl<F: Fabric> Link<F> {
             match event {
                 Event::Arrived { from, notification } => {
                     let (kind, sequence) = parse(notification);
-                    if let Some(next) = self.next[from.index()].get_mut(kind) {
-                        *next = (sequence + 1) & 0x0fff_ffff;
+                    if let Some(&now) = self.now.get(kind) {
+                        self.next[from.index()][kind] = whole(sequence, now) + 1;
                     }
                 }
                 Event::Completed { token } => {
@@ -186,6 +185,27 @@ impl<F: Fabric> Link<F> {
     }
 }
 
+/// The sequence number nearest to `now` that has these low 28 bits: peers are never more than a few exchanges apart.
+fn whole(low: u32, now: u64) -> u64 {
+    const CIRCLE: u64 = 1 << 28;
+    let ahead = u64::from(low).wrapping_sub(now) % CIRCLE;
+    if ahead < CIRCLE / 2 { now + ahead } else { (now + ahead).saturating_sub(CIRCLE) }
+}
+
 fn slot(kind: Kind, sequence: u64) -> usize {
     2 * kind as usize + (sequence & 1) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sequence_numbers_survive_their_28_bits() {
+        for now in [0, 5, (1 << 28) - 1, 1 << 28, (7 << 28) + 3] {
+            for sequence in [now, now + 1, now + 9, now.saturating_sub(2)] {
+                assert_eq!(whole((sequence & 0x0fff_ffff) as u32, now), sequence, "{sequence} at {now}");
+            }
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The loop of a rank: step after step, with what has to happen between steps.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -297,11 +297,11 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
 
 impl Options {
     /// Prints the summary: JSON where asked for, else the lines for people and where the files are.
-    fn show(&self, summary: &Summary, run_dir: &PathBuf) {
+    fn show(&self, summary: &Summary, run_dir: &Path) {
         if self.json {
             println!("{}", serde_json::to_string_pretty(summary).unwrap_or_default());
         } else if !self.quiet {
-            print!("{}run      {}\n", summary.text(), run_dir.display());
+            println!("{}run      {}", summary.text(), run_dir.display());
         }
     }
 }

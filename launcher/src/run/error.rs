@@ -64,6 +64,25 @@ pub enum RunError {
         /// Where it is missing.
         host: String,
     },
+    /// The run directory cannot be made.
+    #[error("cannot create the run directory {}: {source}; choose another --run-dir", dir.display())]
+    RunDir {
+        /// The directory.
+        dir: PathBuf,
+        /// The system's words.
+        source: std::io::Error,
+    },
+    /// MPI does not know of the ranks that the environment speaks of.
+    #[error(
+        "the environment says that this is one of {told} ranks, MPI says one of {found}: were the launcher's variables \
+         inherited, or is it the launcher of another MPI? (`rankzero doctor` shows both)"
+    )]
+    OtherWorld {
+        /// Ranks by the launcher's environment variables.
+        told: u32,
+        /// Ranks by MPI.
+        found: u32,
+    },
     /// A step failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -93,6 +112,8 @@ impl RunError {
             RunError::Environment(_)
             | RunError::Binding(_)
             | RunError::NotShared { .. }
+            | RunError::RunDir { .. }
+            | RunError::OtherWorld { .. }
             | RunError::Disagreement { .. }
             | RunError::Fabric { .. }
             | RunError::Threads(_) => 3,

@@ -20,7 +20,7 @@ pub use start::{Options, RankInfo, resolve};
 
 use std::sync::Arc;
 
-use rankzero_comm::local;
+use rankzero_comm::{Fabric, local};
 use rankzero_comm::mpi::{self, Patience};
 use rankzero_slurm::launch::{Launch, environment};
 
@@ -49,6 +49,9 @@ pub fn run(options: &Options) -> Result<Ending, RunError> {
     if launch.launcher.offers_mpi() && launch.size > 1 {
         let patience = if binding.oversubscribed { Patience::SHARED_CORE } else { Patience::OWN_CORE };
         let fabric = mpi::start(Default::default(), patience, deadline)?;
+        if fabric.size() != launch.size {
+            return Err(RunError::OtherWorld { told: launch.size, found: fabric.size() });
+        }
         let (ending, fabric) = drive::drive(options, &launch, &binding, fabric)?;
         let end = std::time::Instant::now() + start::START_TIMEOUT;
         if let Err(error) = fabric.shutdown(true, end) {

@@ -5,14 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rankzero_comm::{Bootstrap, Fabric, MAX_BOOTSTRAP_BYTES, Rank};
-use rankzero_job::{Job, Loaded, Overrides};
+use rankzero_job::{Fabric as FabricChoice, Job, Loaded, Overrides};
 use rankzero_physx::cook::Cache;
 use rankzero_physx::rigid::pin_float_environment;
 use serde::{Deserialize, Serialize};
 
 use super::error::RunError;
 use crate::binding::Binding;
-use crate::scene::{Assets, Scene, build};
+use crate::scene::{Assets, Scene, SceneError, build};
 
 /// How long the start may take on all ranks together; cooking a large mesh takes minutes.
 pub const START_TIMEOUT: Duration = Duration::from_secs(600);
@@ -112,7 +112,7 @@ pub fn together<F: Fabric + Bootstrap>(
     let mut assets = Vec::new();
     let mut refused = None;
     if fabric.rank() == master {
-        match prepare(options) {
+        match prepare(options, fabric.size()) {
             Ok((prepared, bytes)) => {
                 assets = bytes;
                 hello = serde_json::to_vec(&Hello { chunks: chunks(&assets), ..prepared }).unwrap_or_default();
@@ -146,20 +146,43 @@ pub fn together<F: Fabric + Bootstrap>(
     Ok(Start { job, scene: Arc::new(scene), run_dir: hello.run_dir, ranks, notes })
 }
 
-/// Reads the job and its meshes and makes the run directory.
-fn prepare(options: &Options) -> Result<(Hello, Vec<u8>), RunError> {
+/// Reads the job and its meshes and makes the run directory, for a run of `ranks` ranks.
+fn prepare(options: &Options, ranks: u32) -> Result<(Hello, Vec<u8>), RunError> {
     let loaded = rankzero_job::load(&options.job, &Overrides::from_process(options.set.clone()))?;
+    fits(&loaded, ranks)?;
     let (job, assets, _) = resolve(&loaded)?;
     let run_dir = match options.run_dir.clone().or_else(|| job.output.directory.clone()) {
         Some(dir) => dir,
         None => PathBuf::from("runs").join(format!("{}-{}", job.name, timestamp())),
     };
-    std::fs::create_dir_all(run_dir.join("logs")).map_err(RunError::io("create", &run_dir))?;
+    std::fs::create_dir_all(run_dir.join("logs"))
+        .map_err(|source| RunError::RunDir { dir: run_dir.clone(), source })?;
     let run_dir = run_dir.canonicalize().map_err(RunError::io("find", &run_dir))?;
     let job_yaml = job.resolved_yaml();
     let path = run_dir.join("job.yaml");
     std::fs::write(&path, &job_yaml).map_err(RunError::io("write", &path))?;
     Ok((Hello { job_yaml, run_dir, chunks: 0 }, assets.to_bytes()))
+}
+
+/// Whether `ranks` ranks can do what the job asks of them.
+fn fits(loaded: &Loaded, ranks: u32) -> Result<(), RunError> {
+    let job = &loaded.job;
+    if let Some((i, wrong)) = job.balance.moves.iter().enumerate().find(|(_, m)| m.to_rank >= ranks) {
+        let message = format!("this run has {ranks} ranks, from 0; this is {}", wrong.to_rank);
+        let source = SceneError::new(format!("balance.moves[{i}].to_rank"), message);
+        return Err(RunError::Scene { file: loaded.file.clone(), source });
+    }
+    let refused = |asked: &str, why: &str| {
+        Err(RunError::Fabric { asked: asked.to_owned(), why: format!("{why}; use `auto` or `mpi`") })
+    };
+    match job.network.fabric {
+        _ if ranks == 1 => Ok(()),
+        FabricChoice::Auto | FabricChoice::Mpi => Ok(()),
+        FabricChoice::Local => refused("local", "that is for a single rank"),
+        FabricChoice::Shm => refused("shm", "this version has no such path yet"),
+        FabricChoice::Verbs => refused("verbs", "this version has no such path yet"),
+        FabricChoice::Tcp => refused("tcp", "this version has no such path yet"),
+    }
 }
 
 /// The job with its files' paths made absolute, its meshes, and the scene they make.

@@ -29,8 +29,11 @@ impl Triangle {
     /// A triangle and its box.
     pub fn new(corners: [Vec3; 3]) -> Self {
         let normal = cross(sub(corners[1], corners[0]), sub(corners[2], corners[0]));
-        let bounds = corners.iter().fold(Aabb::EMPTY, |b, &p| b.with(p));
-        Self { corners, bounds, normal: normalized(normal).unwrap_or(ZERO) }
+        Self { bounds: Self::bounds_of(&corners), corners, normal: normalized(normal).unwrap_or(ZERO) }
+    }
+    /// The box of three corners.
+    pub fn bounds_of(corners: &[Vec3; 3]) -> Aabb {
+        corners.iter().fold(Aabb::EMPTY, |b, &p| b.with(p))
     }
     /// Its box.
     pub fn bounds(&self) -> &Aabb {

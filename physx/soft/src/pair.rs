@@ -44,9 +44,9 @@ impl<'a> Surface<'a> {
     pub fn triangles_in(&self, region: &Aabb, out: &mut Faces) {
         out.clear();
         for (t, nodes) in self.topology.triangles.iter().enumerate() {
-            let triangle = Triangle::new(nodes.map(|n| self.x(n)));
-            if triangle.bounds().meets(region) {
-                out.add(t as u32, triangle);
+            let corners = nodes.map(|n| self.x(n));
+            if Triangle::bounds_of(&corners).meets(region) {
+                out.add(t as u32, Triangle::new(corners));
             }
         }
     }
