@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn sequence_numbers_survive_their_28_bits() {
-        for now in [0, 5, (1 << 28) - 1, 1 << 28, (7 << 28) + 3] {
+        for now in [0u64, 5, (1 << 28) - 1, 1 << 28, (7 << 28) + 3] {
             for sequence in [now, now + 1, now + 9, now.saturating_sub(2)] {
                 assert_eq!(whole((sequence & 0x0fff_ffff) as u32, now), sequence, "{sequence} at {now}");
             }

@@ -198,7 +198,8 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         moves.retain(|m| (m.batch as usize) < self.start.scene.batches.len() && m.to.0 < engine_size(&self.start));
         // By hand goes before: a batch that is moved by hand is not moved by the balancer in the same step.
         let decided = std::mem::take(&mut self.pending);
-        moves.extend(decided.into_iter().filter(|d| !self.start.job.balance.moves.iter().any(|m| m.batch == d.batch)));
+        let free: Vec<Move> = decided.into_iter().filter(|d| !moves.iter().any(|m| m.batch == d.batch)).collect();
+        moves.extend(free);
         if moves.is_empty() {
             return Ok(());
         }

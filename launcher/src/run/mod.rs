@@ -20,8 +20,8 @@ pub use start::{Options, RankInfo, resolve};
 
 use std::sync::Arc;
 
-use rankzero_comm::{Fabric, local};
 use rankzero_comm::mpi::{self, Patience};
+use rankzero_comm::{Fabric, local};
 use rankzero_slurm::launch::{Launch, environment};
 
 use crate::binding;

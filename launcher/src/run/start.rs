@@ -172,16 +172,15 @@ fn fits(loaded: &Loaded, ranks: u32) -> Result<(), RunError> {
         let source = SceneError::new(format!("balance.moves[{i}].to_rank"), message);
         return Err(RunError::Scene { file: loaded.file.clone(), source });
     }
-    let refused = |asked: &str, why: &str| {
-        Err(RunError::Fabric { asked: asked.to_owned(), why: format!("{why}; use `auto` or `mpi`") })
-    };
+    let refused = |asked: &str, why: &str| Err(RunError::Fabric { asked: asked.to_owned(), why: why.to_owned() });
+    const NOT_YET: &str = "ranks reach each other by MPI alone so far: use `auto` or `mpi`";
     match job.network.fabric {
         _ if ranks == 1 => Ok(()),
         FabricChoice::Auto | FabricChoice::Mpi => Ok(()),
-        FabricChoice::Local => refused("local", "that is for a single rank"),
-        FabricChoice::Shm => refused("shm", "this version has no such path yet"),
-        FabricChoice::Verbs => refused("verbs", "this version has no such path yet"),
-        FabricChoice::Tcp => refused("tcp", "this version has no such path yet"),
+        FabricChoice::Local => refused("local", "that is for a single rank: use `auto` or `mpi`"),
+        FabricChoice::Shm => refused("shm", NOT_YET),
+        FabricChoice::Verbs => refused("verbs", NOT_YET),
+        FabricChoice::Tcp => refused("tcp", NOT_YET),
     }
 }
 
