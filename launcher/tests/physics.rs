@@ -14,7 +14,7 @@ fn free_fall_is_exact_up_to_the_substep() {
          soft_bodies: [{{ name: a, shape: {{ box: {{ size_m: [1, 1, 1], cells: [2, 2, 2] }} }}, material: jelly, \
          layout: {{ at: [[3, 10, -7]] }}, velocity_m_s: [1, 0, 0] }}]\n"
     ));
-    run.to_end();
+    run.finish();
     let (x, v) = (run.centre(0), run.velocity(0));
     // Semi-implicit Euler: y = y0 − g t (t + h) / 2.
     let (t, h) = (1.0, 1.0 / 600.0);
@@ -33,7 +33,7 @@ fn a_hanging_bar_stretches_by_its_weight() {
          soft_bodies: [{ name: bar, shape: { box: { size_m: [0.25, 2, 0.25], cells: [2, 16, 2] } }, material: steel, \
          pinned: [{ box: { min_m: [-1, 0.999, -1], max_m: [1, 1.1, 1] } }] }]\n",
     );
-    run.to_end();
+    run.finish();
     let rest = &run.scene.topology(0).rest;
     let x = run.positions(0);
     let ends: Vec<usize> = (0..x.len()).filter(|&i| rest[i][1] < -0.999).collect();
@@ -54,7 +54,7 @@ fn momentum_of_a_collision_in_free_space_is_kept() {
     let total =
         |run: &Run| -> [f64; 3] { std::array::from_fn(|k| (0..2).map(|b| run.mass(b) * run.velocity(b)[k]).sum()) };
     let before = total(&run);
-    run.to_end();
+    run.finish();
     let after = total(&run);
     println!("momentum {before:?} -> {after:?}; velocities {:?} {:?}", run.velocity(0), run.velocity(1));
     assert!(run.velocity(1)[0] > 0.3, "they met");
@@ -80,7 +80,7 @@ fn sliding_starts_at_the_friction_angle() {
             9.81 * s,
             -9.81 * c
         ));
-        run.to_end();
+        run.finish();
         let v = run.velocity(0)[0];
         println!("{degrees}°: {v:.4} m/s, moved {:.4} m", run.centre(0)[0]);
         if slides {
@@ -100,7 +100,7 @@ fn volume_is_kept_under_load() {
          soft_bodies: [{ name: a, shape: { box: { size_m: [1, 1, 1], cells: [4, 4, 4] } }, material: gum, layout: { at: [[0, 0.51, 0]] } }]\n\
          environment: { planes: [{}] }\n",
     );
-    run.to_end();
+    run.finish();
     let volume = run.volume(0);
     let height = 2.0 * run.centre(0)[1];
     println!("volume {volume:.4}, height {height:.4}");
@@ -169,7 +169,7 @@ fn cantilever(cells: [u32; 3]) -> f64 {
          soft_bodies: [{{ name: beam, shape: {{ box: {{ size_m: [1, 0.2, 0.2], cells: {cells:?} }} }}, material: gum, \
          pinned: [{{ box: {{ min_m: [-0.51, -1, -1], max_m: [-0.499, 1, 1] }} }}] }}]\n"
     ));
-    run.to_end();
+    run.finish();
     let rest = run.scene.topology(0).rest.clone();
     let x = run.positions(0);
     let tip: Vec<usize> = (0..x.len()).filter(|&i| rest[i][0] > 0.499).collect();

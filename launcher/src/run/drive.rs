@@ -19,7 +19,6 @@ use super::progress::Progress;
 use super::start::{self, Options, Start};
 use super::summary::Summary;
 use crate::assign::{Balancer, Capability, Demand, Rule, assign};
-use crate::binding::Binding;
 use crate::engine::Engine;
 use crate::engine::migrate::Move;
 use crate::scene::Scene;
@@ -48,11 +47,10 @@ struct Drive<'a, F> {
 pub fn drive<F: Fabric + Bootstrap>(
     options: &Options,
     launch: &Launch,
-    binding: &Binding,
     mut fabric: F,
 ) -> Result<(Ending, F), RunError> {
     let began = Instant::now();
-    let start = start::together(options, binding, &mut fabric)?;
+    let start = start::together(options, launch, &mut fabric)?;
     let me = fabric.rank();
     let owners = first_owners(&start);
     let timeout = Duration::from_millis(start.job.network.result_timeout_ms);
@@ -83,7 +81,7 @@ pub fn drive<F: Fabric + Bootstrap>(
         output: Duration::ZERO,
         start,
     };
-    drive.introduce(launch, binding)?;
+    drive.introduce(launch)?;
     let first_step = Instant::now();
     let cpu_before = usage().0;
     let ending = drive.steps()?;
@@ -109,7 +107,7 @@ fn first_owners(start: &Start) -> Vec<Rank> {
 
 impl<F: Fabric + Bootstrap> Drive<'_, F> {
     /// The journal's first lines: who takes part, and who computes what.
-    fn introduce(&mut self, launch: &Launch, binding: &Binding) -> Result<(), RunError> {
+    fn introduce(&mut self, launch: &Launch) -> Result<(), RunError> {
         let Some(journal) = &mut self.journal else { return Ok(()) };
         for rank in &self.start.ranks {
             let fields = json!({
@@ -142,7 +140,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
                 self.start.ranks.len(),
                 fabric,
                 launch.launcher.name(),
-                binding.description,
+                self.start.binding.description,
             );
         }
         Ok(())
@@ -195,7 +193,6 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         let step = self.engine.steps_done();
         let by_hand = self.start.job.balance.moves.iter().filter(|m| m.step == step);
         let mut moves: Vec<Move> = by_hand.map(|m| Move { batch: m.batch, to: Rank(m.to_rank) }).collect();
-        moves.retain(|m| (m.batch as usize) < self.start.scene.batches.len() && m.to.0 < engine_size(&self.start));
         // By hand goes before: a batch that is moved by hand is not moved by the balancer in the same step.
         let decided = std::mem::take(&mut self.pending);
         let free: Vec<Move> = decided.into_iter().filter(|d| !moves.iter().any(|m| m.batch == d.batch)).collect();

@@ -18,10 +18,8 @@ pub use error::RunError;
 pub use progress::{PROGRESS_VARIABLE, wants_bar};
 pub use start::{Options, RankInfo, resolve};
 
-use std::sync::Arc;
-
 use rankzero_comm::mpi::{self, Patience};
-use rankzero_comm::{Fabric, local};
+use rankzero_comm::{Endpoint, local};
 use rankzero_slurm::launch::{Launch, environment};
 
 use crate::binding;
@@ -42,26 +40,23 @@ pub enum Ending {
 /// [`leave_after_failure`].
 pub fn run(options: &Options) -> Result<Ending, RunError> {
     let launch = Launch::detect(&environment())?;
-    let threads = options.threads;
-    let binding = Arc::new(binding::plan(launch.local_rank, launch.local_size, threads)?);
-    start::threads(&binding)?;
     let deadline = std::time::Instant::now() + start::START_TIMEOUT;
-    if launch.launcher.offers_mpi() && launch.size > 1 {
-        let patience = if binding.oversubscribed { Patience::SHARED_CORE } else { Patience::OWN_CORE };
-        let fabric = mpi::start(Default::default(), patience, deadline)?;
-        if fabric.size() != launch.size {
-            return Err(RunError::OtherWorld { told: launch.size, found: fabric.size() });
-        }
-        let (ending, fabric) = drive::drive(options, &launch, &binding, fabric)?;
-        let end = std::time::Instant::now() + start::START_TIMEOUT;
-        if let Err(error) = fabric.shutdown(true, end) {
-            tracing::warn!("MPI was not shut down cleanly: {error}");
-        }
-        Ok(ending)
-    } else {
+    if !launch.launcher.offers_mpi() || launch.size == 1 {
         let fabric = local::hub(1).remove(0);
-        Ok(drive::drive(options, &launch, &binding, fabric)?.0)
+        return Ok(drive::drive(options, &launch, fabric)?.0);
     }
+    let binding = binding::plan(launch.local_rank, launch.local_size, options.threads)?;
+    let patience = if binding.oversubscribed { Patience::SHARED_CORE } else { Patience::OWN_CORE };
+    let fabric = mpi::start(Default::default(), patience, deadline)?;
+    if fabric.size() != launch.size {
+        return Err(RunError::OtherWorld { told: launch.size, found: fabric.size() });
+    }
+    let (ending, fabric) = drive::drive(options, &launch, fabric)?;
+    let end = std::time::Instant::now() + start::START_TIMEOUT;
+    if let Err(error) = fabric.shutdown(true, end) {
+        tracing::warn!("MPI was not shut down cleanly: {error}");
+    }
+    Ok(ending)
 }
 
 /// Ends the process after a failure without a word to MPI, whose clean-up may hang or take the survivors down.

@@ -8,10 +8,11 @@ use rankzero_comm::{Bootstrap, Fabric, MAX_BOOTSTRAP_BYTES, Rank};
 use rankzero_job::{Fabric as FabricChoice, Job, Loaded, Overrides};
 use rankzero_physx::cook::Cache;
 use rankzero_physx::rigid::pin_float_environment;
+use rankzero_slurm::launch::Launch;
 use serde::{Deserialize, Serialize};
 
 use super::error::RunError;
-use crate::binding::Binding;
+use crate::binding::{Binding, plan};
 use crate::scene::{Assets, Scene, SceneError, build};
 
 /// How long the start may take on all ranks together; cooking a large mesh takes minutes.
@@ -61,6 +62,8 @@ pub struct Start {
     pub scene: Arc<Scene>,
     /// Where the run's files go.
     pub run_dir: PathBuf,
+    /// This rank's threads.
+    pub binding: Arc<Binding>,
     /// All ranks.
     pub ranks: Vec<RankInfo>,
     /// What was mended in meshes; rank 0 only.
@@ -79,7 +82,7 @@ struct Hello {
 ///
 /// # Errors
 /// [`RunError::Threads`] where the system refuses threads.
-pub fn threads(binding: &Arc<Binding>) -> Result<(), RunError> {
+fn threads(binding: &Arc<Binding>) -> Result<(), RunError> {
     let shared = binding.clone();
     let begin = move |worker: usize| {
         pin_float_environment();
@@ -101,11 +104,7 @@ pub fn threads(binding: &Arc<Binding>) -> Result<(), RunError> {
 ///
 /// # Errors
 /// [`RunError`]; on rank 0 the reason, elsewhere [`RunError::MasterRefused`].
-pub fn together<F: Fabric + Bootstrap>(
-    options: &Options,
-    binding: &Binding,
-    fabric: &mut F,
-) -> Result<Start, RunError> {
+pub fn together<F: Fabric + Bootstrap>(options: &Options, launch: &Launch, fabric: &mut F) -> Result<Start, RunError> {
     let deadline = Instant::now() + START_TIMEOUT;
     let master = Rank(0);
     let mut hello = Vec::new();
@@ -129,6 +128,9 @@ pub fn together<F: Fabric + Bootstrap>(
     let name = options.job.display().to_string();
     let job = rankzero_job::parse(&hello.job_yaml, &name, &Overrides::none())?.job;
     let assets = Assets::from_bytes(&assets).ok_or(RunError::MasterRefused)?;
+    let asked = options.threads.or(job.threads_per_rank.fixed().map(|n| n as usize));
+    let binding = Arc::new(plan(launch.local_rank, launch.local_size, asked)?);
+    threads(&binding)?;
     let scene = build(&job, &assets).map_err(|source| RunError::Scene { file: options.job.clone(), source })?;
     let mine = RankInfo {
         rank: fabric.rank().0,
@@ -143,7 +145,7 @@ pub fn together<F: Fabric + Bootstrap>(
     let ranks: Vec<RankInfo> = all.iter().filter_map(|bytes| serde_json::from_slice(bytes).ok()).collect();
     check(&ranks, &hello.run_dir)?;
     let notes = assets.notes().collect();
-    Ok(Start { job, scene: Arc::new(scene), run_dir: hello.run_dir, ranks, notes })
+    Ok(Start { job, scene: Arc::new(scene), run_dir: hello.run_dir, binding, ranks, notes })
 }
 
 /// Reads the job and its meshes and makes the run directory, for a run of `ranks` ranks.
@@ -174,6 +176,9 @@ fn fits(loaded: &Loaded, ranks: u32) -> Result<(), RunError> {
     }
     let refused = |asked: &str, why: &str| Err(RunError::Fabric { asked: asked.to_owned(), why: why.to_owned() });
     const NOT_YET: &str = "ranks reach each other by MPI alone so far: use `auto` or `mpi`";
+    if job.network.require_rdma {
+        return refused("RDMA (network.require_rdma)", NOT_YET);
+    }
     match job.network.fabric {
         _ if ranks == 1 => Ok(()),
         FabricChoice::Auto | FabricChoice::Mpi => Ok(()),

@@ -90,6 +90,12 @@ pub fn build(job: &Job, assets: &Assets) -> Result<Scene, SceneError> {
         rigids: rigid::rigids(job, assets)?,
         rebuild_steps: REBUILD_STEPS,
     };
+    if let Some(i) = job.balance.moves.iter().position(|m| m.batch as usize >= scene.batches.len()) {
+        let message = format!("there is no batch {}: the job has {}", job.balance.moves[i].batch, scene.batches.len());
+        return Err(
+            SceneError::new(format!("balance.moves[{i}].batch"), message).help("`rankzero check` tells how many")
+        );
+    }
     if scene.state_bytes() > STATE_BYTES_MAX {
         let message = format!(
             "the bodies' state is {:.1} GiB; at most {} GiB can be simulated",

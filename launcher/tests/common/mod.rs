@@ -43,7 +43,7 @@ impl Run {
         }
     }
 
-    pub fn to_end(&mut self) {
+    pub fn finish(&mut self) {
         self.steps(self.scene.steps - self.engine.steps_done());
     }
 
