@@ -15,11 +15,15 @@ use crate::vec3::{Vec3, ZERO, add, add_scaled, at, dot, length, scale, sub};
 /// When a body may sleep.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SleepRule {
-    /// A body none of whose nodes is faster (m/s) at the end of a step counts as quiet.
+    /// A body counts as quiet after a step if the root mean square of its nodes' speeds by mass is below this, m/s, and no node is
+    /// faster than [`FASTEST`] times this: nodes that carry a load in a contact tremble by themselves.
     pub speed: f32,
     /// It may sleep after so many quiet steps; `u32::MAX` never.
     pub steps: u32,
 }
+
+/// See [`SleepRule::speed`].
+pub const FASTEST: f32 = 5.0;
 
 /// What a step asks of a body.
 #[derive(Clone, Copy, Debug)]
@@ -195,9 +199,7 @@ impl Body {
     /// Ends the step: damping, the quiet count, and the canonical state into `state`.
     pub fn end(&mut self, rule: &StepRule, state: &mut [u32]) {
         damp(&self.topology, &self.x, &mut self.v, rule.step);
-        let limit = rule.sleep.speed * rule.sleep.speed;
-        let quiet = self.v.iter().all(|v| dot(*v, *v) < limit);
-        self.quiet = if quiet { self.quiet.saturating_add(1) } else { 0 };
+        self.quiet = if self.is_quiet(rule.sleep.speed) { self.quiet.saturating_add(1) } else { 0 };
         if self.quiet == rule.sleep.steps {
             self.v.fill(ZERO);
         }
@@ -211,6 +213,18 @@ impl Body {
             }
         }
         state[layout.quiet()] = self.quiet;
+    }
+
+    fn is_quiet(&self, speed: f32) -> bool {
+        let (mut mass, mut energy, mut fastest) = (0.0, 0.0, 0.0);
+        for (v, m) in self.v.iter().zip(&self.topology.mass) {
+            let square = dot(*v, *v);
+            mass += m;
+            energy += m * square;
+            fastest = if square > fastest { square } else { fastest };
+        }
+        let limit = speed * speed;
+        energy < limit * mass && fastest < FASTEST * FASTEST * limit
     }
 
     /// Whether every number is finite; a body that is not has blown up.

@@ -9,6 +9,10 @@
 use crate::material::Friction;
 use crate::vec3::{Vec3, add, add_scaled, dot, length, scale};
 
+/// Share of a penetration that one interval takes back. Resolved whole, contacts that are solved at once overshoot a little each time
+/// and a stack never comes to rest; by halves it does, at the price of twice the tiny depth that carries a load.
+const RELAXATION: f32 = 0.5;
+
 /// Constants of the contact law.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Law {
@@ -40,7 +44,7 @@ impl Law {
             return None;
         }
         let most = self.recovery_speed_max * self.interval;
-        let normal = (if contact.depth < most { contact.depth } else { most }) / w;
+        let normal = RELAXATION * (if contact.depth < most { contact.depth } else { most }) / w;
         let slide = add_scaled(contact.slip, contact.normal, -dot(contact.slip, contact.normal));
         let len = length(slide);
         let holding = len / w;
@@ -59,19 +63,19 @@ mod tests {
     const ROUGH: Friction = Friction { static_: 0.5, dynamic: 0.4 };
 
     #[test]
-    fn a_penetration_is_taken_back_whole_or_at_the_greatest_speed() {
+    fn a_penetration_is_taken_back_by_half_or_at_the_greatest_speed() {
         let contact = Contact { normal: UP, depth: 0.01, slip: [0.0; 3] };
-        assert!((LAW.push(&contact, 0.5, ROUGH).unwrap()[1] - 0.02).abs() < 1e-6, "2 kg by 1 cm");
+        assert!((LAW.push(&contact, 0.5, ROUGH).unwrap()[1] - 0.01).abs() < 1e-6, "2 kg by half of 1 cm");
         let deep = Contact { depth: 1.0, ..contact };
-        assert!((LAW.push(&deep, 1.0, ROUGH).unwrap()[1] - 0.03).abs() < 1e-6, "3 m/s for 10 ms");
+        assert!((LAW.push(&deep, 1.0, ROUGH).unwrap()[1] - 0.015).abs() < 1e-6, "half of 3 m/s for 10 ms");
         assert!(LAW.push(&contact, 0.0, ROUGH).is_none());
     }
 
     #[test]
     fn friction_holds_up_to_its_limit_and_then_slides() {
-        let contact = Contact { normal: UP, depth: 0.01, slip: [0.004, -0.02, 0.0] };
+        let contact = Contact { normal: UP, depth: 0.01, slip: [0.002, -0.02, 0.0] };
         let held = LAW.push(&contact, 1.0, ROUGH).unwrap();
-        assert!((held[0] + 0.004).abs() < 1e-7);
+        assert!((held[0] + 0.002).abs() < 1e-7);
         let slid = LAW.push(&Contact { slip: [0.0, 0.0, 1.0], ..contact }, 1.0, ROUGH).unwrap();
         assert!((slid[2] + 0.4 * slid[1]).abs() < 1e-7);
     }

@@ -148,7 +148,8 @@ impl Default for Contact {
 pub struct Sleep {
     /// Whether bodies sleep at all. Default yes.
     pub enabled: bool,
-    /// Speed that every node of a resting body stays below, m/s; above 0. Default 0.02.
+    /// A body is quiet while the root mean square of its nodes' speeds is below this, in m/s, and no node is faster than 5 times
+    /// this. Default 0.02.
     pub speed_m_s: f32,
     /// For how many steps in a row; at least 1. Default 30, half a second at the default step.
     pub steps: u32,
