@@ -8,7 +8,7 @@ use rankzero_frames::{FrameChoice, FrameError, Picture, RenderOptions, View, ren
 use super::STOPPED;
 use super::args::{Cli, DoctorArgs, LaunchArgs, RenderArgs, RunArgs};
 use crate::launch::{self, Plan, Request, report_outcome, shell};
-use crate::run::{Ending, Options, PROGRESS_VARIABLE, leave_after_failure, run as run_rank, wants_bar};
+use crate::run::{Ending, Options, PROGRESS_VARIABLE, RunError, leave_after_failure, run as run_rank, wants_bar};
 
 /// `rankzero run`.
 pub fn run(args: &RunArgs) -> u8 {
@@ -28,7 +28,10 @@ pub fn run(args: &RunArgs) -> u8 {
             let prefix = if text.starts_with("error:") { "" } else { "error: " };
             eprintln!("{prefix}{text}");
             let code = error.exit_code();
-            if let Err(error) = report_outcome(code) {
+            // Where rank 0 refused, its own code counts.
+            if !matches!(error, RunError::MasterRefused)
+                && let Err(error) = report_outcome(code)
+            {
                 eprintln!("warning: cannot tell the launch how the run ended: {error}");
             }
             leave_after_failure(code);

@@ -171,6 +171,8 @@ pub struct SoftPair {
     pub near: bool,
     /// What they do to each other.
     pub pair: Pair,
+    /// Time spent on it in this step, ns.
+    pub cost_ns: u64,
 }
 
 /// A rigid body and a body of this rank.
@@ -229,16 +231,20 @@ impl<'a> Surfaces<'a> {
 impl SoftPair {
     /// Finds what may touch in the step; `faces` is scratch memory.
     pub fn find(&mut self, surfaces: &Surfaces<'_>, reaches: &[Reach], faces: &mut Faces) {
+        let start = Instant::now();
         let (a, b) = (surfaces.of(self.a), surfaces.of(self.b));
         let (reach_a, reach_b) = (&reaches[self.a as usize], &reaches[self.b as usize]);
         let (step, law) = (surfaces.scene.rule.step, &surfaces.scene.law);
         self.near = self.pair.find((&a, reach_a), (&b, reach_b), step, law, faces);
+        self.cost_ns = start.elapsed().as_nanos() as u64;
     }
 
     /// Computes the interval's pushes.
     pub fn push(&mut self, surfaces: &Surfaces<'_>, law: &Law) {
         if self.near {
+            let start = Instant::now();
             self.pair.push(&surfaces.of(self.a), &surfaces.of(self.b), law);
+            self.cost_ns += start.elapsed().as_nanos() as u64;
         } else {
             self.pair.pushes.iter_mut().for_each(Vec::clear);
         }

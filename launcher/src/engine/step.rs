@@ -294,6 +294,14 @@ impl<F: Fabric> Engine<F> {
             .filter(|own| own.part == Part::Coupled)
             .filter_map(|own| (!own.end(board, rule)).then_some(own.id))
             .min();
+        // A contact belongs to its bodies of this rank, in halves where both are.
+        for pair in &self.contacts.pairs[..self.contacts.pair_count] {
+            let slots = [self.slots[pair.a as usize], self.slots[pair.b as usize]];
+            let mine = slots.iter().filter(|&&s| s != u32::MAX).count() as u64;
+            for &slot in slots.iter().filter(|&&s| s != u32::MAX) {
+                self.own[slot as usize].cost_ns += pair.cost_ns / mine;
+            }
+        }
         self.time.solve += start.elapsed();
         self.blown(blown)
     }

@@ -1,0 +1,51 @@
+//! What is measured, one module a question.
+
+mod fabric;
+mod memory;
+mod ranks;
+mod solver;
+mod start;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::error::BenchError;
+use crate::program::Program;
+use crate::report::Report;
+
+/// Measures something and adds its rows.
+type Measure = fn(&Program, &mut Report) -> Result<(), BenchError>;
+
+/// Everything, under the name that is shown while it runs.
+pub const ALL: [(&str, Measure); 5] = [
+    ("the solver", solver::measure),
+    ("8 ranks against 1", ranks::measure),
+    ("memory", memory::measure),
+    ("start-up", start::measure),
+    ("the MPI rung", fabric::measure),
+];
+
+/// Writes a file into a folder; its path.
+fn file(folder: &Path, name: &str, text: &str) -> Result<PathBuf, BenchError> {
+    let path = folder.join(name);
+    fs::write(&path, text).map_err(BenchError::io("write", &path))?;
+    Ok(path)
+}
+
+/// Cubes of 1 m and 5 × 5 × 5 nodes, dropped 0.5 m onto a plane, far from each other: `side`² of them.
+fn cubes(side: u32) -> String {
+    format!(
+        "name: cubes
+time: {{ steps: 60, substeps: 10 }}
+sleep: {{ enabled: false }}
+materials: {{ soft: {{ density_kg_m3: 1000, young_pa: 5.0e4, poisson: 0.3 }} }}
+soft_bodies:
+  - name: cubes
+    shape: {{ box: {{ size_m: [1, 1, 1], cells: [4, 4, 4] }} }}
+    material: soft
+    layout: {{ grid: {{ origin_m: [0, 1, 0], spacing_m: [2, 1, 2], cells: [{side}, 1, {side}] }} }}
+environment: {{ planes: [{{ friction: 0.5 }}] }}
+output: {{ frames: {{ geometry: none }} }}
+"
+    )
+}
