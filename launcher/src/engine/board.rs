@@ -29,7 +29,7 @@ pub const WRENCH_WORDS: usize = 8;
 /// Words of a digest.
 pub const DIGEST_WORDS: usize = 8;
 /// No rank may have more contacts of rigid with soft bodies than this.
-pub const WRENCHES_MAX: usize = 1 << 16;
+pub const WRENCHES_MAX: usize = 1 << 20;
 
 /// What a notification announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use rankzero_physx::rigid::RigidState;
 use rankzero_soft::body::{Reach, StepRule};
 use rankzero_soft::bounds::{Aabb, meeting_pairs};
-use rankzero_soft::collider::{Collider, wakes};
+use rankzero_soft::collider::{Collider, supports, wakes};
 use rankzero_soft::rigid::{RigidForm, RigidMotion};
 use rankzero_soft::vec3::{Vec3, length};
 
@@ -58,9 +58,17 @@ pub struct Coupling {
 impl Coupling {
     /// Works the step's coupling out from the reaches of all bodies.
     ///
-    /// A body sleeps if it has been quiet long enough and so has everybody that it may touch, and nothing in its reach moves:
-    /// a rule without memory, the same on every rank.
-    pub fn update(&mut self, reaches: &[Reach], rigids: &[RigidReach], colliders: &[Collider], rule: &StepRule) {
+    /// A body sleeps if it has been quiet long enough and so has everybody that it may touch, if nothing in its reach moves, and if
+    /// something holds it: a neighbour, the environment, or pinned nodes (`pinned`, by body). A body that hangs in the air at the top
+    /// of its flight is quiet, too. The rule has no memory and is the same on every rank.
+    pub fn update(
+        &mut self,
+        reaches: &[Reach],
+        rigids: &[RigidReach],
+        colliders: &[Collider],
+        pinned: impl Fn(u32) -> bool,
+        rule: &StepRule,
+    ) {
         // Swept boxes find who may come near whom; bodies that fly alike are then told apart by their relative motion.
         let boxes: Vec<Aabb> = reaches.iter().map(|r| r.swept(rule.step)).collect();
         meeting_pairs(&boxes, &mut self.scratch);
@@ -73,16 +81,20 @@ impl Coupling {
         let quiet = |b: u32| reaches[b as usize].quiet >= rule.sleep.steps;
         self.asleep.clear();
         self.asleep.extend((0..reaches.len() as u32).map(quiet));
+        let mut held = vec![false; reaches.len()];
         for &(a, b) in &self.scratch {
             self.asleep[a as usize] &= quiet(b);
             self.asleep[b as usize] &= quiet(a);
+            (held[a as usize], held[b as usize]) = (true, true);
         }
         let awake: BTreeSet<u32> = rigids.iter().filter(|r| !r.asleep).map(|r| r.rigid).collect();
         for (rigid, body) in &self.rigid_pairs {
             self.asleep[*body as usize] &= !awake.contains(rigid);
+            held[*body as usize] = true;
         }
-        for (asleep, bounds) in self.asleep.iter_mut().zip(&boxes) {
-            *asleep = *asleep && !wakes(colliders, bounds);
+        for (body, (asleep, bounds)) in self.asleep.iter_mut().zip(&boxes).enumerate() {
+            let rests = || held[body] || pinned(body as u32) || supports(colliders, bounds);
+            *asleep = *asleep && rests() && !wakes(colliders, bounds);
         }
         let asleep = &self.asleep;
         self.pairs.clear();
@@ -107,7 +119,15 @@ mod tests {
 
     fn rule() -> StepRule {
         let sleep = SleepRule { speed: 0.01, steps: 10 };
-        StepRule { step: 0.01, substeps: 1, per_interval: 1, gravity: [0.0; 3], margin: 0.0, sleep }
+        StepRule {
+            step: 0.01,
+            substeps: 1,
+            per_interval: 1,
+            gravity: [0.0; 3],
+            margin: 0.0,
+            recovery_speed_max: 1.0,
+            sleep,
+        }
     }
 
     fn reach(x: f32, quiet: u32) -> Reach {
@@ -119,18 +139,25 @@ mod tests {
     fn a_body_sleeps_only_beside_quiet_ones() {
         let mut coupling = Coupling::default();
         let reaches = [reach(0.0, 10), reach(0.9, 10), reach(1.8, 3), reach(5.0, 99)];
-        coupling.update(&reaches, &[], &[], &rule());
+        coupling.update(&reaches, &[], &[], |_| true, &rule());
         assert_eq!(coupling.asleep, [true, false, false, true]);
         assert_eq!(coupling.pairs, [(0, 1), (1, 2)]);
+    }
+
+    #[test]
+    fn a_body_with_nothing_near_does_not_sleep() {
+        let mut coupling = Coupling::default();
+        coupling.update(&[reach(0.0, 99)], &[], &[], |_| false, &rule());
+        assert_eq!(coupling.asleep, [false]);
     }
 
     #[test]
     fn bodies_that_fly_alike_are_no_pair_however_fast() {
         let mut coupling = Coupling::default();
         let fly = |x: f32, vx: f32| Reach { velocity: [vx, 0.0, 0.0], ..reach(x, 0) };
-        coupling.update(&[fly(0.0, 100.0), fly(1.5, 100.0)], &[], &[], &rule());
+        coupling.update(&[fly(0.0, 100.0), fly(1.5, 100.0)], &[], &[], |_| true, &rule());
         assert!(coupling.pairs.is_empty());
-        coupling.update(&[fly(0.0, 100.0), fly(1.5, 0.0)], &[], &[], &rule());
+        coupling.update(&[fly(0.0, 100.0), fly(1.5, 0.0)], &[], &[], |_| true, &rule());
         assert_eq!(coupling.pairs, [(0, 1)]);
     }
 
@@ -139,9 +166,9 @@ mod tests {
         let rigid =
             |asleep| RigidReach { rigid: 0, bounds: reach(0.5, 0).bounds, velocity: [0.0; 3], spread: 0.0, asleep };
         let mut coupling = Coupling::default();
-        coupling.update(&[reach(0.0, 10)], &[rigid(false)], &[], &rule());
+        coupling.update(&[reach(0.0, 10)], &[rigid(false)], &[], |_| false, &rule());
         assert_eq!((coupling.asleep[0], coupling.rigid_pairs.len()), (false, 1));
-        coupling.update(&[reach(0.0, 10)], &[rigid(true)], &[], &rule());
+        coupling.update(&[reach(0.0, 10)], &[rigid(true)], &[], |_| false, &rule());
         assert_eq!((coupling.asleep[0], coupling.rigid_pairs.len()), (true, 0));
     }
 }

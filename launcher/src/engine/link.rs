@@ -22,10 +22,10 @@ pub struct Link<F> {
     events: Vec<Event>,
     /// Per peer and kind the sequence number after the last one that came.
     next: Vec<[u64; Kind::COUNT]>,
-    /// Per kind the last sequence number that this rank has put or waited for.
+    /// Per kind the sequence number where this rank is.
     now: [u64; Kind::COUNT],
     failed: Vec<Option<FailureCause>>,
-    unsettled: [Vec<Token>; SLOTS],
+    unsettled: [Vec<(Token, Rank)>; SLOTS],
     timeout: Duration,
     /// Time spent waiting for peers.
     pub waited: Duration,
@@ -76,6 +76,12 @@ impl<F: Fabric> Link<F> {
         self.fabric
     }
 
+    /// Tells where this rank is, so that the 28 bits of a sequence number that arrives can be completed.
+    pub fn begin_step(&mut self, step: u64, intervals: u32) {
+        let exchange = step * u64::from(intervals);
+        self.now = [step, exchange, exchange, step, step];
+    }
+
     /// Writes ranges of `segment` to the same offsets at `peer` and announces them.
     ///
     /// # Errors
@@ -88,13 +94,12 @@ impl<F: Fabric> Link<F> {
         kind: Kind,
         sequence: u64,
     ) -> Result<(), EngineError> {
-        self.now[kind as usize] = sequence;
         let puts: Vec<Put> = ranges.iter().map(|&(at, len)| Put { from: at, to: at, len }).collect();
         let notification = notification(kind, sequence);
         let write = Write { source: segment, target: segment, puts: &puts, notification };
         let deadline = Instant::now() + self.timeout;
         let token = self.fabric.write_notify_by(peer, &write, deadline, &mut self.events)?;
-        self.unsettled[slot(kind, sequence)].push(token);
+        self.unsettled[slot(kind, sequence)].push((token, peer));
         self.digest_events();
         Ok(())
     }
@@ -105,9 +110,8 @@ impl<F: Fabric> Link<F> {
     /// As for [`Link::expect`].
     pub fn settle(&mut self, kind: Kind, sequence: u64, step: u64) -> Result<(), EngineError> {
         let start = Instant::now();
-        while !self.unsettled[slot(kind, sequence)].is_empty() {
-            let peer = self.failed.iter().position(Option::is_some);
-            self.progress(start, peer.map(|p| Rank(p as u32)), kind, step)?;
+        while let Some(&(_, peer)) = self.unsettled[slot(kind, sequence)].first() {
+            self.progress(start, peer, kind, step)?;
         }
         Ok(())
     }
@@ -124,10 +128,9 @@ impl<F: Fabric> Link<F> {
         step: u64,
     ) -> Result<(), EngineError> {
         let start = Instant::now();
-        self.now[kind as usize] = sequence;
         for peer in peers {
             while self.next[peer.index()][kind as usize] <= sequence {
-                self.progress(start, Some(peer), kind, step)?;
+                self.progress(start, peer, kind, step)?;
             }
             let waited = start.elapsed();
             if self.longest.is_none_or(|(longest, _)| waited > longest) {
@@ -148,14 +151,14 @@ impl<F: Fabric> Link<F> {
         Ok(())
     }
 
-    fn progress(&mut self, start: Instant, peer: Option<Rank>, kind: Kind, step: u64) -> Result<(), EngineError> {
+    fn progress(&mut self, start: Instant, peer: Rank, kind: Kind, step: u64) -> Result<(), EngineError> {
         let (me, what) = (self.rank(), kind.name());
-        if let Some((peer, cause)) = peer.and_then(|p| Some((p, self.failed[p.index()]?))) {
+        if let Some(cause) = self.failed[peer.index()] {
             return Err(EngineError::PeerFailed { me, peer, what, step, cause });
         }
         let waited = start.elapsed();
         if waited > self.timeout {
-            return Err(EngineError::Silent { me, peer: peer.unwrap_or(me), what, step, waited });
+            return Err(EngineError::Silent { me, peer, what, step, waited });
         }
         self.fabric.poll(start + self.timeout, &mut self.events)?;
         self.digest_events();
@@ -173,7 +176,7 @@ impl<F: Fabric> Link<F> {
                 }
                 Event::Completed { token } => {
                     for slot in &mut self.unsettled {
-                        if let Some(i) = slot.iter().position(|&t| t == token) {
+                        if let Some(i) = slot.iter().position(|(t, _)| *t == token) {
                             slot.swap_remove(i);
                             break;
                         }

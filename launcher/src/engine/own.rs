@@ -101,8 +101,10 @@ impl Own {
         let start = Instant::now();
         if self.part == Part::Coupled {
             advance(&mut self.body, interval, rule, colliders, Isa::Best);
+            self.body.surface(rule, &mut self.surface);
+        } else {
+            self.body.still_surface(&mut self.surface);
         }
-        self.body.surface(rule, &mut self.surface);
         self.cost_ns += start.elapsed().as_nanos() as u64;
     }
 

@@ -130,9 +130,10 @@ impl Rigids {
                 rotation: pose.q,
                 linear: [0.0; 3],
                 angular: [0.0; 3],
+                step: self.step_s,
             };
             if let Some(script) = &self.scripts[i] {
-                let target = script.pose((step + 1) as f32 * self.step_s);
+                let target = script.pose((step + 1) as f64 * f64::from(self.step_s));
                 moving.linear = scale(sub(target.p, pose.p), 1.0 / self.step_s);
                 moving.angular = turn_rate(pose.q, target.q, self.step_s);
                 self.world.set_kinematic_target(i, target)?;

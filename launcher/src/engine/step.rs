@@ -51,6 +51,7 @@ impl<F: Fabric> Engine<F> {
     fn exchange_reaches(&mut self, header: &Header) -> Result<Vec<Header>, EngineError> {
         let start = Instant::now();
         let (step, me) = (self.step, self.rank());
+        self.link.begin_step(step, self.scene.rule.intervals());
         self.link.settle(Kind::Reach, step, step)?;
         let (board, rule) = (&self.board, &self.scene.rule);
         self.own.par_iter_mut().for_each(|own| {
@@ -99,7 +100,8 @@ impl<F: Fabric> Engine<F> {
     fn couple(&mut self) -> Vec<RigidReach> {
         let start = Instant::now();
         let rigid_reaches = self.rigids.reaches(&self.scene.rule);
-        self.coupling.update(&self.reaches, &rigid_reaches, &self.rigids.colliders, &self.scene.rule);
+        let pinned = |body: u32| self.scene.topology(body).pinned;
+        self.coupling.update(&self.reaches, &rigid_reaches, &self.rigids.colliders, pinned, &self.scene.rule);
         for own in &mut self.own {
             own.pushed_by.clear();
             own.part = if self.coupling.asleep[own.id as usize] { Part::Sleeps } else { Part::Free };

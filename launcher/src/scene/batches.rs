@@ -1,4 +1,7 @@
-//! Cutting the bodies into batches: by a space-filling curve over their starting positions, so that a batch is compact.
+//! Cutting the bodies into batches: by a space-filling curve over where they start, seen along gravity, so that a
+//! batch is compact and stays so.
+
+use rankzero_soft::vec3::{add_scaled, dot, normalized};
 
 /// Batches that a scene is cut into when the job does not say: enough for 8 ranks to balance; larger scenes should say.
 const AUTO_BATCHES: usize = 80;
@@ -6,6 +9,12 @@ const AUTO_BATCHES: usize = 80;
 /// Bodies of a batch when the job does not say.
 pub fn auto_size(bodies: usize) -> usize {
     bodies.div_ceil(AUTO_BATCHES).max(1)
+}
+
+/// Positions without their height: what falls stays above the same ground, so bodies above one another belong together.
+pub fn beside(positions: &[[f32; 3]], gravity: [f32; 3]) -> Vec<[f32; 3]> {
+    let Some(down) = normalized(gravity) else { return positions.to_vec() };
+    positions.iter().map(|&p| add_scaled(p, down, -dot(p, down))).collect()
 }
 
 /// Batches of `size` bodies in Morton order of `positions`; the members of each are ascending.
@@ -59,6 +68,13 @@ mod tests {
                 assert!(width <= 1.0, "2 × 2 × 2 bodies");
             }
         }
+    }
+
+    #[test]
+    fn what_is_above_one_another_is_beside_the_same_things() {
+        let flat = beside(&[[1.0, 5.0, 2.0], [1.0, 9.0, 2.0]], [0.0, -9.81, 0.0]);
+        assert_eq!(flat, [[1.0, 0.0, 2.0]; 2]);
+        assert_eq!(beside(&[[1.0, 5.0, 2.0]], [0.0; 3]), [[1.0, 5.0, 2.0]]);
     }
 
     #[test]

@@ -77,13 +77,14 @@ pub fn build(job: &Job, assets: &Assets) -> Result<Scene, SceneError> {
         per_interval,
         gravity: job.gravity_m_s2,
         margin: job.contact.margin_m,
+        recovery_speed_max: job.contact.max_depenetration_m_s,
         sleep,
     };
     let scene = Scene {
         steps: job.time.step_count(),
         law: Law { interval: rule.interval(), recovery_speed_max: job.contact.max_depenetration_m_s },
         rule,
-        batches: batches::cut(&positions, size as usize),
+        batches: batches::cut(&batches::beside(&positions, job.gravity_m_s2), size as usize),
         forms,
         bodies,
         statics: rigid::statics(job, assets),

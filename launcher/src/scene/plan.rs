@@ -75,19 +75,20 @@ pub struct Script {
 
 impl Script {
     /// The pose `t` seconds after the start. Rotations are interpolated component-wise and normalised.
-    pub fn pose(&self, t: f32) -> Pose {
+    pub fn pose(&self, t: f64) -> Pose {
+        let at = |k: &(f32, Pose)| f64::from(k.0);
         let (first, last) = (&self.keyframes[0], &self.keyframes[self.keyframes.len() - 1]);
-        let mut t = if t > first.0 { t } else { first.0 };
-        let period = last.0 - first.0;
-        if t >= last.0 {
+        let mut t = if t > at(first) { t } else { at(first) };
+        let period = at(last) - at(first);
+        if t >= at(last) {
             if !self.repeat || !(period > 0.0) {
                 return last.1;
             }
-            t -= ((t - first.0) / period).floor() * period;
+            t -= ((t - at(first)) / period).floor() * period;
         }
-        let next = self.keyframes.iter().position(|k| k.0 > t).unwrap_or(self.keyframes.len() - 1).max(1);
+        let next = self.keyframes.iter().position(|k| at(k) > t).unwrap_or(self.keyframes.len() - 1).max(1);
         let (a, b) = (&self.keyframes[next - 1], &self.keyframes[next]);
-        let s = (t - a.0) / (b.0 - a.0);
+        let s = ((t - at(a)) / (at(b) - at(a))) as f32;
         let near = (0..4).map(|k| a.1.q[k] * b.1.q[k]).sum::<f32>() >= 0.0;
         let q = std::array::from_fn(|k| {
             let to = if near { b.1.q[k] } else { -b.1.q[k] };

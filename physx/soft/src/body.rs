@@ -38,6 +38,8 @@ pub struct StepRule {
     pub gravity: Vec3,
     /// Distance at which things count as near, m.
     pub margin: f32,
+    /// What was inside a collider before is taken out no faster than this, m/s.
+    pub recovery_speed_max: f32,
     /// When bodies sleep.
     pub sleep: SleepRule,
 }
@@ -194,6 +196,15 @@ impl Body {
             let moved = add_scaled(sub(self.x[i], self.predicted[i]), self.v[i], h);
             d.copy_from_slice(&scale(moved, intervals));
         }
+    }
+
+    /// Writes the surface of a body that sleeps: it shows no displacement, whatever its velocities were when it fell asleep.
+    pub fn still_surface(&self, out: &mut [f32]) {
+        let (positions, displacements) = out.split_at_mut(3 * self.topology.layout.surface);
+        for (p, x) in positions.chunks_exact_mut(3).zip(&self.x) {
+            p.copy_from_slice(&add(self.origin, *x));
+        }
+        displacements.fill(0.0);
     }
 
     /// Ends the step: damping, the quiet count, and the canonical state into `state`.

@@ -18,8 +18,16 @@ const RELAXATION: f32 = 0.5;
 pub struct Law {
     /// Length of an interval, s.
     pub interval: f32,
-    /// A penetration is taken back no faster than this, m/s.
+    /// What was inside before is taken back no faster than this, m/s.
     pub recovery_speed_max: f32,
+}
+
+/// How much of a depth is taken back at once: what the approach `gained` (m, negative where the two part) in the time at hand, and
+/// `most` (m) of what was there before. So an impact is stopped whatever its speed, and what started inside is not thrown out.
+#[inline]
+pub fn recoverable(depth: f32, gained: f32, most: f32) -> f32 {
+    let limit = if gained > 0.0 { gained + most } else { most };
+    if depth < limit { depth } else { limit }
 }
 
 /// A contact of thing A (a node, or a rigid body's point) with thing B.
@@ -43,9 +51,10 @@ impl Law {
         if !(w > 0.0) {
             return None;
         }
-        let most = self.recovery_speed_max * self.interval;
-        let normal = RELAXATION * (if contact.depth < most { contact.depth } else { most }) / w;
-        let slide = add_scaled(contact.slip, contact.normal, -dot(contact.slip, contact.normal));
+        let along = dot(contact.slip, contact.normal);
+        let depth = recoverable(contact.depth, -along, self.recovery_speed_max * self.interval);
+        let normal = RELAXATION * depth / w;
+        let slide = add_scaled(contact.slip, contact.normal, -along);
         let len = length(slide);
         let holding = len / w;
         let tangential = if holding <= friction.static_ * normal { holding } else { friction.dynamic * normal };
@@ -67,6 +76,8 @@ mod tests {
         let contact = Contact { normal: UP, depth: 0.01, slip: [0.0; 3] };
         assert!((LAW.push(&contact, 0.5, ROUGH).unwrap()[1] - 0.01).abs() < 1e-6, "2 kg by half of 1 cm");
         let deep = Contact { depth: 1.0, ..contact };
+        let impact = Contact { depth: 0.2, slip: [0.0, -0.18, 0.0], ..contact };
+        assert!((LAW.push(&impact, 1.0, ROUGH).unwrap()[1] - 0.1).abs() < 1e-6, "18 m/s are stopped");
         assert!((LAW.push(&deep, 1.0, ROUGH).unwrap()[1] - 0.015).abs() < 1e-6, "half of 3 m/s for 10 ms");
         assert!(LAW.push(&contact, 0.0, ROUGH).is_none());
     }

@@ -17,7 +17,7 @@ pub(crate) fn advance(body: &mut Body, interval: u32, rule: &StepRule, colliders
         predict(body, rule, h);
         elastic(body, h);
         if s + 1 < first + rule.per_interval {
-            collide(body, colliders, h * s as f32 + h, h);
+            collide(body, colliders, h * s as f32 + h, rule);
             velocities(body, 1.0 / h);
         }
     }
@@ -30,7 +30,7 @@ pub(crate) fn settle(body: &mut Body, interval: u32, rule: &StepRule, colliders:
     for (x, c) in body.x.iter_mut().zip(&body.corrections) {
         *x = add(*x, *c);
     }
-    collide(body, colliders, rule.interval() * interval as f32 + rule.interval(), h);
+    collide(body, colliders, rule.interval() * interval as f32 + rule.interval(), rule);
     // A correction undoes what an interval did, not what a substep did.
     let share = 1.0 / rule.per_interval as f32 - 1.0;
     for (predicted, c) in body.predicted.iter_mut().zip(&body.corrections) {
@@ -79,10 +79,11 @@ fn lane<R: Real>(tet: &Tet, gamma: f32, inverse_h2: f32) -> Rest<R> {
 }
 
 #[inline(always)]
-fn collide(body: &mut Body, colliders: &[Collider], t: f32, h: f32) {
+fn collide(body: &mut Body, colliders: &[Collider], t: f32, rule: &StepRule) {
     if body.near.is_empty() {
         return;
     }
+    let (h, most) = (rule.substep(), rule.recovery_speed_max * rule.substep());
     body.near.move_to(colliders, t);
     let origin = body.origin;
     for i in 0..body.topology.layout.surface {
@@ -91,7 +92,7 @@ fn collide(body: &mut Body, colliders: &[Collider], t: f32, h: f32) {
         }
         let start = add_scaled(body.predicted[i], body.v[i], -h);
         let (x, before) = (add(origin, body.x[i]), add(origin, start));
-        let out = body.near.resolve(colliders, i, x, before, h);
+        let out = body.near.resolve(colliders, i, x, before, h, most);
         if out != x {
             body.x[i] = sub(out, origin);
         }

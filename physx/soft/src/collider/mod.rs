@@ -13,6 +13,7 @@ pub use shape::Shape;
 
 use crate::bounds::Aabb;
 use crate::candidates::Nearest;
+use crate::contact::recoverable;
 use crate::material::Friction;
 use crate::quat::{Quat, rotate, rotate_back};
 use crate::vec3::{Vec3, add_scaled, cross, dot, length, sub};
@@ -30,6 +31,8 @@ pub struct Moving {
     pub linear: Vec3,
     /// Angular velocity over the step, rad/s.
     pub angular: Vec3,
+    /// Length of the step, s.
+    pub step: f32,
 }
 
 /// One thing to stay out of.
@@ -117,9 +120,10 @@ impl Near {
 
     /// Pushes surface node `node` out of all colliders, in their order, with friction against its motion since `before`.
     ///
-    /// `x` and `before` are world positions, `h` the substep in seconds; [`Near::move_to`] comes before.
+    /// `x` and `before` are world positions, `h` the substep in seconds, `most` how
+    /// much of a depth that was there before is taken back at once (m); [`Near::move_to`] comes before.
     #[inline]
-    pub fn resolve(&self, all: &[Collider], node: usize, mut x: Vec3, before: Vec3, h: f32) -> Vec3 {
+    pub fn resolve(&self, all: &[Collider], node: usize, mut x: Vec3, before: Vec3, h: f32, most: f32) -> Vec3 {
         let (mut meshes, mut moving) = (0, 0);
         for &(i, friction) in &self.colliders {
             let touch = match &all[i as usize].geometry {
@@ -149,11 +153,16 @@ impl Near {
                 }
             };
             if touch.depth > 0.0 {
-                x = push_out(x, before, &touch, friction, h);
+                x = push_out(x, before, &touch, friction, (h, most));
             }
         }
         x
     }
+}
+
+/// Whether any collider meets `reach`.
+pub fn supports(all: &[Collider], reach: &Aabb) -> bool {
+    all.iter().any(|c| c.geometry.reaches(reach))
 }
 
 /// Whether a collider that moves meets `reach`.
@@ -191,22 +200,25 @@ impl Moving {
         Some(Touch { depth: -gap, normal: rotate(rotation, normal), velocity })
     }
 
-    /// A box around the body wherever it turns; a step's motion is covered by the reach of what it meets.
+    /// A box around the body wherever it turns and moves in the step.
     fn bounds(&self) -> Aabb {
-        Aabb::EMPTY.with(self.position).grown(self.shape.radius())
+        let end = add_scaled(self.position, self.linear, self.step);
+        Aabb::EMPTY.with(self.position).with(end).grown(self.shape.radius())
     }
 }
 
 /// Moves a node to the surface and takes back sliding: all of it while friction holds, else the dynamic share.
-fn push_out(x: Vec3, before: Vec3, touch: &Touch, friction: Friction, h: f32) -> Vec3 {
-    let out = add_scaled(x, touch.normal, touch.depth);
+fn push_out(x: Vec3, before: Vec3, touch: &Touch, friction: Friction, (h, most): (f32, f32)) -> Vec3 {
+    let approach = add_scaled(sub(x, before), touch.velocity, -h);
+    let depth = recoverable(touch.depth, -dot(approach, touch.normal), most);
+    let out = add_scaled(x, touch.normal, depth);
     let motion = add_scaled(sub(out, before), touch.velocity, -h);
     let slide = add_scaled(motion, touch.normal, -dot(motion, touch.normal));
     let len = length(slide);
-    if len <= friction.static_ * touch.depth {
+    if len <= friction.static_ * depth {
         sub(out, slide)
     } else {
-        add_scaled(out, slide, -(friction.dynamic * touch.depth / len))
+        add_scaled(out, slide, -(friction.dynamic * depth / len))
     }
 }
 
@@ -226,9 +238,9 @@ mod tests {
         let mut near = Near::default();
         let reach = Aabb::EMPTY.with([0.0; 3]).grown(1.0);
         near.gather(&all, &reach, &[[0.0; 3]], 0.1, ROUGH);
-        let held = near.resolve(&all, 0, [0.04, -0.1, 0.0], [0.0, 0.0, 0.0], 0.01);
+        let held = near.resolve(&all, 0, [0.04, -0.1, 0.0], [0.0, 0.0, 0.0], 0.01, 1.0);
         assert_eq!(held, [0.0, 0.0, 0.0]);
-        let slid = near.resolve(&all, 0, [0.1, -0.1, 0.0], [0.0, 0.0, 0.0], 0.01);
+        let slid = near.resolve(&all, 0, [0.1, -0.1, 0.0], [0.0, 0.0, 0.0], 0.01, 1.0);
         assert!((slid[0] - 0.06).abs() < 1e-6 && slid[1] == 0.0);
         near.gather(&all, &Aabb::EMPTY.with([0.0, 2.0, 0.0]).grown(1.0), &[[0.0; 3]], 0.1, ROUGH);
         assert!(near.is_empty());
@@ -243,13 +255,14 @@ mod tests {
             rotation: crate::quat::IDENTITY,
             linear: [1.0, 0.0, 0.0],
             angular: [0.0; 3],
+            step: 0.01,
         };
         let all = [Collider { geometry: Geometry::Moving(moving), friction: ROUGH }];
         let mut near = Near::default();
         near.gather(&all, &Aabb::EMPTY.with([0.0, 1.0, 0.0]).grown(0.1), &[[0.0, 1.0, 0.0]], 0.1, ROUGH);
         assert!(wakes(&all, &Aabb::EMPTY.with([0.0, 1.0, 0.0])) && !wakes(&all, &Aabb::EMPTY.with([9.0; 3])));
         near.move_to(&all, 0.01);
-        let x = near.resolve(&all, 0, [0.0, 0.95, 0.0], [0.0, 1.0, 0.0], 0.01);
+        let x = near.resolve(&all, 0, [0.0, 0.95, 0.0], [0.0, 1.0, 0.0], 0.01, 1.0);
         assert!((x[1] - 1.0).abs() < 1e-6 && (x[0] - 0.01).abs() < 1e-6, "{x:?}");
     }
 }
