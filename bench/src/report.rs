@@ -8,6 +8,9 @@ use serde::Serialize;
 use crate::error::BenchError;
 use crate::stats::Measured;
 
+/// A peer's value below this share of the value is as good as none, and there is no ratio to it.
+const NEGLIGIBLE: f64 = 1e-3;
+
 /// One figure.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
@@ -51,10 +54,8 @@ impl Report {
         let other = Measured::of(pairs.iter().map(|(_, other)| *other));
         let ratios = Measured::of(pairs.iter().map(|(mine, other)| mine / other));
         let peer = Some(format!("{peer}: {} {unit}", short(other.median)));
-        let (ratio, spread) = match ratios.median {
-            ratio if ratio.is_finite() && ratios.spread.is_finite() => (Some(ratio), ratios.spread),
-            _ => (None, value.spread),
-        };
+        let comparable = other.median > NEGLIGIBLE * value.median && ratios.spread.is_finite();
+        let (ratio, spread) = if comparable { (Some(ratios.median), ratios.spread) } else { (None, value.spread) };
         self.rows.push(Row { name: name.to_owned(), value: value.median, unit, peer, ratio, spread });
     }
 

@@ -5,10 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use rankzero_frames::{FrameChoice, FrameError, Picture, RenderOptions, View, render_run};
 
-use super::STOPPED;
 use super::args::{Cli, DoctorArgs, LaunchArgs, RenderArgs, RunArgs};
 use crate::launch::{self, Plan, Request, report_outcome, shell};
-use crate::run::{Ending, Options, PROGRESS_VARIABLE, RunError, leave_after_failure, run as run_rank, wants_bar};
+use crate::run::{Options, PROGRESS_VARIABLE, RunError, leave_after_failure, run as run_rank, wants_bar};
 
 /// `rankzero run`.
 pub fn run(args: &RunArgs) -> u8 {
@@ -20,9 +19,8 @@ pub fn run(args: &RunArgs) -> u8 {
         json: args.json,
         quiet: args.quiet,
     };
-    let code = match run_rank(&options) {
-        Ok(Ending::Finished) => 0,
-        Ok(Ending::Stopped) => STOPPED,
+    match run_rank(&options) {
+        Ok(ending) => ending.exit_code(),
         Err(error) => {
             let text = error.to_string();
             let prefix = if text.starts_with("error:") { "" } else { "error: " };
@@ -36,11 +34,7 @@ pub fn run(args: &RunArgs) -> u8 {
             }
             leave_after_failure(code);
         }
-    };
-    if let Err(error) = report_outcome(i32::from(code)) {
-        eprintln!("warning: cannot tell the launch how the run ended: {error}");
     }
-    code
 }
 
 /// `rankzero launch`.

@@ -8,13 +8,8 @@ use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command};
 
-/// Exit code of a run that a signal ended early, in good order.
-pub const STOPPED: u8 = 5;
-
 /// Runs the program; returns its exit code (see `rankzero --help`).
 pub fn main() -> std::process::ExitCode {
-    // A closed pipe, as in `rankzero check JOB | head`, ends the program quietly instead of by a panic.
-    let _ = std::panic::take_hook();
     std::panic::set_hook(Box::new(report_panic));
     let cli = Cli::parse();
     logging(cli.verbose);
@@ -49,10 +44,15 @@ fn logging(verbose: u8) {
         .init();
 }
 
+/// The exit code of a program that writes into a closed pipe, 128 + SIGPIPE.
+const CLOSED_PIPE: i32 = 141;
+
+/// A closed pipe, as in `rankzero check JOB | head -1`, ends a command that prints without a word; anything else is a bug.
+/// A run never gets here for a closed pipe: it writes its words without caring who reads them.
 fn report_panic(info: &std::panic::PanicHookInfo<'_>) {
     let text = info.to_string();
     if text.contains("Broken pipe") {
-        std::process::exit(0);
+        std::process::exit(CLOSED_PIPE);
     }
     eprintln!("{text}\nThis is a bug in rankzero; please report it with the job file and the lines above.");
     eprintln!("{}", std::backtrace::Backtrace::force_capture());

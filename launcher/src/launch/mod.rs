@@ -143,16 +143,21 @@ pub fn run(words: &[String]) -> Result<i32, LaunchError> {
     }
 }
 
-/// Waits for the child while signals are passed on to it.
+/// Waits for the child while signals are passed on to it: the first as SIGUSR1, further ones as they are.
 fn wait(child: &mut Child, mut signals: Signals) -> std::io::Result<ExitStatus> {
     let handle = signals.handle();
     let pid = i32::try_from(child.id()).map(Pid::from_raw).map_err(std::io::Error::other)?;
     std::thread::scope(|scope| {
         scope.spawn(move || {
+            // mpirun answers SIGTERM by killing the ranks, files half written; SIGUSR1 it passes on, and the ranks end in order.
+            // Who asks twice means it.
+            let mut asked = false;
             for signal in signals.forever() {
-                if let Ok(signal) = Signal::try_from(signal) {
+                let passed = if asked { Signal::try_from(signal) } else { Ok(Signal::SIGUSR1) };
+                asked = true;
+                if let Ok(passed) = passed {
                     // It may have ended just now: then there is nobody to tell.
-                    let _ = kill(pid, signal);
+                    let _ = kill(pid, passed);
                 }
             }
         });
@@ -186,7 +191,7 @@ mod tests {
 
     #[test]
     fn a_signal_is_passed_on_and_the_run_says_how_it_ended() {
-        let script = "trap 'echo 42 > $RANKZERO_OUTCOME; exit 1' TERM; kill -TERM $PPID; \
+        let script = "trap 'echo 42 > $RANKZERO_OUTCOME; exit 1' USR1; kill -TERM $PPID; \
                       for i in 1 2 3 4 5 6 7 8 9 10; do sleep 0.5; done";
         assert_eq!(sh(script).expect("a code"), 42);
     }

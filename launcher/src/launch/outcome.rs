@@ -5,15 +5,21 @@ use std::path::{Path, PathBuf};
 /// Names the file, in the environment of the ranks.
 pub const OUTCOME_VARIABLE: &str = "RANKZERO_OUTCOME";
 
-/// Tells the launch, if there is one, the exit code of the whole run. Called by rank 0 at the end, and by any rank that
-/// refuses to start at all.
+/// The exit code of a rank that misses another one: never the cause.
+const PEER_FAILED: i32 = 4;
+
+/// Tells the launch, if there is one, the exit code of the whole run. Every rank calls it as it ends, before it leaves MPI: after that
+/// mpirun may kill it. The first failure counts, and the cause counts before its consequence: a rank that merely misses a peer does not
+/// overwrite what another rank said.
 ///
 /// # Errors
 /// What the system says to the writing of the file.
 pub fn report_outcome(code: i32) -> std::io::Result<()> {
-    match std::env::var_os(OUTCOME_VARIABLE) {
-        Some(path) => std::fs::write(path, format!("{code}\n")),
-        None => Ok(()),
+    let Some(path) = std::env::var_os(OUTCOME_VARIABLE) else { return Ok(()) };
+    let told = std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse::<i32>().ok());
+    match told {
+        Some(told) if told != 0 && (told != PEER_FAILED || code == 0) => Ok(()),
+        _ => std::fs::write(path, format!("{code}\n")),
     }
 }
 

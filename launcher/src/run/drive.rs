@@ -1,5 +1,6 @@
 //! The loop of a rank: step after step, with what has to happen between steps.
 
+use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +16,7 @@ use super::error::RunError;
 use super::figures::{Figures, Split, usage};
 use super::frames::Frames;
 use super::journal::Journal;
-use super::progress::Progress;
+use super::progress::{Progress, say};
 use super::start::{self, Options, Start};
 use super::summary::Summary;
 use crate::assign::{Balancer, Capability, Demand, Rule, assign};
@@ -126,9 +127,9 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         journal.write("assigned", 0, json!({ "strategy": strategy, "batch_to_rank": owners }))?;
         if !self.options.quiet {
             for note in &self.start.notes {
-                eprintln!("note: {note}");
+                say(format_args!("note: {note}"));
             }
-            eprintln!(
+            say(format_args!(
                 "{}: {} soft bodies ({} tets) in {} batches, {} rigid bodies, {} steps of {} substeps; {} ranks over {} ({}), {}",
                 self.start.job.name,
                 scene.bodies.len(),
@@ -141,7 +142,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
                 fabric,
                 launch.launcher.name(),
                 self.start.binding.description,
-            );
+            ));
         }
         Ok(())
     }
@@ -202,7 +203,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         }
         let from: Vec<u32> = moves.iter().map(|m| self.engine.ownership().batches()[m.batch as usize].0).collect();
         self.engine.migrate(&moves)?;
-        self.migrations += moves.len() as u64;
+        self.migrations += moves.iter().zip(&from).filter(|(m, from)| m.to.0 != **from).count() as u64;
         if let Some(journal) = &mut self.journal {
             for (m, from) in moves.iter().zip(from) {
                 journal.write("migrated", step, json!({ "batch": m.batch, "from": from, "to": m.to.0 }))?;
@@ -266,7 +267,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         };
         let wall_s = first_step.elapsed().as_secs_f64();
         let mut fabric = self.engine.into_fabric();
-        let deadline = Instant::now() + start::START_TIMEOUT;
+        let deadline = Instant::now() + super::END_TIMEOUT;
         let all = fabric.all_gather(&serde_json::to_vec(&mine).unwrap_or_default(), deadline)?;
         let per_rank: Vec<Figures> = all.iter().filter_map(|bytes| serde_json::from_slice(bytes).ok()).collect();
         if let (Some(mut journal), Some(digest)) = (self.journal, digest) {
@@ -296,11 +297,15 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
 impl Options {
     /// Prints the summary: JSON where asked for, else the lines for people and where the files are.
     fn show(&self, summary: &Summary, run_dir: &Path) {
-        if self.json {
-            println!("{}", serde_json::to_string_pretty(summary).unwrap_or_default());
+        let text = if self.json {
+            serde_json::to_string_pretty(summary).unwrap_or_default()
         } else if !self.quiet {
-            println!("{}run      {}", summary.text(), run_dir.display());
-        }
+            format!("{}run      {}", summary.text(), run_dir.display())
+        } else {
+            return;
+        };
+        // It is in summary.json as well: a closed stdout is no failure of the run.
+        let _ = writeln!(std::io::stdout(), "{text}");
     }
 }
 

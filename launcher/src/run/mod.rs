@@ -23,6 +23,10 @@ use rankzero_comm::{Endpoint, local};
 use rankzero_slurm::launch::{Launch, environment};
 
 use crate::binding;
+use crate::launch::report_outcome;
+
+/// How long the ranks wait for one another at the end, where one of them writes the last files.
+const END_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
 
 /// How a run ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +35,16 @@ pub enum Ending {
     Finished,
     /// A signal asked for the end before the last step.
     Stopped,
+}
+
+impl Ending {
+    /// The exit code that tells it.
+    pub fn exit_code(self) -> u8 {
+        match self {
+            Ending::Finished => 0,
+            Ending::Stopped => 5,
+        }
+    }
 }
 
 /// Runs this process's part of the run.
@@ -52,7 +66,10 @@ pub fn run(options: &Options) -> Result<Ending, RunError> {
         return Err(RunError::OtherWorld { told: launch.size, found: fabric.size() });
     }
     let (ending, fabric) = drive::drive(options, &launch, fabric)?;
-    let end = std::time::Instant::now() + start::START_TIMEOUT;
+    if let Err(error) = report_outcome(i32::from(ending.exit_code())) {
+        tracing::warn!("cannot tell the launch how the run ended: {error}");
+    }
+    let end = std::time::Instant::now() + END_TIMEOUT;
     if let Err(error) = fabric.shutdown(true, end) {
         tracing::warn!("MPI was not shut down cleanly: {error}");
     }

@@ -1,12 +1,17 @@
 //! Progress on the terminal: a bar where there is one, a line now and then in a log.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
 /// Set by `rankzero launch` to what its own output is, since a rank behind mpirun cannot know: `bar` or `plain`.
 pub const PROGRESS_VARIABLE: &str = "RANKZERO_PROGRESS";
+
+/// Prints a line to stderr, whether or not somebody reads it: a run does not end because its log was closed.
+pub fn say(line: std::fmt::Arguments<'_>) {
+    let _ = writeln!(std::io::stderr(), "{line}");
+}
 
 /// Between two lines of a log.
 const LINE_EVERY: Duration = Duration::from_secs(5);
@@ -69,7 +74,9 @@ impl Progress {
                     *last = Instant::now();
                     let rate = done as f64 / start.elapsed().as_secs_f64();
                     let left = (*steps - done) as f64 / rate;
-                    eprintln!("step {done}/{steps}, {rate:.1} steps/s, {left:.0} s left, {asleep} bodies asleep");
+                    say(format_args!(
+                        "step {done}/{steps}, {rate:.1} steps/s, {left:.0} s left, {asleep} bodies asleep"
+                    ));
                 }
             }
         }

@@ -73,7 +73,7 @@ pub struct Start {
 /// What rank 0 tells the others: empty where it refused.
 #[derive(Serialize, Deserialize)]
 struct Hello {
-    job_yaml: String,
+    job: Job,
     run_dir: PathBuf,
     chunks: usize,
 }
@@ -125,8 +125,7 @@ pub fn together<F: Fabric + Bootstrap>(options: &Options, launch: &Launch, fabri
     }
     let Ok(hello) = serde_json::from_slice::<Hello>(&hello) else { return Err(RunError::MasterRefused) };
     let assets = share(assets, hello.chunks, fabric, deadline)?;
-    let name = options.job.display().to_string();
-    let job = rankzero_job::parse(&hello.job_yaml, &name, &Overrides::none())?.job;
+    let job = hello.job;
     let assets = Assets::from_bytes(&assets).ok_or(RunError::MasterRefused)?;
     let asked = options.threads.or(job.threads_per_rank.fixed().map(|n| n as usize));
     let binding = Arc::new(plan(launch.local_rank, launch.local_size, asked)?);
@@ -160,10 +159,24 @@ fn prepare(options: &Options, ranks: u32) -> Result<(Hello, Vec<u8>), RunError> 
     std::fs::create_dir_all(run_dir.join("logs"))
         .map_err(|source| RunError::RunDir { dir: run_dir.clone(), source })?;
     let run_dir = run_dir.canonicalize().map_err(RunError::io("find", &run_dir))?;
-    let job_yaml = job.resolved_yaml();
+    forget_last_run(&run_dir)?;
     let path = run_dir.join("job.yaml");
-    std::fs::write(&path, &job_yaml).map_err(RunError::io("write", &path))?;
-    Ok((Hello { job_yaml, run_dir, chunks: 0 }, assets.to_bytes()))
+    std::fs::write(&path, job.resolved_yaml()).map_err(RunError::io("write", &path))?;
+    Ok((Hello { job, run_dir, chunks: 0 }, assets.to_bytes()))
+}
+
+/// Removes what would tell of another run in the same directory if this one fails.
+fn forget_last_run(run_dir: &Path) -> Result<(), RunError> {
+    for name in ["summary.json", "frames/frames.pvd"] {
+        let path = run_dir.join(name);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(RunError::io("remove", path)(error));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 /// Whether `ranks` ranks can do what the job asks of them.
