@@ -95,7 +95,7 @@ pub(super) fn cache_folder() -> Check {
             NAME,
             Status::Warn,
             found,
-            "every run makes its meshes anew, on every rank",
+            "every run makes its meshes anew",
             "set RANKZERO_CACHE_DIR to a writable folder, best one that all nodes share",
         )
     };

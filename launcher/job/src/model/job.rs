@@ -127,8 +127,8 @@ pub(crate) fn steps_in(seconds: f64, step_s: f32) -> u64 {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Contact {
-    /// How many times per step bodies learn of each other's surfaces, 1 to the number of substeps. `auto`: once, which suffices unless
-    /// stacks are high or bodies fast.
+    /// How many times per step bodies learn of each other's surfaces, 1 to the number of substeps, which it must divide. `auto`: in every
+    /// substep, where contacts are stiffest.
     pub exchanges: AutoOr<u32>,
     /// Distance at which surfaces begin to touch, in metres; above 0. Default 0.005.
     pub margin_m: f32,
