@@ -198,12 +198,13 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         let decided = std::mem::take(&mut self.pending);
         let free: Vec<Move> = decided.into_iter().filter(|d| !moves.iter().any(|m| m.batch == d.batch)).collect();
         moves.extend(free);
+        moves.retain(|m| self.engine.ownership().batches()[m.batch as usize] != m.to);
         if moves.is_empty() {
             return Ok(());
         }
         let from: Vec<u32> = moves.iter().map(|m| self.engine.ownership().batches()[m.batch as usize].0).collect();
         self.engine.migrate(&moves)?;
-        self.migrations += moves.iter().zip(&from).filter(|(m, from)| m.to.0 != **from).count() as u64;
+        self.migrations += moves.len() as u64;
         if let Some(journal) = &mut self.journal {
             for (m, from) in moves.iter().zip(from) {
                 journal.write("migrated", step, json!({ "batch": m.batch, "from": from, "to": m.to.0 }))?;

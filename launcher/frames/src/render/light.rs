@@ -106,7 +106,7 @@ impl Light {
         if count == 0 {
             return 1.0;
         }
-        let radius = (sum / count as f32 * SUN_RADIUS).clamp(1.5 * cell, self.blur_max);
+        let radius = (sum / count as f32 * SUN_RADIUS).clamp(1.5 * cell, self.blur_max.max(1.5 * cell));
         1.0 - hidden(radius).0 as f32 / TAPS as f32
     }
 
