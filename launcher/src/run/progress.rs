@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 
 /// Set by `rankzero launch` to what its own output is, since a rank behind mpirun cannot know: `bar` or `plain`.
 pub const PROGRESS_VARIABLE: &str = "RANKZERO_PROGRESS";
@@ -49,7 +49,13 @@ impl Progress {
             return Progress::Quiet;
         }
         if wants_bar() {
-            let bar = ProgressBar::new(steps);
+            // Behind mpirun stderr is a pipe to a terminal, which only the launch could see.
+            let target = if std::io::stderr().is_terminal() {
+                ProgressDrawTarget::stderr()
+            } else {
+                ProgressDrawTarget::term_like(Box::new(FarTerminal))
+            };
+            let bar = ProgressBar::with_draw_target(Some(steps), target);
             let template = "{bar:40.cyan/blue} step {pos}/{len}  {per_sec}  {eta} left  {msg}";
             bar.set_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()));
             bar.set_message(format!("{ranks} ranks"));
@@ -87,5 +93,52 @@ impl Progress {
         if let Progress::Bar(bar) = self {
             bar.finish_and_clear();
         }
+    }
+}
+
+/// A terminal at the other end of a pipe: it is written to, and cannot be asked.
+#[derive(Debug)]
+struct FarTerminal;
+
+/// What every terminal has.
+const COLUMNS: u16 = 80;
+
+impl FarTerminal {
+    fn send(&self, text: &str) -> std::io::Result<()> {
+        std::io::stderr().write_all(text.as_bytes())
+    }
+
+    fn control(&self, count: usize, letter: char) -> std::io::Result<()> {
+        if count == 0 { Ok(()) } else { self.send(&format!("\x1b[{count}{letter}")) }
+    }
+}
+
+impl TermLike for FarTerminal {
+    fn width(&self) -> u16 {
+        COLUMNS
+    }
+    fn move_cursor_up(&self, n: usize) -> std::io::Result<()> {
+        self.control(n, 'A')
+    }
+    fn move_cursor_down(&self, n: usize) -> std::io::Result<()> {
+        self.control(n, 'B')
+    }
+    fn move_cursor_right(&self, n: usize) -> std::io::Result<()> {
+        self.control(n, 'C')
+    }
+    fn move_cursor_left(&self, n: usize) -> std::io::Result<()> {
+        self.control(n, 'D')
+    }
+    fn write_line(&self, s: &str) -> std::io::Result<()> {
+        self.send(&format!("{s}\n"))
+    }
+    fn write_str(&self, s: &str) -> std::io::Result<()> {
+        self.send(s)
+    }
+    fn clear_line(&self) -> std::io::Result<()> {
+        self.send("\r\x1b[2K")
+    }
+    fn flush(&self) -> std::io::Result<()> {
+        std::io::stderr().flush()
     }
 }
