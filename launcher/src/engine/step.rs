@@ -163,7 +163,7 @@ impl<F: Fabric> Engine<F> {
         let rigid_contacts = !self.coupling.rigid_pairs.is_empty();
         let free: Vec<usize> = (0..self.own.len()).filter(|&i| self.own[i].part == Part::Free).collect();
         let share = free.len().div_ceil(intervals as usize).max(1);
-        let neighbours = self.neighbours();
+        let mut neighbours = self.neighbours(false);
         for interval in 0..intervals {
             let exchange = self.step * u64::from(intervals) + u64::from(interval);
             self.advance(interval);
@@ -172,6 +172,10 @@ impl<F: Fabric> Engine<F> {
             self.run_free(chunk)?;
             self.take_surfaces(&neighbours, exchange)?;
             self.push_contacts(interval == 0, rigid_reaches, &sharing);
+            if interval == 0 {
+                neighbours = self.neighbours(true);
+                self.forget_far();
+            }
             if rigid_contacts {
                 self.put_wrenches(exchange)?;
             }
@@ -186,10 +190,11 @@ impl<F: Fabric> Engine<F> {
         Ok(())
     }
 
-    /// For each rank that shares a pair with this one, the bodies of this rank that it needs.
-    fn neighbours(&self) -> Vec<(Rank, Vec<u32>)> {
+    /// For each rank that shares a pair with this one, the bodies of this rank that it needs: all that may touch one of its own, or,
+    /// once the pairs have been looked at, those that are `near`. Both sides of a pair come to the same answer.
+    fn neighbours(&self, near: bool) -> Vec<(Rank, Vec<u32>)> {
         let mut needs = std::collections::BTreeMap::<Rank, std::collections::BTreeSet<u32>>::new();
-        for pair in &self.contacts.pairs[..self.contacts.pair_count] {
+        for pair in self.contacts.pairs[..self.contacts.pair_count].iter().filter(|pair| pair.near || !near) {
             for (mine, theirs) in [(pair.a, pair.b), (pair.b, pair.a)] {
                 if self.slots[mine as usize] != u32::MAX && self.slots[theirs as usize] == u32::MAX {
                     needs.entry(self.ownership.of(theirs)).or_default().insert(mine);
@@ -197,6 +202,13 @@ impl<F: Fabric> Engine<F> {
             }
         }
         needs.into_iter().map(|(rank, bodies)| (rank, bodies.into_iter().collect())).collect()
+    }
+
+    /// Forgets the surfaces of peers' bodies that no near pair needs.
+    fn forget_far(&mut self) {
+        let pairs = self.contacts.pairs[..self.contacts.pair_count].iter().filter(|pair| pair.near);
+        let needed: std::collections::BTreeSet<u32> = pairs.flat_map(|pair| [pair.a, pair.b]).collect();
+        self.remote.retain(|body, _| needed.contains(body));
     }
 
     fn put_surfaces(&mut self, neighbours: &[(Rank, Vec<u32>)], exchange: u64) -> Result<(), EngineError> {

@@ -25,11 +25,11 @@ impl Assets {
     /// # Errors
     /// [`SceneError`] naming the field whose mesh cannot be used, and why.
     pub fn load(job: &Job, cache: &Cache) -> Result<Self, SceneError> {
-        let soft = job
-            .soft_bodies
-            .iter()
-            .enumerate()
-            .map(|(i, group)| soft_mesh(group, cache).map_err(|e| e.at(&format!("soft_bodies[{i}].shape"))));
+        let soft = job.soft_bodies.iter().enumerate().map(|(i, group)| {
+            soft_mesh(group, cache).map_err(|e| {
+                e.at(&format!("soft_bodies[{i}].shape{}", if group.shape.file().is_some() { ".mesh.file" } else { "" }))
+            })
+        });
         let convex = job.rigid_bodies.iter().enumerate().map(|(i, group)| match &group.shape {
             RigidShape::Convex(convex) => {
                 points_of(&convex.file, convex.scale).map_err(|e| e.at(&format!("rigid_bodies[{i}].shape.convex.file")))

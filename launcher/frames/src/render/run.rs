@@ -53,6 +53,7 @@ impl Default for RenderOptions {
 /// [`FrameError::NoFrames`] and [`FrameError::NoSuchFrame`]; the errors of [`Surface::read`] for a damaged frame;
 /// [`FrameError::Option`] for an option out of range; [`FrameError::Io`] where the disk refuses.
 pub fn render_run(run_dir: &Path, options: &RenderOptions) -> Result<Vec<PathBuf>, FrameError> {
+    options.picture.check()?;
     if !(1..=1000).contains(&options.fps) {
         return Err(FrameError::Option { option: "--fps", found: options.fps.to_string(), allowed: "1 to 1000" });
     }
