@@ -3,7 +3,8 @@
 JOB     ?= jobs/demo.yaml
 RANKS   ?= 4
 # Where the camera of the picture stands: the default sees all bodies; the demo looks best from above.
-VIEW    ?= $(if $(filter jobs/demo.yaml,$(JOB)),--eye 0,6,8.5 --target 0,0.2,0)
+FROM_ABOVE := --eye 0,6,8.5 --target 0,0.2,0
+VIEW    ?= $(if $(filter jobs/demo.yaml,$(JOB)),$(FROM_ABOVE))
 RUN_DIR ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 BIN     := $(or $(CARGO_TARGET_DIR),target)/release/rankzero
 

@@ -66,14 +66,20 @@ fn a_box_that_is_too_small_says_so() {
 
 #[test]
 fn hills_stay_within_their_amplitude_and_the_bowl_rises_to_its_rim() {
-    let job = demo(&["environment.height_field.relief.hills.bowl_m=0"]);
+    let ground = |hills: &str| {
+        let size = "environment.height_field={rows: 65, columns: 65, spacing_m: 0.14, relief: {hills: ";
+        demo(&[&format!("{size}{hills}}}}}")])
+    };
+    let job = ground("{amplitude_m: 0.18, wavelength_m: 1.5, bowl_m: 0, seed: 3}");
     let field = job.environment.height_field.unwrap_or_else(|| panic!("the demo has a ground"));
     let heights = field.heights_m();
     assert_eq!(heights.len(), 65 * 65);
     assert!(heights.iter().all(|h| h.abs() <= 0.18));
     assert!(heights.iter().any(|h| h.abs() > 0.05));
-    let set = ["environment.height_field.relief.hills={amplitude_m: 0, wavelength_m: 2, bowl_m: 1.5}"];
-    let field = demo(&set).environment.height_field.unwrap_or_else(|| panic!("the demo has a ground"));
+    let field = ground("{amplitude_m: 0, wavelength_m: 2, bowl_m: 1.5}")
+        .environment
+        .height_field
+        .unwrap_or_else(|| panic!("the demo has a ground"));
     let heights = field.heights_m();
     assert_eq!((heights[32 * 65 + 32], heights[32 * 65], heights[32]), (0.0, 1.5, 1.5));
     assert_eq!(field.corner_m(), [-32.0 * 0.14, 0.0, -32.0 * 0.14]);
