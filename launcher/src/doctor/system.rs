@@ -135,7 +135,7 @@ pub(super) fn slurm() -> Check {
         NAME,
         Status::Missing,
         format!("not on PATH: {}; {inside}", missing.join(", ")),
-        "runs are started here by `rankzero launch` or mpirun; `rankzero submit` needs Slurm",
+        "runs are started here by `rankzero launch` or mpirun",
         "on a cluster's login node `module load slurm` or the like",
     )
 }
