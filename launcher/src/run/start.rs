@@ -7,12 +7,13 @@ use std::time::{Duration, Instant};
 use rankzero_comm::{Bootstrap, Fabric, MAX_BOOTSTRAP_BYTES, Rank};
 use rankzero_job::{Fabric as FabricChoice, Job, Loaded, Overrides};
 use rankzero_physx::cook::Cache;
-use rankzero_physx::rigid::pin_float_environment;
+use rankzero_physx::rigid::{Item, RigidError, pin_float_environment};
 use rankzero_slurm::launch::Launch;
 use serde::{Deserialize, Serialize};
 
 use super::error::RunError;
 use crate::binding::{Binding, plan};
+use crate::engine::rigids::Rigids;
 use crate::scene::{Assets, Scene, SceneError, build};
 
 /// How long the start may take on all ranks together; cooking a large mesh takes minutes.
@@ -214,7 +215,23 @@ pub fn resolve(loaded: &Loaded) -> Result<(Job, Assets, Scene), RunError> {
     let cache = Cache::default_dir().map_or_else(Cache::disabled, Cache::new);
     let assets = Assets::load(&job, &cache).map_err(failed)?;
     let scene = build(&job, &assets).map_err(failed)?;
+    if let Err(error) = Rigids::new(&scene) {
+        return Err(failed(SceneError::new(refused_part(&error, &scene), error.to_string())));
+    }
     Ok((job, assets, scene))
+}
+
+/// The section of the job that PhysX refuses a part of.
+fn refused_part(error: &RigidError, scene: &Scene) -> String {
+    match error {
+        RigidError::Invalid { item: Item::Rigid(i), .. } | RigidError::Refused { item: Item::Rigid(i), .. } => {
+            scene.rigids.get(*i).map_or_else(|| "rigid_bodies".to_owned(), |r| format!("rigid_bodies[{}]", r.group))
+        }
+        RigidError::Invalid { item: Item::Static(_), .. } | RigidError::Refused { item: Item::Static(_), .. } => {
+            "environment".to_owned()
+        }
+        _ => "time.step_s".to_owned(),
+    }
 }
 
 fn chunks(bytes: &[u8]) -> usize {

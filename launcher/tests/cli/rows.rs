@@ -122,6 +122,18 @@ pub const OVERRIDES: &[Row] = &[
 
 /// Mesh files.
 pub const MESHES: &[Row] = &[
+    row(
+        "rigid body below PhysX's sizes",
+        "check %/demo.yaml --set rigid_bodies[1].shape.sphere.radius_m=1e-7",
+        2,
+        &["rigid_bodies[1]", "radius"],
+    ),
+    row(
+        "plane without a direction",
+        "check %/stack.yaml --set environment.planes[0].normal=[0,1e-20,0]",
+        2,
+        &["environment"],
+    ),
     row("no mesh file", "check %/mesh.yaml", 2, &["soft_bodies[0].shape", "figure.obj", "relative to the directory"]),
     row("mesh cut off", "check @/cut.yaml", 2, &["cut.obj, line 3", "export again"]),
     row("mesh without faces", "check @/points.yaml", 2, &["points.obj", "no faces"]),
