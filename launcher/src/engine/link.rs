@@ -141,16 +141,6 @@ impl<F: Fabric> Link<F> {
         Ok(())
     }
 
-    /// Lets the fabric make progress without waiting.
-    ///
-    /// # Errors
-    /// [`EngineError::Comm`] where the fabric fails.
-    pub fn poll(&mut self) -> Result<(), EngineError> {
-        self.fabric.poll(Instant::now(), &mut self.events)?;
-        self.digest_events();
-        Ok(())
-    }
-
     fn progress(&mut self, start: Instant, peer: Rank, kind: Kind, step: u64) -> Result<(), EngineError> {
         let (me, what) = (self.rank(), kind.name());
         if let Some(cause) = self.failed[peer.index()] {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use rankzero_job::{Job, RigidShape, SoftBodies, SoftShape, Tetrahedra};
-use rankzero_mesh::{CookedMesh, MeshFile, SurfaceMesh, TetMesh, primitives};
+use rankzero_mesh::{CookedMesh, MeshError, MeshFile, SurfaceMesh, TetMesh, primitives};
 use rankzero_physx::cook::{Cache, CacheKey, Tetrahedralizer, cook_surface, cook_tets};
 
 use super::error::SceneError;
@@ -115,12 +115,14 @@ impl Trouble {
     }
 }
 
-fn trouble(error: impl std::fmt::Display) -> Trouble {
-    Trouble(error.to_string(), None)
+fn trouble(error: MeshError) -> Trouble {
+    let relative = "mesh paths are relative to the directory of the job file";
+    let help = matches!(error, MeshError::Io { .. }).then(|| relative.to_owned());
+    Trouble(error.to_string(), help)
 }
 
 fn soft_mesh(group: &SoftBodies, cache: &Cache) -> Result<CookedMesh, Trouble> {
-    let plain = |tets: Result<TetMesh, rankzero_mesh::MeshError>| {
+    let plain = |tets: Result<TetMesh, MeshError>| {
         Ok(CookedMesh { tets: tets.map_err(trouble)?, skin: None, notes: Vec::new() })
     };
     let edge = group.shape.edge_m().unwrap_or(0.0);
@@ -133,7 +135,7 @@ fn soft_mesh(group: &SoftBodies, cache: &Cache) -> Result<CookedMesh, Trouble> {
         SoftShape::Torus(t) => plain(primitives::torus(t.major_m, t.minor_m, edge)),
         SoftShape::Capsule(c) => plain(primitives::capsule(c.radius_m, c.half_height_m, edge)),
         SoftShape::Mesh(mesh) => {
-            let bytes = read_bytes(&mesh.file)?;
+            let (bytes, format) = rankzero_mesh::read_bytes(&mesh.file).map_err(trouble)?;
             let how = match &mesh.tetrahedra {
                 Tetrahedra::Conforming => Tetrahedralizer::Conforming,
                 Tetrahedra::Voxel(v) => Tetrahedralizer::Voxel { resolution: v.resolution },
@@ -142,7 +144,7 @@ fn soft_mesh(group: &SoftBodies, cache: &Cache) -> Result<CookedMesh, Trouble> {
             let mut parameters = mesh.scale.to_le_bytes().to_vec();
             parameters.extend(mesh.file.extension().unwrap_or_default().as_encoded_bytes());
             cache.get_or_cook(CacheKey::new(&bytes, Some(how), &parameters), || {
-                match rankzero_mesh::read(&mesh.file).map_err(trouble)? {
+                match rankzero_mesh::parse(&bytes, format, &name).map_err(trouble)? {
                     MeshFile::Surface(mut surface) => {
                         surface.scale(mesh.scale);
                         cook_surface(surface, how).map_err(|e| Trouble(format!("{name}: {e}"), None))
@@ -157,17 +159,7 @@ fn soft_mesh(group: &SoftBodies, cache: &Cache) -> Result<CookedMesh, Trouble> {
     }
 }
 
-fn read_bytes(file: &Path) -> Result<Vec<u8>, Trouble> {
-    std::fs::read(file).map_err(|e| {
-        Trouble(
-            format!("cannot read {}: {e}", file.display()),
-            Some("mesh paths are relative to the directory of the job file".into()),
-        )
-    })
-}
-
 fn points_of(file: &Path, scale: f32) -> Result<Vec<[f32; 3]>, Trouble> {
-    read_bytes(file)?;
     let mut points = match rankzero_mesh::read(file).map_err(trouble)? {
         MeshFile::Surface(surface) => surface.points,
         MeshFile::Tet(tets) => tets.points,
@@ -177,7 +169,6 @@ fn points_of(file: &Path, scale: f32) -> Result<Vec<[f32; 3]>, Trouble> {
 }
 
 fn surface_of(file: &Path, scale: f32) -> Result<SurfaceMesh, Trouble> {
-    read_bytes(file)?;
     match rankzero_mesh::read(file).map_err(trouble)? {
         MeshFile::Surface(mut surface) => {
             surface.scale(scale);

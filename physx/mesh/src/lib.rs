@@ -28,7 +28,7 @@ pub use codec::CODEC_VERSION;
 pub use embed::embed;
 pub use error::MeshError;
 pub use quality::{Quality, quality};
-pub use read::{Format, MAX_FILE_BYTES, MeshFile, parse, read};
+pub use read::{Format, MAX_FILE_BYTES, MeshFile, parse, read, read_bytes};
 pub use types::{CookedMesh, Skin, SurfaceMesh, TetMesh};
 
 /// Most nodes a mesh may have: its state (24 bytes a node, position and velocity) then stays within 4 GiB.

@@ -70,16 +70,24 @@ impl Format {
 /// Reads the mesh file at `path`; its extension names the format.
 ///
 /// # Errors
-/// [`MeshError::UnknownFormat`], [`MeshError::Io`], [`MeshError::FileTooLarge`], and those of [`parse`].
+/// Those of [`read_bytes`] and [`parse`].
 pub fn read(path: &Path) -> Result<MeshFile, MeshError> {
-    let name = path.display().to_string();
-    let format = Format::of(path).ok_or_else(|| MeshError::UnknownFormat { name: name.clone() })?;
+    let (bytes, format) = read_bytes(path)?;
+    parse(&bytes, format, &path.display().to_string())
+}
+
+/// Reads the bytes of the mesh file at `path`, and the format that its extension names.
+///
+/// # Errors
+/// [`MeshError::UnknownFormat`], [`MeshError::Io`]; a file over the limit is cut one byte past it, which [`parse`] refuses.
+pub fn read_bytes(path: &Path) -> Result<(Vec<u8>, Format), MeshError> {
+    let format = Format::of(path).ok_or_else(|| MeshError::UnknownFormat { name: path.display().to_string() })?;
     let io = |source| MeshError::Io { path: path.to_owned(), source };
     let file = File::open(path).map_err(io)?;
     let mut bytes = Vec::new();
     // One byte over the limit tells a file that is too large, also where its size is not known beforehand.
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(io)?;
-    parse(&bytes, format, &name)
+    Ok((bytes, format))
 }
 
 /// Reads a mesh from `bytes`. `name` appears in messages only.
