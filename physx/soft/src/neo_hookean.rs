@@ -5,7 +5,7 @@
 //! Neo-Hookean Materials*, MIG 2021). Both are linearised at the same configuration and solved together as a 2×2 system,
 //! which keeps the order of the two from biasing the result.
 
-use crate::real::Real;
+use crate::simd::Real;
 use crate::vec3::{Vec3, add, fused_cross as cross, fused_dot as dot, neg, scale, sub};
 
 /// A tetrahedron's rest quantities in lanes, with the compliances divided by the square of the substep.

@@ -3,7 +3,7 @@
 use crate::body::{Body, StepRule};
 use crate::collider::Collider;
 use crate::neo_hookean::{Rest, project};
-use crate::real::Real;
+use crate::simd::Real;
 use crate::topology::Tet;
 use crate::vec3::{add, add_scaled, sub};
 

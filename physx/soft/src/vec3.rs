@@ -3,7 +3,7 @@
 //! Nothing is fused here: this is code for any x86-64, where a fused operation may be a call into the C library. The elastic kernel,
 //! which is compiled for the instruction, asks for it by name ([`fused_dot`], [`fused_cross`]).
 
-use crate::real::Real;
+use crate::simd::Real;
 
 /// Three components, x y z.
 pub type Vec3<R = f32> = [R; 3];
