@@ -8,7 +8,7 @@ set -eu
 packages="g++ libclang-dev libhwloc-dev libopenmpi-dev make openmpi-bin pkg-config $*"
 
 if ! command -v cargo >/dev/null 2>&1; then
-    echo "deps: cargo is missing. Install Rust 1.88 or newer from https://rustup.rs and open a new shell." >&2
+    echo "deps: cargo is missing. Install Rust 1.89 or newer from https://rustup.rs and open a new shell." >&2
     exit 1
 fi
 
