@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Spread, digest, scene};
+use common::{Run, Spread, digest, scene};
 use rankzero::assign::{Capability, Demand, assign};
 use rankzero::engine::migrate::Move;
 use rankzero_comm::Rank;
@@ -138,25 +138,19 @@ fn a_collision_is_the_same_within_a_batch_and_across_ranks() {
 }
 
 #[test]
-fn portable_code_and_the_fastest_give_the_same_bits() {
-    use rankzero_soft::Body;
-    use rankzero_soft::body::Reach;
-    use rankzero_soft::dispatch::{Isa, advance, settle};
+fn every_width_of_registers_gives_the_same_bits() {
+    use rankzero_soft::simd::Isa;
     let scene = scene(MIX);
-    let end = |isa: Isa| {
-        let mut body = Body::new(scene.topology(0).clone());
-        let mut state = scene.initial_state(0);
-        for _ in 0..20 {
-            let bounds = rankzero_soft::Aabb::EMPTY.with([0.0; 3]).grown(9.0);
-            let reach = Reach { bounds, velocity: [0.0; 3], spread: 1.0, quiet: 0 };
-            body.begin(&state, &reach, scene.rule.step, &[]);
-            for interval in 0..scene.rule.intervals() {
-                advance(&mut body, interval, &scene.rule, &[], isa);
-                settle(&mut body, interval, &scene.rule, &[], isa);
-            }
-            body.end(&scene.rule, &mut state);
-        }
-        state
+    let digest = |isa: Isa| {
+        let mut run = Run::of(scene.clone());
+        run.engine.use_isa(isa);
+        run.finish();
+        run.engine.digest().unwrap().unwrap()
     };
-    assert_eq!(end(Isa::Best), end(Isa::Portable));
+    let scalar = digest(Isa::Scalar);
+    let widths: Vec<Isa> = Isa::ALL.into_iter().filter(|isa| isa.is_available()).collect();
+    println!("compared: {widths:?}");
+    for isa in widths {
+        assert_eq!(digest(isa), scalar, "{isa:?}");
+    }
 }

@@ -16,13 +16,13 @@
 use std::sync::Arc;
 
 use rankzero_comm::{CommError, Fabric, Rank, Segment, SegmentId};
-use rankzero_soft::body::REACH_WORDS;
+use rankzero_soft::reach::REACH_WORDS;
 
 use crate::scene::Scene;
 
 /// Words of a rank's header in the reach segment.
 pub const HEADER_WORDS: usize = 64;
-/// Words of a body in the reach segment: its [`Reach`](rankzero_soft::body::Reach), then what its last step cost, µs.
+/// Words of a body in the reach segment: its [`Reach`](rankzero_soft::reach::Reach), then what its last step cost, µs.
 pub const ENTRY_WORDS: usize = REACH_WORDS + 1;
 /// Words of a wrench: rigid, body, impulse, angular impulse.
 pub const WRENCH_WORDS: usize = 8;

@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 
 use rankzero_physx::rigid::RigidState;
-use rankzero_soft::body::{Reach, StepRule};
 use rankzero_soft::bounds::{Aabb, meeting_pairs};
 use rankzero_soft::collider::{Collider, supports, wakes};
+use rankzero_soft::reach::Reach;
 use rankzero_soft::rigid::{RigidForm, RigidMotion};
+use rankzero_soft::rule::StepRule;
 use rankzero_soft::vec3::{Vec3, length};
 
 /// A rigid body as the coupling sees it.
@@ -115,7 +116,7 @@ impl Coupling {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rankzero_soft::body::SleepRule;
+    use rankzero_soft::rule::SleepRule;
 
     fn rule() -> StepRule {
         let sleep = SleepRule { speed: 0.01, steps: 10 };

@@ -10,7 +10,9 @@
 //! - **E3** A rank writes into a peer only what the peer expects for the running step, or for the exchange after it.
 
 pub mod board;
+pub mod contacts;
 pub mod couple;
+pub mod crew;
 pub mod digest;
 mod error;
 pub mod link;
@@ -25,7 +27,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rankzero_comm::{Bootstrap, Fabric, Rank, RungTraffic};
-use rankzero_soft::body::Reach;
+use rankzero_soft::reach::Reach;
+use rankzero_soft::simd::Isa;
 
 pub use error::EngineError;
 pub use ownership::Ownership;
@@ -33,9 +36,11 @@ pub use step::Header;
 
 use crate::scene::Scene;
 use board::Board;
+use contacts::Contacts;
 use couple::Coupling;
+use crew::{Crew, Floaters, Team};
 use link::Link;
-use own::{Contacts, Own};
+use own::Own;
 use rigids::Rigids;
 
 /// Where the time of the main thread went.
@@ -62,6 +67,12 @@ pub struct Engine<F> {
     ownership: Ownership,
     own: Vec<Own>,
     slots: Vec<u32>,
+    isa: Isa,
+    /// Free bodies and coupled ones by pack.
+    free: Vec<Team>,
+    teams: Vec<Team>,
+    crew: Crew,
+    floaters: Floaters,
     rigids: Rigids,
     reaches: Vec<Reach>,
     costs_us: Vec<u32>,
@@ -69,6 +80,9 @@ pub struct Engine<F> {
     contacts: Contacts,
     remote: BTreeMap<u32, Vec<f32>>,
     wrenches: Vec<rigids::Contact>,
+    /// Scratch memory.
+    order: Vec<u32>,
+    words: Vec<u32>,
     step: u64,
     /// Where the time went.
     pub time: TimeSplit,
@@ -92,24 +106,47 @@ impl<F: Fabric + Bootstrap> Engine<F> {
             board,
             ownership,
             own: Vec::new(),
+            isa: Isa::best(),
+            free: Vec::new(),
+            teams: Vec::new(),
+            crew: Crew::default(),
+            floaters: Floaters::default(),
             rigids,
             coupling: Coupling::default(),
             contacts: Contacts::default(),
             remote: BTreeMap::new(),
             wrenches: Vec::new(),
+            order: Vec::new(),
+            words: Vec::new(),
             step: 0,
             time: TimeSplit::default(),
             scene,
         };
-        engine.adopt();
-        for own in &engine.own {
-            engine.board.state.memory.store(engine.board.state_of(own.id).0, &engine.scene.initial_state(own.id));
+        let me = engine.rank();
+        for id in engine.ownership.bodies_of(me) {
+            engine.board.state.memory.store(engine.board.state_of(id).0, &engine.scene.initial_state(id));
         }
+        engine.adopt();
         Ok(engine)
     }
 }
 
 impl<F: Fabric> Engine<F> {
+    /// Computes with these instructions from now on; at first with the widest that the CPU has. The result is the same.
+    ///
+    /// # Panics
+    /// At the next step, if the CPU does not have them.
+    pub fn use_isa(&mut self, isa: Isa) {
+        self.isa = isa;
+        self.crew.clear();
+        self.floaters = Floaters::default();
+    }
+
+    /// The instructions that it computes with.
+    pub fn isa(&self) -> Isa {
+        self.isa
+    }
+
     /// Steps done.
     pub fn steps_done(&self) -> u64 {
         self.step
@@ -178,9 +215,11 @@ impl<F: Fabric> Engine<F> {
         let (step, master) = (self.step, Rank(0));
         self.link.settle(Kind::Digest, step, step)?;
         let board = &self.board;
-        self.own.par_iter_mut().for_each(|own| {
-            let hash = digest::of_state(own.state(board));
-            board.digest.memory.store(board.digest_of(own.id), &hash);
+        self.own.par_iter().for_each(|own| {
+            let (at, words) = board.state_of(own.id);
+            let mut state = vec![0; words];
+            board.state.memory.load(at, &mut state);
+            board.digest.memory.store(board.digest_of(own.id), &digest::of_state(&state));
         });
         if self.rank() != master {
             let ranges: Vec<(usize, usize)> = self.own.iter().map(|o| (board.digest_of(o.id), DIGEST_WORDS)).collect();
@@ -204,9 +243,10 @@ impl<F: Fabric> Engine<F> {
         let me = self.rank();
         let mut old: BTreeMap<u32, Own> = self.own.drain(..).map(|o| (o.id, o)).collect();
         self.slots.fill(u32::MAX);
-        for id in self.ownership.bodies_of(me) {
+        let ids: Vec<u32> = self.ownership.bodies_of(me).collect();
+        for id in ids {
             self.slots[id as usize] = self.own.len() as u32;
-            self.own.push(old.remove(&id).unwrap_or_else(|| Own::new(&self.scene, id)));
+            self.own.push(old.remove(&id).unwrap_or_else(|| Own::new(&self.scene, id, &self.state(id))));
         }
     }
 }

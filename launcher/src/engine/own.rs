@@ -1,22 +1,12 @@
-//! The bodies that this rank computes, and the contacts that they are part of.
+//! The bodies that this rank computes.
 
-use std::collections::BTreeMap;
-use std::time::Instant;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use rankzero_comm::Segment;
-use rankzero_soft::Body;
-use rankzero_soft::body::{Reach, StepRule};
-use rankzero_soft::candidates::Faces;
-use rankzero_soft::collider::Collider;
-use rankzero_soft::contact::Law;
-use rankzero_soft::dispatch::{Isa, advance, settle};
-use rankzero_soft::pair::{Pair, Surface, add_pushes};
-use rankzero_soft::rigid::SoftRigid;
-use rankzero_soft::vec3::ZERO;
+use rankzero_soft::pack::still_surface;
+use rankzero_soft::reach::Reach;
 
 use super::board::Board;
-use super::couple::RigidReach;
-use super::rigids::Rigids;
 use crate::scene::Scene;
 
 /// A body of this rank.
@@ -24,17 +14,16 @@ use crate::scene::Scene;
 pub struct Own {
     /// Its id.
     pub id: u32,
-    /// Its working copy.
-    pub body: Body,
-    /// Its surface as others are to see it.
-    pub surface: Vec<f32>,
+    /// Its form in the scene.
+    pub form: u32,
     /// What it is part of in this step.
     pub part: Part,
     /// Contacts that push it: pairs by partner, then rigid bodies by id.
     pub pushed_by: Vec<Pusher>,
-    /// Time spent on it since it was last asked for, ns.
-    pub cost_ns: u64,
-    state: Vec<u32>,
+    /// Its surface, where it sleeps beside somebody who is awake.
+    pub still: Vec<f32>,
+    outcome: Mutex<Reach>,
+    cost_ns: AtomicU64,
 }
 
 /// What a body does in a step.
@@ -47,13 +36,21 @@ pub enum Part {
     /// It moves without touching anything that moves freely: the whole step at once.
     Free,
     /// It moves interval by interval.
-    Coupled,
+    Coupled {
+        /// The crew member that computes it.
+        member: u32,
+        /// Its lane there.
+        lane: u32,
+    },
 }
 
 impl Part {
-    /// Whether others may look at its surface.
-    pub fn shows(self) -> bool {
-        matches!(self, Part::SleepsBeside | Part::Coupled)
+    /// A coupled body that no crew member has taken yet.
+    pub const COUPLED: Part = Part::Coupled { member: u32::MAX, lane: 0 };
+
+    /// Whether the body moves interval by interval.
+    pub fn is_coupled(self) -> bool {
+        matches!(self, Part::Coupled { .. })
     }
 }
 
@@ -67,217 +64,47 @@ pub enum Pusher {
 }
 
 impl Own {
-    /// A body; its state is in the board.
-    pub fn new(scene: &Scene, id: u32) -> Self {
-        let topology = scene.topology(id).clone();
+    /// A body in canonical state `state`.
+    pub fn new(scene: &Scene, id: u32, state: &[u32]) -> Self {
         Self {
             id,
-            surface: vec![0.0; topology.layout.halo_words()],
-            state: vec![0; topology.layout.words()],
-            body: Body::new(topology),
+            form: scene.bodies[id as usize].form,
             part: Part::Sleeps,
             pushed_by: Vec::new(),
-            cost_ns: 0,
+            still: Vec::new(),
+            outcome: Mutex::new(Reach::of_state(state, scene.layout(id), &scene.rule)),
+            cost_ns: AtomicU64::new(0),
         }
     }
 
-    /// Its reach at the start of the next step, from its state in the board.
-    pub fn reach(&mut self, board: &Board, rule: &StepRule) -> Reach {
-        self.read(board);
-        let layout = self.body.topology.layout;
-        let quiet = self.state[layout.quiet()];
-        surface_of(&self.state, layout.surface, layout.velocities().start, &mut self.surface);
-        Reach::of(&self.surface, layout.surface, quiet, rule)
+    /// Its reach at the start of the next step.
+    pub fn reach(&self) -> Reach {
+        // Nothing panics while it holds the lock; a poisoned one holds a whole reach all the same.
+        *self.outcome.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Takes the state up for a step.
-    pub fn begin(&mut self, board: &Board, reach: &Reach, rule: &StepRule, colliders: &[Collider]) {
-        self.read(board);
-        self.body.begin(&self.state, reach, rule.step, colliders);
+    /// Notes the reach after a step.
+    pub fn set_reach(&self, reach: Reach) {
+        *self.outcome.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = reach;
     }
 
-    /// Runs an interval of a coupled body up to its contacts and shows the surface; a sleeping one only shows it.
-    pub fn advance(&mut self, interval: u32, rule: &StepRule, colliders: &[Collider]) {
-        let start = Instant::now();
-        if self.part == Part::Coupled {
-            advance(&mut self.body, interval, rule, colliders, Isa::Best);
-            self.body.surface(rule, &mut self.surface);
-        } else {
-            self.body.still_surface(&mut self.surface);
-        }
-        self.cost_ns += start.elapsed().as_nanos() as u64;
+    /// Adds time that was spent on it.
+    pub fn spend(&self, ns: u64) {
+        self.cost_ns.fetch_add(ns, Ordering::Relaxed);
     }
 
-    /// Ends an interval of a coupled body with what contacts do to it.
-    pub fn settle(&mut self, interval: u32, contacts: &Contacts, rule: &StepRule, colliders: &[Collider]) {
-        let start = Instant::now();
-        self.body.corrections.fill(ZERO);
-        for pusher in &self.pushed_by {
-            let pushes = match *pusher {
-                Pusher::Soft(pair, side) => &contacts.pairs[pair as usize].pair.pushes[side as usize],
-                Pusher::Rigid(contact) => &contacts.rigids[contact as usize].contact.pushes,
-            };
-            add_pushes(pushes, &mut self.body.corrections);
-        }
-        settle(&mut self.body, interval, rule, colliders, Isa::Best);
-        self.cost_ns += start.elapsed().as_nanos() as u64;
+    /// Time spent on it since it was last asked, µs.
+    pub fn take_cost_us(&self) -> u32 {
+        u32::try_from(self.cost_ns.swap(0, Ordering::Relaxed) / 1000).unwrap_or(u32::MAX)
     }
 
-    /// Runs the whole step of a free body.
-    pub fn whole_step(&mut self, board: &Board, reach: &Reach, rule: &StepRule, colliders: &[Collider]) -> bool {
-        let start = Instant::now();
-        self.begin(board, reach, rule, colliders);
-        for interval in 0..rule.intervals() {
-            advance(&mut self.body, interval, rule, colliders, Isa::Best);
-            settle(&mut self.body, interval, rule, colliders, Isa::Best);
-        }
-        let finite = self.end(board, rule);
-        self.cost_ns += start.elapsed().as_nanos() as u64;
-        finite
+    /// Shows the surface of a body that sleeps.
+    pub fn show_still(&mut self, scene: &Scene, board: &Board, state: &mut Vec<u32>) {
+        let layout = scene.layout(self.id);
+        let (at, words) = board.state_of(self.id);
+        state.resize(words, 0);
+        board.state.memory.load(at, state);
+        self.still.resize(layout.halo_words(), 0.0);
+        still_surface(state, layout, &mut self.still);
     }
-
-    /// Ends a step; returns whether all numbers are finite.
-    pub fn end(&mut self, board: &Board, rule: &StepRule) -> bool {
-        self.body.end(rule, &mut self.state);
-        board.state.memory.store(board.state_of(self.id).0, &self.state);
-        self.body.is_finite()
-    }
-
-    /// The canonical state as words.
-    pub fn state(&mut self, board: &Board) -> &[u32] {
-        self.read(board);
-        &self.state
-    }
-
-    fn read(&mut self, board: &Board) {
-        board.state.memory.load(board.state_of(self.id).0, &mut self.state);
-    }
-}
-
-/// Positions and velocities of the surface out of a canonical state.
-fn surface_of(state: &[u32], surface: usize, velocities: usize, out: &mut [f32]) {
-    let (xs, vs) = out.split_at_mut(3 * surface);
-    for (out, word) in xs.iter_mut().zip(state).chain(vs.iter_mut().zip(&state[velocities..])) {
-        *out = f32::from_bits(*word);
-    }
-}
-
-/// A pair of bodies, at least one of them this rank's.
-#[derive(Debug, Default)]
-pub struct SoftPair {
-    /// The lower id.
-    pub a: u32,
-    /// The higher id.
-    pub b: u32,
-    /// Whether the two may touch in this step.
-    pub near: bool,
-    /// What they do to each other.
-    pub pair: Pair,
-    /// Time spent on it in this step, ns.
-    pub cost_ns: u64,
-}
-
-/// A rigid body and a body of this rank.
-#[derive(Debug, Default)]
-pub struct RigidPair {
-    /// The rigid body.
-    pub rigid: u32,
-    /// The soft body.
-    pub body: u32,
-    /// Whether the two may touch in this step.
-    pub near: bool,
-    /// What they do to each other.
-    pub contact: SoftRigid,
-}
-
-/// All contacts of this rank's bodies in a step. Entries past the counts are kept for their memory.
-#[derive(Debug, Default)]
-pub struct Contacts {
-    /// Soft pairs, sorted.
-    pub pairs: Vec<SoftPair>,
-    /// Pairs with rigid bodies, sorted by (rigid, soft).
-    pub rigids: Vec<RigidPair>,
-    /// Pairs in use.
-    pub pair_count: usize,
-    /// Rigid pairs in use.
-    pub rigid_count: usize,
-}
-
-/// The surfaces that contacts look at: this rank's own, and what peers have put.
-#[derive(Clone, Copy, Debug)]
-pub struct Surfaces<'a> {
-    /// This rank's bodies.
-    pub own: &'a [Own],
-    /// Position in `own` by body id, `u32::MAX` elsewhere.
-    pub slots: &'a [u32],
-    /// Surfaces of peers' bodies.
-    pub remote: &'a BTreeMap<u32, Vec<f32>>,
-    /// The scene.
-    pub scene: &'a Scene,
-}
-
-impl<'a> Surfaces<'a> {
-    /// The surface of a body.
-    ///
-    /// # Panics
-    /// If the body is neither this rank's nor expected from a peer.
-    pub fn of(&self, body: u32) -> Surface<'a> {
-        let words = match self.slots[body as usize] {
-            u32::MAX => &self.remote[&body][..],
-            slot => &self.own[slot as usize].surface[..],
-        };
-        Surface { words, topology: self.scene.topology(body) }
-    }
-}
-
-impl SoftPair {
-    /// Finds what may touch in the step; `faces` is scratch memory.
-    pub fn find(&mut self, surfaces: &Surfaces<'_>, reaches: &[Reach], faces: &mut Faces) {
-        let start = Instant::now();
-        let (a, b) = (surfaces.of(self.a), surfaces.of(self.b));
-        let (reach_a, reach_b) = (&reaches[self.a as usize], &reaches[self.b as usize]);
-        let (step, law) = (surfaces.scene.rule.step, &surfaces.scene.law);
-        self.near = self.pair.find((&a, reach_a), (&b, reach_b), step, law, faces);
-        self.cost_ns = start.elapsed().as_nanos() as u64;
-    }
-
-    /// Computes the interval's pushes.
-    pub fn push(&mut self, surfaces: &Surfaces<'_>, law: &Law) {
-        if self.near {
-            let start = Instant::now();
-            self.pair.push(&surfaces.of(self.a), &surfaces.of(self.b), law);
-            self.cost_ns += start.elapsed().as_nanos() as u64;
-        } else {
-            self.pair.pushes.iter_mut().for_each(Vec::clear);
-        }
-    }
-}
-
-impl RigidPair {
-    /// Finds what may touch in the step; `reach` is the rigid body's.
-    pub fn find(&mut self, surfaces: &Surfaces<'_>, rigids: &Rigids, reaches: &[Reach], reach: &RigidReach) {
-        let (form, motion) = rigids.dynamic(self.rigid);
-        let step = surfaces.scene.rule.step;
-        let margin = reaches[self.body as usize].approach(reach.velocity, reach.spread, step);
-        self.near = self.contact.find(&surfaces.of(self.body), form, motion, margin);
-    }
-
-    /// Computes the interval's pushes and wrench.
-    pub fn push(&mut self, surfaces: &Surfaces<'_>, rigids: &Rigids, sharing: u32) {
-        if self.near {
-            let (form, motion) = rigids.dynamic(self.rigid);
-            let rule = &surfaces.scene.rule;
-            let ahead = form.advanced(motion, &Default::default(), rule.gravity, rule.interval());
-            self.contact.push(&surfaces.of(self.body), form, &ahead, sharing, &surfaces.scene.law);
-        } else {
-            self.contact.pushes.clear();
-            self.contact.wrench = Default::default();
-        }
-    }
-}
-
-/// Copies a peer's surface out of the board.
-pub fn remote_surface(memory: &Segment, (at, len): (usize, usize), out: &mut Vec<f32>) {
-    out.resize(len, 0.0);
-    memory.load_f32(at, out);
 }

@@ -8,10 +8,10 @@ use rankzero_physx::rigid::{
     RigidDesc, RigidError, RigidState, RigidWorld, Shape as PhysxShape, StaticDesc, StaticShape,
 };
 use rankzero_soft::Friction;
-use rankzero_soft::body::StepRule;
 use rankzero_soft::collider::{Collider, Geometry, HeightField, Moving, Shape, TriangleMesh};
 use rankzero_soft::quat::multiply;
 use rankzero_soft::rigid::{RigidForm, RigidMotion, Wrench};
+use rankzero_soft::rule::StepRule;
 use rankzero_soft::vec3::{Vec3, length, scale, sub};
 
 use super::couple::RigidReach;

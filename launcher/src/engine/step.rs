@@ -3,19 +3,34 @@
 use std::time::{Duration, Instant};
 
 use rankzero_comm::{Fabric, Rank};
-use rankzero_soft::body::{REACH_WORDS, Reach};
 use rankzero_soft::candidates::Faces;
+use rankzero_soft::reach::{REACH_WORDS, Reach};
 use rankzero_soft::rigid::Wrench;
 use rayon::prelude::*;
 
 use super::board::{ENTRY_WORDS, HEADER_WORDS, Kind, WRENCH_WORDS};
+use super::contacts::{RigidPair, SoftPair, Surfaces, remote_surface, shown};
 use super::couple::RigidReach;
-use super::own::{Part, Pusher, RigidPair, SoftPair, Surfaces, remote_surface};
+use super::crew::{Orders, muster};
+use super::own::{Part, Pusher};
 use super::rigids::Contact;
 use super::{Engine, EngineError, digest};
 
 /// A few words that each rank tells all others at each step's start.
 pub type Header = [u32; HEADER_WORDS];
+
+/// What a crew member needs to know, while the crew itself is being changed.
+macro_rules! orders {
+    ($engine:ident) => {
+        Orders {
+            scene: &$engine.scene,
+            board: &$engine.board,
+            own: &$engine.own,
+            reaches: &$engine.reaches,
+            colliders: &$engine.rigids.colliders,
+        }
+    };
+}
 
 /// Header words from here on are the engine's own: the hash of the rigid states.
 const RIGID_HASH: usize = HEADER_WORDS - 8;
@@ -53,13 +68,12 @@ impl<F: Fabric> Engine<F> {
         let (step, me) = (self.step, self.rank());
         self.link.begin_step(step, self.scene.rule.intervals());
         self.link.settle(Kind::Reach, step, step)?;
-        let (board, rule) = (&self.board, &self.scene.rule);
-        self.own.par_iter_mut().for_each(|own| {
-            let words = own.reach(board, rule).to_words();
-            board.reach.memory.store(board.reach_of(own.id, step), &words);
-            let cost_us = u32::try_from(std::mem::take(&mut own.cost_ns) / 1000).unwrap_or(u32::MAX);
-            board.reach.memory.store(board.reach_of(own.id, step) + REACH_WORDS, &[cost_us]);
-        });
+        let board = &self.board;
+        for own in &self.own {
+            let at = board.reach_of(own.id, step);
+            board.reach.memory.store(at, &own.reach().to_words());
+            board.reach.memory.store(at + REACH_WORDS, &[own.take_cost_us()]);
+        }
         let mut mine = *header;
         mine[RIGID_HASH..].copy_from_slice(&digest::of_rigids(self.rigids.states()));
         self.board.reach.memory.store(self.board.header_of(me, step), &mine);
@@ -146,14 +160,29 @@ impl<F: Fabric> Engine<F> {
             own.part = coupled(own.part);
             own.pushed_by.push(Pusher::Rigid(index as u32));
         }
-        let (board, colliders, reaches) = (&self.board, &self.rigids.colliders, &self.reaches);
-        let rule = &self.scene.rule;
-        self.own
-            .par_iter_mut()
-            .filter(|own| own.part.shows())
-            .for_each(|own| own.begin(board, &reaches[own.id as usize], rule, colliders));
+        self.muster();
         self.time.contact += start.elapsed();
         rigid_reaches
+    }
+
+    /// Puts the bodies that move into packs; those that sleep beside others show their surfaces.
+    fn muster(&mut self) {
+        let lanes = self.isa.lanes();
+        muster(&self.own, |part| part == Part::Free, lanes, &mut self.order, &mut self.free);
+        muster(&self.own, Part::is_coupled, lanes, &mut self.order, &mut self.teams);
+        for (member, team) in self.teams.iter().enumerate() {
+            for (lane, &slot) in team.slots().iter().enumerate() {
+                self.own[slot as usize].part = Part::Coupled { member: member as u32, lane: lane as u32 };
+            }
+        }
+        for own in self.own.iter_mut().filter(|own| own.part == Part::SleepsBeside) {
+            own.show_still(&self.scene, &self.board, &mut self.words);
+        }
+        self.crew.assign(&self.scene, &self.teams, self.isa);
+        self.floaters.prepare();
+        let (orders, teams) = (orders!(self), &self.teams);
+        let members = self.crew.members_mut();
+        members.par_iter_mut().zip(teams).for_each(|(member, team)| member.begin(team, &orders));
     }
 
     /// Runs the step's intervals; free bodies are computed while the surfaces of others travel.
@@ -161,15 +190,14 @@ impl<F: Fabric> Engine<F> {
         let intervals = self.scene.rule.intervals();
         let sharing = self.coupling.sharing(self.rigids.len());
         let rigid_contacts = !self.coupling.rigid_pairs.is_empty();
-        let free: Vec<usize> = (0..self.own.len()).filter(|&i| self.own[i].part == Part::Free).collect();
-        let share = free.len().div_ceil(intervals as usize).max(1);
+        let share = self.free.len().div_ceil(intervals as usize).max(1);
         let mut neighbours = self.neighbours(false);
         for interval in 0..intervals {
             let exchange = self.step * u64::from(intervals) + u64::from(interval);
             self.advance(interval);
             self.put_surfaces(&neighbours, exchange)?;
-            let chunk = free.chunks(share).nth(interval as usize).unwrap_or(&[]);
-            self.run_free(chunk)?;
+            let first = share * interval as usize;
+            self.run_free(first.min(self.free.len())..(first + share).min(self.free.len()))?;
             self.take_surfaces(&neighbours, exchange)?;
             self.push_contacts(interval == 0, rigid_reaches, &sharing);
             if interval == 0 {
@@ -217,10 +245,10 @@ impl<F: Fabric> Engine<F> {
         }
         let start = Instant::now();
         self.link.settle(Kind::Halo, exchange, self.step)?;
-        let shown: std::collections::BTreeSet<u32> = neighbours.iter().flat_map(|(_, b)| b.iter().copied()).collect();
-        for body in shown {
-            let own = &self.own[self.slots[body as usize] as usize];
-            self.board.halo.memory.store_f32(self.board.halo_of(body, exchange).0, &own.surface);
+        let bodies: std::collections::BTreeSet<u32> = neighbours.iter().flat_map(|(_, b)| b.iter().copied()).collect();
+        for body in bodies {
+            let surface = shown(&self.own[self.slots[body as usize] as usize], self.crew.members());
+            self.board.halo.memory.store_f32(self.board.halo_of(body, exchange).0, surface);
         }
         for (peer, bodies) in neighbours {
             let mut ranges = Vec::with_capacity(bodies.len());
@@ -249,7 +277,13 @@ impl<F: Fabric> Engine<F> {
 
     fn push_contacts(&mut self, first: bool, rigid_reaches: &[RigidReach], sharing: &[u32]) {
         let start = Instant::now();
-        let surfaces = Surfaces { own: &self.own, slots: &self.slots, remote: &self.remote, scene: &self.scene };
+        let surfaces = Surfaces {
+            own: &self.own,
+            members: self.crew.members(),
+            slots: &self.slots,
+            remote: &self.remote,
+            scene: &self.scene,
+        };
         let (reaches, rigids, law) = (&self.reaches, &self.rigids, &self.scene.law);
         let (pairs, contacts) = (self.contacts.pair_count, self.contacts.rigid_count);
         self.contacts.pairs[..pairs].par_iter_mut().for_each_init(Faces::default, |faces, pair| {
@@ -270,50 +304,41 @@ impl<F: Fabric> Engine<F> {
 
     fn advance(&mut self, interval: u32) {
         let start = Instant::now();
-        let (rule, colliders) = (&self.scene.rule, &self.rigids.colliders);
-        self.own.par_iter_mut().filter(|own| own.part.shows()).for_each(|own| own.advance(interval, rule, colliders));
+        let orders = orders!(self);
+        self.crew.members_mut().par_iter_mut().for_each(|member| member.advance(interval, &orders));
         self.time.solve += start.elapsed();
     }
 
     fn settle(&mut self, interval: u32) {
         let start = Instant::now();
-        let (contacts, rule, colliders) = (&self.contacts, &self.scene.rule, &self.rigids.colliders);
-        self.own
-            .par_iter_mut()
-            .filter(|own| own.part == Part::Coupled)
-            .for_each(|own| own.settle(interval, contacts, rule, colliders));
+        let (orders, contacts) = (orders!(self), &self.contacts);
+        self.crew.members_mut().par_iter_mut().for_each(|member| member.settle(interval, contacts, &orders));
         self.time.solve += start.elapsed();
     }
 
-    fn run_free(&mut self, chunk: &[usize]) -> Result<(), EngineError> {
-        let (Some(&first), Some(&last)) = (chunk.first(), chunk.last()) else { return Ok(()) };
+    /// Runs the whole step of some teams of free bodies.
+    fn run_free(&mut self, teams: std::ops::Range<usize>) -> Result<(), EngineError> {
+        if teams.is_empty() {
+            return Ok(());
+        }
         let start = Instant::now();
-        let (board, rule, colliders) = (&self.board, &self.scene.rule, &self.rigids.colliders);
-        let reaches = &self.reaches;
-        let blown = self.own[first..=last]
-            .par_iter_mut()
-            .filter(|own| own.part == Part::Free)
-            .filter_map(|own| (!own.whole_step(board, &reaches[own.id as usize], rule, colliders)).then_some(own.id))
-            .min();
+        let (orders, floaters, isa) = (orders!(self), &self.floaters, self.isa);
+        let ends = self.free[teams].par_iter().filter_map(|team| floaters.whole_step(team, isa, &orders));
+        let blown = ends.min();
         self.time.solve += start.elapsed();
         self.blown(blown)
     }
 
     fn end_bodies(&mut self) -> Result<(), EngineError> {
         let start = Instant::now();
-        let (board, rule) = (&self.board, &self.scene.rule);
-        let blown = self
-            .own
-            .par_iter_mut()
-            .filter(|own| own.part == Part::Coupled)
-            .filter_map(|own| (!own.end(board, rule)).then_some(own.id))
-            .min();
+        let orders = orders!(self);
+        let blown = self.crew.members_mut().par_iter_mut().filter_map(|member| member.end(&orders)).min();
         // A contact belongs to its bodies of this rank, in halves where both are.
         for pair in &self.contacts.pairs[..self.contacts.pair_count] {
             let slots = [self.slots[pair.a as usize], self.slots[pair.b as usize]];
             let mine = slots.iter().filter(|&&s| s != u32::MAX).count() as u64;
             for &slot in slots.iter().filter(|&&s| s != u32::MAX) {
-                self.own[slot as usize].cost_ns += pair.cost_ns / mine;
+                self.own[slot as usize].spend(pair.cost_ns / mine);
             }
         }
         self.time.solve += start.elapsed();
@@ -393,7 +418,7 @@ impl<F: Fabric> Engine<F> {
 fn coupled(part: Part) -> Part {
     match part {
         Part::Sleeps | Part::SleepsBeside => Part::SleepsBeside,
-        Part::Free | Part::Coupled => Part::Coupled,
+        Part::Free | Part::Coupled { .. } => Part::COUPLED,
     }
 }
 

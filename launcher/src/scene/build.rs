@@ -5,8 +5,8 @@ use std::sync::Arc;
 use rankzero_frames::candy;
 use rankzero_job::{Job, PinBox, SoftBodies};
 use rankzero_mesh::CookedMesh;
-use rankzero_soft::body::{SleepRule, StepRule};
 use rankzero_soft::contact::Law;
+use rankzero_soft::rule::{SleepRule, StepRule};
 use rankzero_soft::{Friction, Material, RestMesh, Topology};
 
 use super::assets::Assets;

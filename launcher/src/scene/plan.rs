@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use rankzero_mesh::Skin;
 use rankzero_physx::rigid::{Pose, RigidDesc, StaticDesc};
-use rankzero_soft::body::StepRule;
 use rankzero_soft::contact::Law;
 use rankzero_soft::quat::{Quat, rotate};
+use rankzero_soft::rule::StepRule;
 use rankzero_soft::vec3::{Vec3, add, cross};
 use rankzero_soft::{StateLayout, Topology};
 

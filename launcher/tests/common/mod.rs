@@ -30,7 +30,10 @@ pub struct Run {
 
 impl Run {
     pub fn new(text: &str) -> Self {
-        let scene = scene(text);
+        Self::of(scene(text))
+    }
+
+    pub fn of(scene: Arc<Scene>) -> Self {
         let fabric = hub(1).remove(0);
         let owners = vec![Rank(0); scene.batches.len()];
         let engine = Engine::new(scene.clone(), fabric, owners, TIMEOUT).unwrap();

@@ -6,6 +6,7 @@
 //! A gains in momentum B loses. All contacts are resolved at once (Jacobi), with the mass of a node split between its contacts by their
 //! weights (Tonge et al., *Mass Splitting for Jitter-Free Parallel Rigid Body Simulation*, 2012), so that their sum does not overshoot.
 
+use crate::collider::recoverable;
 use crate::material::Friction;
 use crate::vec3::{Vec3, add, add_scaled, dot, length, scale};
 
@@ -20,14 +21,6 @@ pub struct Law {
     pub interval: f32,
     /// What was inside before is taken back no faster than this, m/s.
     pub recovery_speed_max: f32,
-}
-
-/// How much of a depth is taken back at once: what the approach `gained` (m, negative where the two part) in the time at hand, and
-/// `most` (m) of what was there before. So an impact is stopped whatever its speed, and what started inside is not thrown out.
-#[inline]
-pub fn recoverable(depth: f32, gained: f32, most: f32) -> f32 {
-    let limit = if gained > 0.0 { gained + most } else { most };
-    if depth < limit { depth } else { limit }
 }
 
 /// A contact of thing A (a node, or a rigid body's point) with thing B.

@@ -12,27 +12,29 @@
 //! - **D3** Nothing here knows of ranks, threads or batches.
 #![deny(unsafe_code)]
 
-pub mod body;
 pub mod bounds;
 pub mod candidates;
 pub mod collider;
 pub mod colour;
 pub mod contact;
 pub mod damping;
-pub mod dispatch;
 pub mod layout;
 pub mod material;
 pub mod neo_hookean;
+pub mod pack;
 pub mod pair;
 pub mod quat;
+pub mod reach;
 pub mod rigid;
+pub mod rule;
 pub mod simd;
+mod solo;
 mod substep;
 pub mod topology;
 pub mod vec3;
 
-pub use body::Body;
 pub use bounds::Aabb;
 pub use layout::StateLayout;
 pub use material::{Friction, Material};
+pub use pack::Pack;
 pub use topology::{RestMesh, Topology, TopologyError};

@@ -26,29 +26,33 @@ pub struct Rest<R> {
 /// Moves the four nodes `x` (metres) with inverse masses `w` (1/kg) towards the balance of the tetrahedron's energy.
 #[inline(always)]
 pub fn project<R: Real>(rest: &Rest<R>, x: &mut [Vec3<R>; 4], w: [R; 4]) {
-    let (e1, e2, e3) = (sub(x[1], x[0]), sub(x[2], x[0]), sub(x[3], x[0]));
+    let edges = [sub(x[1], x[0]), sub(x[2], x[0]), sub(x[3], x[0])];
     let d = &rest.inverse;
-    let column =
-        |j: usize| -> Vec3<R> { std::array::from_fn(|k| e3[k].fma(d[2][j], e2[k].fma(d[1][j], e1[k] * d[0][j]))) };
-    let f = [column(0), column(1), column(2)];
+    let f = [
+        combine(edges, [d[0][0], d[1][0], d[2][0]]),
+        combine(edges, [d[0][1], d[1][1], d[2][1]]),
+        combine(edges, [d[0][2], d[1][2], d[2][2]]),
+    ];
 
     let norm = (dot(f[0], f[0]) + dot(f[1], f[1]) + dot(f[2], f[2])).sqrt().larger(R::splat(1e-6));
     let inverse_norm = R::splat(1.0) / norm;
-    let deviatoric = |i: usize| -> Vec3<R> {
-        std::array::from_fn(|k| f[2][k].fma(d[i][2], f[1][k].fma(d[i][1], f[0][k] * d[i][0])) * inverse_norm)
-    };
-    let g = with_first([deviatoric(0), deviatoric(1), deviatoric(2)]);
-    let face = |a, b| scale(cross(a, b), rest.inverse_volume6);
-    let q = with_first([face(e2, e3), face(e3, e1), face(e1, e2)]);
-    let volume_error = dot(e1, q[1]) - rest.gamma;
+    let deviatoric = [
+        scale(combine(f, d[0]), inverse_norm),
+        scale(combine(f, d[1]), inverse_norm),
+        scale(combine(f, d[2]), inverse_norm),
+    ];
+    let g = with_first(deviatoric);
+    let per_volume = rest.inverse_volume6;
+    let q = with_first([
+        scale(cross(edges[1], edges[2]), per_volume),
+        scale(cross(edges[2], edges[0]), per_volume),
+        scale(cross(edges[0], edges[1]), per_volume),
+    ]);
+    let volume_error = dot(edges[0], q[1]) - rest.gamma;
 
-    let weighted = |a: &[Vec3<R>; 4], b: &[Vec3<R>; 4], start: R| {
-        dot(a[3], b[3])
-            .fma(w[3], dot(a[2], b[2]).fma(w[2], dot(a[1], b[1]).fma(w[1], dot(a[0], b[0]).fma(w[0], start))))
-    };
-    let a = weighted(&g, &g, rest.alpha_deviatoric);
-    let c = weighted(&q, &q, rest.alpha_volume);
-    let b = weighted(&g, &q, R::splat(0.0));
+    let a = weighted(&g, &g, w, rest.alpha_deviatoric);
+    let c = weighted(&q, &q, w, rest.alpha_volume);
+    let b = weighted(&g, &q, w, R::splat(0.0));
     let inverse_det = R::splat(1.0) / (a * c - b * b);
     let deviatoric_step = -((c * norm - b * volume_error) * inverse_det);
     let volume_step = -((a * volume_error - b * norm) * inverse_det);
@@ -58,6 +62,23 @@ pub fn project<R: Real>(rest: &Rest<R>, x: &mut [Vec3<R>; 4], w: [R; 4]) {
             x[i][k] = along.fma(w[i], x[i][k]);
         }
     }
+}
+
+/// `a₀ c₀ + a₁ c₁ + a₂ c₂`, fused from the first to the last.
+#[inline(always)]
+fn combine<R: Real>(a: [Vec3<R>; 3], c: [R; 3]) -> Vec3<R> {
+    let mut sum = scale(a[0], c[0]);
+    for k in 0..3 {
+        sum[k] = a[2][k].fma(c[2], a[1][k].fma(c[1], sum[k]));
+    }
+    sum
+}
+
+/// `start + Σ wᵢ aᵢ · bᵢ`.
+#[inline(always)]
+fn weighted<R: Real>(a: &[Vec3<R>; 4], b: &[Vec3<R>; 4], w: [R; 4], start: R) -> R {
+    let first = dot(a[1], b[1]).fma(w[1], dot(a[0], b[0]).fma(w[0], start));
+    dot(a[3], b[3]).fma(w[3], dot(a[2], b[2]).fma(w[2], first))
 }
 
 /// Gradients of nodes 1–3, with node 0's in front: they sum to zero, since a shift changes nothing.

@@ -3,11 +3,11 @@
 //! Nodes of each are tested against the triangles of the other. The result is the same to the bit wherever it is computed, and
 //! what one body gains in momentum the other loses.
 
-use crate::body::Reach;
 use crate::bounds::Aabb;
 use crate::candidates::{Faces, Nearest, Sought, Triangle, plane_gap};
 use crate::contact::{Contact, Law};
 use crate::material::Friction;
+use crate::reach::Reach;
 use crate::topology::Topology;
 use crate::vec3::{Vec3, add, add_scaled, at, length, scale, sub};
 

@@ -1,6 +1,7 @@
 //! Rotations as unit quaternions `x y z w`, with arithmetic only.
 
-use crate::vec3::{Vec3, add, add_scaled, cross, dot, neg, scale};
+use crate::simd::Real;
+use crate::vec3::{Vec3, add, add_scaled, cross, dot, neg, scale, splat};
 
 /// A unit quaternion, components x y z w.
 pub type Quat = [f32; 4];
@@ -10,15 +11,15 @@ pub const IDENTITY: Quat = [0.0, 0.0, 0.0, 1.0];
 
 /// Rotates `v` by `q`.
 #[inline(always)]
-pub fn rotate(q: Quat, v: Vec3) -> Vec3 {
-    let u = [q[0], q[1], q[2]];
-    let t = scale(cross(u, v), 2.0);
-    add(add_scaled(v, t, q[3]), cross(u, t))
+pub fn rotate<R: Real>(q: Quat, v: Vec3<R>) -> Vec3<R> {
+    let u = splat([q[0], q[1], q[2]]);
+    let t = scale(cross(u, v), R::splat(2.0));
+    add(add_scaled(v, t, R::splat(q[3])), cross(u, t))
 }
 
 /// Rotates `v` by the inverse of `q`.
 #[inline(always)]
-pub fn rotate_back(q: Quat, v: Vec3) -> Vec3 {
+pub fn rotate_back<R: Real>(q: Quat, v: Vec3<R>) -> Vec3<R> {
     let n = neg([q[0], q[1], q[2]]);
     rotate([n[0], n[1], n[2], q[3]], v)
 }

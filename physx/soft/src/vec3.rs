@@ -2,6 +2,9 @@
 //!
 //! Nothing is fused here: this is code for any x86-64, where a fused operation may be a call into the C library. The elastic kernel,
 //! which is compiled for the instruction, asks for it by name ([`fused_dot`], [`fused_cross`]).
+//!
+//! No closures over [`Real`] here or in any kernel: they are not inlined where the register's instructions are known, and then every
+//! operation is a call.
 
 use crate::simd::Real;
 
@@ -96,15 +99,41 @@ pub fn at(flat: &[f32], i: usize) -> Vec3 {
     [flat[3 * i], flat[3 * i + 1], flat[3 * i + 2]]
 }
 
-/// Solves the symmetric 3×3 system given by its rows; `None` where it is singular to `f32`.
-pub fn solve3(m: [[f32; 3]; 3], b: Vec3) -> Option<Vec3> {
+/// Solves the 3×3 system given by its rows; zero where it is singular to `f32`.
+#[inline(always)]
+pub fn solve3<R: Real>(m: [Vec3<R>; 3], b: Vec3<R>) -> Vec3<R> {
     let c0 = cross(m[1], m[2]);
     let det = dot(m[0], c0);
-    if !(det.abs() > 1e-30) {
-        return None;
-    }
     let (c1, c2) = (cross(m[2], m[0]), cross(m[0], m[1]));
     // The adjugate's columns are the cofactor rows, so the solution is a combination of them.
-    let inv = 1.0 / det;
-    Some(std::array::from_fn(|k| (c0[k] * b[0] + c1[k] * b[1] + c2[k] * b[2]) * inv))
+    let inv = R::select(R::splat(1e-30).less(det.abs()), R::splat(1.0) / det, R::splat(0.0));
+    scale(add(add(scale(c0, b[0]), scale(c1, b[1])), scale(c2, b[2])), inv)
+}
+
+/// The zero vector in every lane.
+#[inline(always)]
+pub fn zero<R: Real>() -> Vec3<R> {
+    [R::splat(0.0); 3]
+}
+
+/// The same vector in every lane.
+#[inline(always)]
+pub fn splat<R: Real>(a: Vec3) -> Vec3<R> {
+    [R::splat(a[0]), R::splat(a[1]), R::splat(a[2])]
+}
+
+/// `then` where the mask holds, `otherwise` elsewhere.
+#[inline(always)]
+pub fn choose<R: Real>(mask: R::Mask, then: Vec3<R>, otherwise: Vec3<R>) -> Vec3<R> {
+    [
+        R::select(mask, then[0], otherwise[0]),
+        R::select(mask, then[1], otherwise[1]),
+        R::select(mask, then[2], otherwise[2]),
+    ]
+}
+
+/// One lane's vector.
+#[inline(always)]
+pub fn lane<R: Real>(a: &Vec3<R>, lane: usize) -> Vec3 {
+    [a[0].lane(lane), a[1].lane(lane), a[2].lane(lane)]
 }

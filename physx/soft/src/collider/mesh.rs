@@ -40,7 +40,7 @@ impl TriangleMesh {
     }
 
     /// Collects for each of `nodes` the triangles within `margin` or the thickness, from those that meet `reach`.
-    pub fn candidates(&self, reach: &Aabb, nodes: &[Vec3], margin: f32, out: &mut Nearest) {
+    pub fn candidates(&self, reach: &Aabb, nodes: impl Iterator<Item = Vec3>, margin: f32, out: &mut Nearest) {
         let search = reach.grown(self.thickness);
         let first =
             self.by_x.partition_point(|&t| self.triangles[t as usize].bounds().min[0] < search.min[0] - self.widest);
@@ -53,7 +53,7 @@ impl TriangleMesh {
         near.sort_unstable();
         let mut faces = Faces::default();
         near.into_iter().for_each(|t| faces.add(t, self.triangles[t as usize]));
-        let sought = nodes.iter().enumerate().map(|(node, &x)| Sought {
+        let sought = nodes.enumerate().map(|(node, x)| Sought {
             node: node as u32,
             x,
             normal: ZERO,

@@ -1,6 +1,7 @@
 //! Convex solids by their signed distance.
 
-use crate::vec3::{Vec3, dot, length, scale, sub};
+use crate::simd::Real;
+use crate::vec3::{Vec3, choose, dot, length, scale, splat};
 
 /// A convex solid in its own frame, metres.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,23 +36,22 @@ impl Shape {
     /// Signed distance of `p` (negative inside) and the outward unit normal there.
     ///
     /// Exact for box, sphere and capsule; for a convex solid exact inside, and outside never more than the true distance.
-    pub fn distance(&self, p: Vec3) -> (f32, Vec3) {
+    #[inline(always)]
+    pub fn distance<R: Real>(&self, p: Vec3<R>) -> (R, Vec3<R>) {
         match self {
-            Shape::Box { half } => box_distance(*half, p),
-            Shape::Sphere { radius } => from_point(p, *radius),
+            Shape::Box { half } => box_distance(splat(*half), p),
+            Shape::Sphere { radius } => from_point(p, R::splat(*radius)),
             Shape::Capsule { radius, half_height } => {
-                let low = if p[0] > -half_height { p[0] } else { -half_height };
-                let on_axis = if low < *half_height { low } else { *half_height };
-                from_point(sub(p, [on_axis, 0.0, 0.0]), *radius)
+                let on_axis = p[0].larger(R::splat(-half_height)).smaller(R::splat(*half_height));
+                from_point([p[0] - on_axis, p[1], p[2]], R::splat(*radius))
             }
             Shape::Convex { planes, .. } => {
-                let mut best = (f32::MIN, [0.0, 1.0, 0.0]);
+                let mut best = (R::splat(f32::MIN), splat(UP));
                 for plane in planes {
-                    let normal = [plane[0], plane[1], plane[2]];
-                    let d = dot(normal, p) + plane[3];
-                    if d > best.0 {
-                        best = (d, normal);
-                    }
+                    let normal = splat([plane[0], plane[1], plane[2]]);
+                    let d = dot(normal, p) + R::splat(plane[3]);
+                    let farther = best.0.less(d);
+                    best = (R::select(farther, d, best.0), choose(farther, normal, best.1));
                 }
                 best
             }
@@ -69,29 +69,33 @@ impl Shape {
     }
 }
 
-fn from_point(p: Vec3, radius: f32) -> (f32, Vec3) {
+/// The normal where there is none.
+const UP: Vec3 = [0.0, 1.0, 0.0];
+
+#[inline(always)]
+fn from_point<R: Real>(p: Vec3<R>, radius: R) -> (R, Vec3<R>) {
     let len = length(p);
-    let normal = if len > 1e-9 { scale(p, 1.0 / len) } else { [0.0, 1.0, 0.0] };
+    let normal = choose(R::splat(1e-9).less(len), scale(p, R::splat(1.0) / len), splat(UP));
     (len - radius, normal)
 }
 
-fn box_distance(half: Vec3, p: Vec3) -> (f32, Vec3) {
-    let over: Vec3 = std::array::from_fn(|k| p[k].abs() - half[k]);
-    let outside = over.map(|o| if o > 0.0 { o } else { 0.0 });
-    let sign = |k: usize| if p[k] < 0.0 { -1.0 } else { 1.0 };
+#[inline(always)]
+fn box_distance<R: Real>(half: Vec3<R>, p: Vec3<R>) -> (R, Vec3<R>) {
+    let (nought, one) = (R::splat(0.0), R::splat(1.0));
+    let (mut sign, mut over, mut outside) = ([one; 3], p, p);
+    for k in 0..3 {
+        sign[k] = R::select(p[k].less(nought), -one, one);
+        over[k] = p[k].abs() - half[k];
+        outside[k] = over[k].larger(nought);
+    }
     let len = length(outside);
-    if len > 0.0 {
-        return (len, std::array::from_fn(|k| sign(k) * outside[k] / len));
-    }
-    let mut axis = 0;
-    for k in 1..3 {
-        if over[k] > over[axis] {
-            axis = k;
-        }
-    }
-    let mut normal = [0.0; 3];
-    normal[axis] = sign(axis);
-    (over[axis], normal)
+    // Inside, the nearest face counts; of equally near ones the first.
+    let (y, z) = (over[0].less(over[1]), over[0].larger(over[1]).less(over[2]));
+    let deepest = over[0].larger(over[1]).larger(over[2]);
+    let face = [R::select(y | z, nought, sign[0]), R::select(y & !z, sign[1], nought), R::select(z, sign[2], nought)];
+    let away = [sign[0] * outside[0] / len, sign[1] * outside[1] / len, sign[2] * outside[2] / len];
+    let out = nought.less(len);
+    (R::select(out, len, deepest), choose(out, away, face))
 }
 
 #[cfg(test)]

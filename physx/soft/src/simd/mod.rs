@@ -3,12 +3,14 @@
 //! The bits do not depend on the choice, only the time does: every operation of [`Real`] is correctly rounded at every width.
 #![allow(unsafe_code)]
 
+mod aligned;
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
 mod real;
 
+pub use aligned::Aligned;
 pub use real::{MAX_LANES, Mask, Real};
 
 /// Something to compute in lanes. Mark [`Kernel::run`] `#[inline(always)]`, and what it calls as well: only what is inlined is

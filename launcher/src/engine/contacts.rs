@@ -1,0 +1,151 @@
+//! The contacts that bodies of this rank are part of in a step.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use rankzero_comm::Segment;
+use rankzero_soft::candidates::Faces;
+use rankzero_soft::contact::Law;
+use rankzero_soft::pair::{Pair, Surface};
+use rankzero_soft::reach::Reach;
+use rankzero_soft::rigid::SoftRigid;
+
+use super::couple::RigidReach;
+use super::crew::Member;
+use super::own::{Own, Part};
+use super::rigids::Rigids;
+use crate::scene::Scene;
+
+/// A pair of bodies, at least one of them this rank's.
+#[derive(Debug, Default)]
+pub struct SoftPair {
+    /// The lower id.
+    pub a: u32,
+    /// The higher id.
+    pub b: u32,
+    /// Whether the two may touch in this step.
+    pub near: bool,
+    /// What they do to each other.
+    pub pair: Pair,
+    /// Time spent on it in this step, ns.
+    pub cost_ns: u64,
+}
+
+/// A rigid body and a body of this rank.
+#[derive(Debug, Default)]
+pub struct RigidPair {
+    /// The rigid body.
+    pub rigid: u32,
+    /// The soft body.
+    pub body: u32,
+    /// Whether the two may touch in this step.
+    pub near: bool,
+    /// What they do to each other.
+    pub contact: SoftRigid,
+}
+
+/// All contacts of this rank's bodies in a step. Entries past the counts are kept for their memory.
+#[derive(Debug, Default)]
+pub struct Contacts {
+    /// Soft pairs, sorted.
+    pub pairs: Vec<SoftPair>,
+    /// Pairs with rigid bodies, sorted by (rigid, soft).
+    pub rigids: Vec<RigidPair>,
+    /// Pairs in use.
+    pub pair_count: usize,
+    /// Rigid pairs in use.
+    pub rigid_count: usize,
+}
+
+/// The surfaces that contacts look at: this rank's own, and what peers have put.
+#[derive(Clone, Copy, Debug)]
+pub struct Surfaces<'a> {
+    /// This rank's bodies.
+    pub own: &'a [Own],
+    /// Those who compute the coupled ones among them.
+    pub members: &'a [Member],
+    /// Position in `own` by body id, `u32::MAX` elsewhere.
+    pub slots: &'a [u32],
+    /// Surfaces of peers' bodies.
+    pub remote: &'a BTreeMap<u32, Vec<f32>>,
+    /// The scene.
+    pub scene: &'a Scene,
+}
+
+impl<'a> Surfaces<'a> {
+    /// The surface of a body.
+    ///
+    /// # Panics
+    /// If the body is neither one of this rank that shows its surface nor expected from a peer.
+    pub fn of(&self, body: u32) -> Surface<'a> {
+        let words = match self.slots[body as usize] {
+            u32::MAX => &self.remote[&body][..],
+            slot => shown(&self.own[slot as usize], self.members),
+        };
+        Surface { words, topology: self.scene.topology(body) }
+    }
+}
+
+/// The surface of a body of this rank as others see it.
+///
+/// # Panics
+/// If the body takes the step by itself.
+pub fn shown<'a>(own: &'a Own, members: &'a [Member]) -> &'a [f32] {
+    match own.part {
+        Part::Coupled { member, lane } => members[member as usize].pack.surface(lane as usize),
+        Part::SleepsBeside => &own.still,
+        Part::Sleeps | Part::Free => panic!("body {} shows nobody its surface", own.id),
+    }
+}
+
+impl SoftPair {
+    /// Finds what may touch in the step; `faces` is scratch memory.
+    pub fn find(&mut self, surfaces: &Surfaces<'_>, reaches: &[Reach], faces: &mut Faces) {
+        let start = Instant::now();
+        let (a, b) = (surfaces.of(self.a), surfaces.of(self.b));
+        let (reach_a, reach_b) = (&reaches[self.a as usize], &reaches[self.b as usize]);
+        let (step, law) = (surfaces.scene.rule.step, &surfaces.scene.law);
+        self.near = self.pair.find((&a, reach_a), (&b, reach_b), step, law, faces);
+        self.cost_ns = start.elapsed().as_nanos() as u64;
+    }
+
+    /// Computes the interval's pushes.
+    pub fn push(&mut self, surfaces: &Surfaces<'_>, law: &Law) {
+        if self.near {
+            let start = Instant::now();
+            self.pair.push(&surfaces.of(self.a), &surfaces.of(self.b), law);
+            self.cost_ns += start.elapsed().as_nanos() as u64;
+        } else {
+            self.pair.pushes.iter_mut().for_each(Vec::clear);
+        }
+    }
+}
+
+impl RigidPair {
+    /// Finds what may touch in the step; `reach` is the rigid body's.
+    pub fn find(&mut self, surfaces: &Surfaces<'_>, rigids: &Rigids, reaches: &[Reach], reach: &RigidReach) {
+        let (form, motion) = rigids.dynamic(self.rigid);
+        let step = surfaces.scene.rule.step;
+        let margin = reaches[self.body as usize].approach(reach.velocity, reach.spread, step);
+        self.near = self.contact.find(&surfaces.of(self.body), form, motion, margin);
+    }
+
+    /// Computes the interval's pushes and wrench.
+    pub fn push(&mut self, surfaces: &Surfaces<'_>, rigids: &Rigids, sharing: u32) {
+        if self.near {
+            let (form, motion) = rigids.dynamic(self.rigid);
+            let rule = &surfaces.scene.rule;
+            let ahead = form.advanced(motion, &Default::default(), rule.gravity, rule.interval());
+            self.contact.push(&surfaces.of(self.body), form, &ahead, sharing, &surfaces.scene.law);
+        } else {
+            self.contact.pushes.clear();
+            self.contact.wrench = Default::default();
+        }
+    }
+}
+
+/// Copies a peer's surface out of the board.
+pub fn remote_surface(memory: &Segment, (at, len): (usize, usize), out: &mut Vec<f32>) {
+    out.resize(len, 0.0);
+    memory.load_f32(at, out);
+}
