@@ -1,9 +1,7 @@
 //! Who may touch whom in a step: computed by every rank from what every rank knows, so that all agree without asking.
 
-use std::collections::BTreeSet;
-
 use rankzero_physx::rigid::RigidState;
-use rankzero_soft::bounds::{Aabb, meeting_pairs};
+use rankzero_soft::bounds::{Aabb, Sweep};
 use rankzero_soft::collider::{Collider, supports, wakes};
 use rankzero_soft::reach::Reach;
 use rankzero_soft::rigid::{RigidForm, RigidMotion};
@@ -53,7 +51,10 @@ pub struct Coupling {
     pub pairs: Vec<(u32, u32)>,
     /// Pairs (rigid, soft), not both asleep, sorted.
     pub rigid_pairs: Vec<(u32, u32)>,
-    scratch: Vec<(u32, u32)>,
+    sweep: Sweep,
+    boxes: Vec<Aabb>,
+    meeting: Vec<(u32, u32)>,
+    held: Vec<bool>,
 }
 
 impl Coupling {
@@ -71,9 +72,10 @@ impl Coupling {
         rule: &StepRule,
     ) {
         // Swept boxes find who may come near whom; bodies that fly alike are then told apart by their relative motion.
-        let boxes: Vec<Aabb> = reaches.iter().map(|r| r.swept(rule.step)).collect();
-        meeting_pairs(&boxes, &mut self.scratch);
-        self.scratch.retain(|&(a, b)| may_meet(&reaches[a as usize], &reaches[b as usize], rule.step));
+        self.boxes.clear();
+        self.boxes.extend(reaches.iter().map(|r| r.swept(rule.step)));
+        self.sweep.pairs(&self.boxes, &mut self.meeting);
+        self.meeting.retain(|&(a, b)| may_meet(&reaches[a as usize], &reaches[b as usize], rule.step));
         self.rigid_pairs.clear();
         for rigid in rigids {
             let meets = reaches.iter().enumerate().filter(|(_, body)| rigid.may_meet(body, rule.step));
@@ -82,34 +84,39 @@ impl Coupling {
         let quiet = |b: u32| reaches[b as usize].quiet >= rule.sleep.steps;
         self.asleep.clear();
         self.asleep.extend((0..reaches.len() as u32).map(quiet));
-        let mut held = vec![false; reaches.len()];
-        for &(a, b) in &self.scratch {
+        let held = &mut self.held;
+        held.clear();
+        held.resize(reaches.len(), false);
+        for &(a, b) in &self.meeting {
             self.asleep[a as usize] &= quiet(b);
             self.asleep[b as usize] &= quiet(a);
             (held[a as usize], held[b as usize]) = (true, true);
         }
-        let awake: BTreeSet<u32> = rigids.iter().filter(|r| !r.asleep).map(|r| r.rigid).collect();
+        let awake = |rigid: u32| {
+            let found = rigids.binary_search_by_key(&rigid, |r| r.rigid);
+            found.is_ok_and(|i| !rigids[i].asleep)
+        };
         for (rigid, body) in &self.rigid_pairs {
-            self.asleep[*body as usize] &= !awake.contains(rigid);
+            self.asleep[*body as usize] &= !awake(*rigid);
             held[*body as usize] = true;
         }
-        for (body, (asleep, bounds)) in self.asleep.iter_mut().zip(&boxes).enumerate() {
-            let rests = || held[body] || pinned(body as u32) || supports(colliders, bounds);
+        for (body, (asleep, bounds)) in self.asleep.iter_mut().zip(&self.boxes).enumerate() {
+            let rests = || self.held[body] || pinned(body as u32) || supports(colliders, bounds);
             *asleep = *asleep && rests() && !wakes(colliders, bounds);
         }
         let asleep = &self.asleep;
         self.pairs.clear();
-        self.pairs.extend(self.scratch.iter().filter(|(a, b)| !(asleep[*a as usize] && asleep[*b as usize])));
-        self.rigid_pairs.retain(|(r, b)| awake.contains(r) || !asleep[*b as usize]);
+        self.pairs.extend(self.meeting.iter().filter(|(a, b)| !(asleep[*a as usize] && asleep[*b as usize])));
+        self.rigid_pairs.retain(|(r, b)| awake(*r) || !asleep[*b as usize]);
     }
 
-    /// How many soft bodies each rigid body may touch, by rigid id.
-    pub fn sharing(&self, rigids: usize) -> Vec<u32> {
-        let mut count = vec![0; rigids];
+    /// How many soft bodies each of `rigids` rigid bodies may touch, by rigid id, into `count`.
+    pub fn sharing(&self, rigids: usize, count: &mut Vec<u32>) {
+        count.clear();
+        count.resize(rigids, 0);
         for &(rigid, _) in &self.rigid_pairs {
             count[rigid as usize] += 1;
         }
-        count
     }
 }
 

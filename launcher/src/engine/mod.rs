@@ -80,9 +80,14 @@ pub struct Engine<F> {
     contacts: Contacts,
     remote: BTreeMap<u32, Vec<f32>>,
     wrenches: Vec<rigids::Contact>,
+    headers: Vec<Header>,
+    rigid_reaches: Vec<couple::RigidReach>,
+    /// How many soft bodies each rigid body may touch.
+    sharing: Vec<u32>,
     /// Scratch memory.
     order: Vec<u32>,
     words: Vec<u32>,
+    ranges: Vec<(usize, usize)>,
     step: u64,
     /// Where the time went.
     pub time: TimeSplit,
@@ -116,8 +121,12 @@ impl<F: Fabric + Bootstrap> Engine<F> {
             contacts: Contacts::default(),
             remote: BTreeMap::new(),
             wrenches: Vec::new(),
+            headers: Vec::new(),
+            rigid_reaches: Vec::new(),
+            sharing: Vec::new(),
             order: Vec::new(),
             words: Vec::new(),
+            ranges: Vec::new(),
             step: 0,
             time: TimeSplit::default(),
             scene,

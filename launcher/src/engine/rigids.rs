@@ -39,8 +39,9 @@ pub struct Rigids {
     frictions: Vec<Friction>,
     motions: Vec<RigidMotion>,
     totals: Vec<Wrench>,
-    statics: Vec<Collider>,
-    /// The environment and the kinematic bodies of the running step.
+    /// How many of the colliders are the environment.
+    statics: usize,
+    /// The environment, then the kinematic bodies of the running step.
     pub colliders: Vec<Collider>,
     rebuild_steps: u64,
     step_s: f32,
@@ -68,8 +69,8 @@ impl Rigids {
             frictions,
             motions: Vec::new(),
             totals: vec![Wrench::default(); descs.len()],
-            statics: (0..scene.statics.len()).map(|i| static_collider(&world, i, &scene.statics[i])).collect(),
-            colliders: Vec::new(),
+            statics: scene.statics.len(),
+            colliders: (0..scene.statics.len()).map(|i| static_collider(&world, i, &scene.statics[i])).collect(),
             rebuild_steps: scene.rebuild_steps,
             step_s: scene.rule.step,
             world,
@@ -118,7 +119,7 @@ impl Rigids {
             self.restore(&states)?;
         }
         self.totals.fill(Wrench::default());
-        self.colliders.clone_from(&self.statics);
+        self.colliders.truncate(self.statics);
         for i in 0..self.len() {
             if self.forms[i].is_some() {
                 continue;
@@ -143,13 +144,15 @@ impl Rigids {
         Ok(())
     }
 
-    /// What each dynamic body may reach in the step.
-    pub fn reaches(&self, rule: &StepRule) -> Vec<RigidReach> {
+    /// What each dynamic body may reach in the step, by id, into `out`.
+    pub fn reaches(&self, rule: &StepRule, out: &mut Vec<RigidReach>) {
         let dynamic = |i: usize| Some((i, self.forms[i].as_ref()?));
-        (0..self.len())
-            .filter_map(dynamic)
-            .map(|(i, form)| RigidReach::of(i as u32, form, &self.motions[i], &self.world.states()[i], rule))
-            .collect()
+        out.clear();
+        out.extend(
+            (0..self.len())
+                .filter_map(dynamic)
+                .map(|(i, form)| RigidReach::of(i as u32, form, &self.motions[i], &self.world.states()[i], rule)),
+        );
     }
 
     /// The form of a dynamic body and its motion at the interval's start.
@@ -239,7 +242,7 @@ fn soft_shape(world: &RigidWorld, i: usize, shape: &PhysxShape) -> Shape {
         PhysxShape::Convex { .. } => {
             let hull = world.convex(i).expect("a convex shape has a hull");
             let radius = hull.vertices.iter().map(|v| length(*v)).fold(0.0, |m: f32, r| if r > m { r } else { m });
-            Shape::Convex { planes: hull.planes.clone(), radius }
+            Shape::Convex { planes: hull.planes.as_slice().into(), radius }
         }
     }
 }

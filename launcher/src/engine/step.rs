@@ -10,7 +10,6 @@ use rayon::prelude::*;
 
 use super::board::{ENTRY_WORDS, HEADER_WORDS, Kind, WRENCH_WORDS};
 use super::contacts::{RigidPair, SoftPair, Surfaces, remote_surface, shown};
-use super::couple::RigidReach;
 use super::crew::{Orders, muster};
 use super::own::{Part, Pusher};
 use super::rigids::Contact;
@@ -42,15 +41,15 @@ impl<F: Fabric> Engine<F> {
     ///
     /// # Errors
     /// [`EngineError`]: a peer failed or is silent, a body blew up, PhysX failed.
-    pub fn step(&mut self, header: &Header) -> Result<Vec<Header>, EngineError> {
+    pub fn step(&mut self, header: &Header) -> Result<&[Header], EngineError> {
         let step = self.step;
         let rigid_error = |source| EngineError::Rigid { step, source };
-        let headers = self.exchange_reaches(header)?;
+        self.exchange_reaches(header)?;
         let start = Instant::now();
         self.rigids.begin(step).map_err(rigid_error)?;
         self.time.rigid += start.elapsed();
-        let rigid_reaches = self.couple();
-        self.intervals(&rigid_reaches)?;
+        self.couple();
+        self.intervals()?;
         self.end_bodies()?;
         let start = Instant::now();
         let (coupling, reaches, sleep) = (&self.coupling, &self.reaches, self.scene.rule.sleep.steps);
@@ -59,11 +58,11 @@ impl<F: Fabric> Engine<F> {
         self.rigids.finish(disturbed).map_err(rigid_error)?;
         self.time.rigid += start.elapsed();
         self.step += 1;
-        Ok(headers)
+        Ok(&self.headers)
     }
 
     /// Tells everybody the reach of this rank's bodies and learns that of all others.
-    fn exchange_reaches(&mut self, header: &Header) -> Result<Vec<Header>, EngineError> {
+    fn exchange_reaches(&mut self, header: &Header) -> Result<(), EngineError> {
         let start = Instant::now();
         let (step, me) = (self.step, self.rank());
         self.link.begin_step(step, self.scene.rule.intervals());
@@ -77,16 +76,16 @@ impl<F: Fabric> Engine<F> {
         let mut mine = *header;
         mine[RIGID_HASH..].copy_from_slice(&digest::of_rigids(self.rigids.states()));
         self.board.reach.memory.store(self.board.header_of(me, step), &mine);
-        let mut ranges = vec![(self.board.header_of(me, step), HEADER_WORDS)];
+        self.ranges.clear();
+        self.ranges.push((self.board.header_of(me, step), HEADER_WORDS));
         for own in &self.own {
-            append(&mut ranges, (self.board.reach_of(own.id, step), ENTRY_WORDS));
+            append(&mut self.ranges, (self.board.reach_of(own.id, step), ENTRY_WORDS));
         }
-        let peers: Vec<Rank> = self.link.peers().collect();
-        for &peer in &peers {
-            self.link.put(peer, self.board.reach.id, &ranges, Kind::Reach, step)?;
+        for peer in self.link.peers() {
+            self.link.put(peer, self.board.reach.id, &self.ranges, Kind::Reach, step)?;
         }
         self.time.halo += start.elapsed();
-        self.wait(|engine| engine.link.expect(peers.iter().copied(), Kind::Reach, step, step))?;
+        self.wait(|engine| engine.link.expect(engine.link.peers(), Kind::Reach, step, step))?;
 
         let start = Instant::now();
         let memory = &self.board.reach.memory;
@@ -99,23 +98,23 @@ impl<F: Fabric> Engine<F> {
             self.reaches.push(Reach::from_words(&words));
             self.costs_us.push(cost[0]);
         }
-        let mut headers = vec![[0; HEADER_WORDS]; self.link.size() as usize];
-        for (rank, words) in headers.iter_mut().enumerate() {
+        self.headers.resize(self.link.size() as usize, [0; HEADER_WORDS]);
+        for (rank, words) in self.headers.iter_mut().enumerate() {
             memory.load(self.board.header_of(Rank(rank as u32), step), words);
             if words[RIGID_HASH..] != mine[RIGID_HASH..] {
                 return Err(EngineError::RigidsDiffer { me, peer: Rank(rank as u32), step });
             }
         }
         self.time.halo += start.elapsed();
-        Ok(headers)
+        Ok(())
     }
 
     /// Works out who may touch whom and prepares this rank's part of it.
-    fn couple(&mut self) -> Vec<RigidReach> {
+    fn couple(&mut self) {
         let start = Instant::now();
-        let rigid_reaches = self.rigids.reaches(&self.scene.rule);
+        self.rigids.reaches(&self.scene.rule, &mut self.rigid_reaches);
         let pinned = |body: u32| self.scene.topology(body).pinned;
-        self.coupling.update(&self.reaches, &rigid_reaches, &self.rigids.colliders, pinned, &self.scene.rule);
+        self.coupling.update(&self.reaches, &self.rigid_reaches, &self.rigids.colliders, pinned, &self.scene.rule);
         for own in &mut self.own {
             own.pushed_by.clear();
             own.part = if self.coupling.asleep[own.id as usize] { Part::Sleeps } else { Part::Free };
@@ -160,9 +159,9 @@ impl<F: Fabric> Engine<F> {
             own.part = coupled(own.part);
             own.pushed_by.push(Pusher::Rigid(index as u32));
         }
+        self.coupling.sharing(self.rigids.len(), &mut self.sharing);
         self.muster();
         self.time.contact += start.elapsed();
-        rigid_reaches
     }
 
     /// Puts the bodies that move into packs; those that sleep beside others show their surfaces.
@@ -186,9 +185,8 @@ impl<F: Fabric> Engine<F> {
     }
 
     /// Runs the step's intervals; free bodies are computed while the surfaces of others travel.
-    fn intervals(&mut self, rigid_reaches: &[RigidReach]) -> Result<(), EngineError> {
+    fn intervals(&mut self) -> Result<(), EngineError> {
         let intervals = self.scene.rule.intervals();
-        let sharing = self.coupling.sharing(self.rigids.len());
         let rigid_contacts = !self.coupling.rigid_pairs.is_empty();
         let share = self.free.len().div_ceil(intervals as usize).max(1);
         let mut neighbours = self.neighbours(false);
@@ -199,7 +197,7 @@ impl<F: Fabric> Engine<F> {
             let first = share * interval as usize;
             self.run_free(first.min(self.free.len())..(first + share).min(self.free.len()))?;
             self.take_surfaces(&neighbours, exchange)?;
-            self.push_contacts(interval == 0, rigid_reaches, &sharing);
+            self.push_contacts(interval == 0);
             if interval == 0 {
                 neighbours = self.neighbours(true);
                 self.forget_far();
@@ -234,6 +232,9 @@ impl<F: Fabric> Engine<F> {
 
     /// Forgets the surfaces of peers' bodies that no near pair needs.
     fn forget_far(&mut self) {
+        if self.remote.is_empty() {
+            return;
+        }
         let pairs = self.contacts.pairs[..self.contacts.pair_count].iter().filter(|pair| pair.near);
         let needed: std::collections::BTreeSet<u32> = pairs.flat_map(|pair| [pair.a, pair.b]).collect();
         self.remote.retain(|body, _| needed.contains(body));
@@ -275,7 +276,7 @@ impl<F: Fabric> Engine<F> {
         Ok(())
     }
 
-    fn push_contacts(&mut self, first: bool, rigid_reaches: &[RigidReach], sharing: &[u32]) {
+    fn push_contacts(&mut self, first: bool) {
         let start = Instant::now();
         let surfaces = Surfaces {
             own: &self.own,
@@ -285,6 +286,7 @@ impl<F: Fabric> Engine<F> {
             scene: &self.scene,
         };
         let (reaches, rigids, law) = (&self.reaches, &self.rigids, &self.scene.law);
+        let (rigid_reaches, sharing) = (&self.rigid_reaches, &self.sharing);
         let (pairs, contacts) = (self.contacts.pair_count, self.contacts.rigid_count);
         self.contacts.pairs[..pairs].par_iter_mut().for_each_init(Faces::default, |faces, pair| {
             if first {

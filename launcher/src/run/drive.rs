@@ -155,7 +155,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
             self.migrate()?;
             let decision = self.decide(wished);
             let headers = self.engine.step(&encode(stop.load(Ordering::Relaxed), decision.as_ref()))?;
-            let (wish, decision) = decode(&headers, self.start.scene.batches.len());
+            let (wish, decision) = decode(headers, self.start.scene.batches.len());
             wished = wish;
             self.after(&decision)?;
             if decision.stop {

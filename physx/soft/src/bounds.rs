@@ -45,26 +45,37 @@ impl Aabb {
     }
 }
 
-/// All pairs `(a, b)`, `a < b`, of boxes that meet, sorted; by sweep along x.
-///
-/// `out` is cleared first. NaN boxes meet nothing.
-pub fn meeting_pairs(boxes: &[Aabb], out: &mut Vec<(u32, u32)>) {
-    out.clear();
-    let mut order: Vec<u32> = (0..boxes.len() as u32).collect();
-    order.sort_by(|&a, &b| boxes[a as usize].min[0].total_cmp(&boxes[b as usize].min[0]).then(a.cmp(&b)));
-    for (i, &a) in order.iter().enumerate() {
-        let first = &boxes[a as usize];
-        for &b in &order[i + 1..] {
-            let second = &boxes[b as usize];
-            if second.min[0] > first.max[0] {
-                break;
-            }
-            if first.meets(second) {
-                out.push(if a < b { (a, b) } else { (b, a) });
+/// Finds which of many boxes meet, by a sweep along x. Keeps its memory, and the last order as a start for the next.
+#[derive(Clone, Debug, Default)]
+pub struct Sweep {
+    order: Vec<u32>,
+}
+
+impl Sweep {
+    /// All pairs `(a, b)`, `a < b`, of boxes that meet, sorted, into `out`, which is cleared first. NaN boxes meet nothing.
+    pub fn pairs(&mut self, boxes: &[Aabb], out: &mut Vec<(u32, u32)>) {
+        out.clear();
+        if self.order.len() != boxes.len() {
+            self.order.clear();
+            self.order.extend(0..boxes.len() as u32);
+        }
+        let low = |a: u32| boxes[a as usize].min[0];
+        // Ties go by number, so that the result does not depend on the order that the last sweep left.
+        self.order.sort_unstable_by(|&a, &b| low(a).total_cmp(&low(b)).then(a.cmp(&b)));
+        for (i, &a) in self.order.iter().enumerate() {
+            let first = &boxes[a as usize];
+            for &b in &self.order[i + 1..] {
+                let second = &boxes[b as usize];
+                if second.min[0] > first.max[0] {
+                    break;
+                }
+                if first.meets(second) {
+                    out.push(if a < b { (a, b) } else { (b, a) });
+                }
             }
         }
+        out.sort_unstable();
     }
-    out.sort_unstable();
 }
 
 #[cfg(test)]
@@ -85,7 +96,7 @@ mod tests {
             })
             .collect();
         let mut pairs = Vec::new();
-        meeting_pairs(&boxes, &mut pairs);
+        Sweep::default().pairs(&boxes, &mut pairs);
         let mut expected = Vec::new();
         for a in 0..boxes.len() {
             for b in a + 1..boxes.len() {

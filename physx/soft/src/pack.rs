@@ -76,9 +76,11 @@ impl Pack {
         self.members = 0;
         self.near.clear();
         self.origin.resize(3 * width);
-        for buffer in [&mut self.x, &mut self.v, &mut self.predicted] {
-            buffer.resize(3 * n * width);
-        }
+        // One node more than there are, for constraints that do nothing.
+        self.x.resize(3 * (n + 1) * width);
+        self.x.as_mut_slice()[3 * n * width..].fill(0.0);
+        self.v.resize(3 * n * width);
+        self.predicted.resize(3 * n * width);
         self.corrections.resize(3 * surface * width);
     }
 

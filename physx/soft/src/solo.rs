@@ -1,57 +1,97 @@
 //! The elastic constraints of a single body: lanes across constraints of a colour, which share no node.
 
 use crate::neo_hookean::{Rest, project};
-use crate::simd::Real;
-use crate::substep::elastic_one;
+use crate::simd::{Aligned, MAX_LANES, Real};
 use crate::topology::{Tet, Topology};
 use crate::vec3::Vec3;
 
-/// Projects all tetrahedra in colour order; `x` are the body's positions, m.
+/// Numbers of a block: nine of the inverse rest matrix, `1/(6V)`, two compliances, four inverse masses; each for all lanes.
+const ROWS: usize = 16;
+
+/// The tetrahedra of a topology in blocks of as many as a register has lanes, all of one colour.
+///
+/// What a colour lacks to whole blocks is filled up with tetrahedra of no stiffness on a node of no mass past the last.
+#[derive(Clone, Debug, Default)]
+pub struct Blocks {
+    numbers: Aligned,
+    /// Four runs of a node for each lane, a block.
+    nodes: Vec<u32>,
+}
+
+impl Blocks {
+    /// Cuts the tetrahedra of a topology into blocks of `lanes`.
+    pub(crate) fn new(topology: &Topology, lanes: usize) -> Self {
+        let runs = || topology.colours.windows(2).map(|run| &topology.tets[run[0] as usize..run[1] as usize]);
+        let count: usize = runs().map(|tets| tets.len().div_ceil(lanes)).sum();
+        let mut blocks =
+            Self { numbers: Aligned::default(), nodes: vec![topology.layout.nodes as u32; 4 * lanes * count] };
+        blocks.numbers.resize(ROWS * lanes * count);
+        let numbers = blocks.numbers.as_mut_slice();
+        numbers.fill(0.0);
+        for (block, tets) in runs().flat_map(|tets| tets.chunks(lanes)).enumerate() {
+            let numbers = &mut numbers[ROWS * lanes * block..][..ROWS * lanes];
+            // The compliances of those that fill up are not zero, lest they divide by it.
+            numbers[10 * lanes..12 * lanes].fill(1.0);
+            let nodes = &mut blocks.nodes[4 * lanes * block..][..4 * lanes];
+            for (lane, tet) in tets.iter().enumerate() {
+                for (row, number) in rows(topology, tet).into_iter().enumerate() {
+                    numbers[row * lanes + lane] = number;
+                }
+                for (i, node) in tet.nodes.into_iter().enumerate() {
+                    nodes[i * lanes + lane] = node;
+                }
+            }
+        }
+        blocks
+    }
+}
+
+fn rows(topology: &Topology, tet: &Tet) -> [f32; ROWS] {
+    let mut rows = [0.0; ROWS];
+    rows[..9].copy_from_slice(tet.inverse_rest.as_flattened());
+    rows[9..12].copy_from_slice(&[tet.inverse_volume6, tet.compliance_deviatoric, tet.compliance_volume]);
+    rows[12..].copy_from_slice(&tet.nodes.map(|n| topology.inverse_mass[n as usize]));
+    rows
+}
+
+/// Projects all tetrahedra in colour order; `x` are the body's positions in m, and one more.
 #[inline(always)]
 pub(crate) fn elastic<W: Real>(topology: &Topology, x: &mut [Vec3], inverse_h2: f32) {
-    for run in topology.colours.windows(2) {
-        let tets = &topology.tets[run[0] as usize..run[1] as usize];
-        let mut chunks = tets.chunks_exact(W::LANES);
-        for chunk in &mut chunks {
-            several::<W>(topology, chunk, x, inverse_h2);
+    let blocks = topology.blocks(W::LANES);
+    let numbers = blocks.numbers.as_slice().chunks_exact(ROWS * W::LANES);
+    let (gamma, inverse_h2) = (W::splat(topology.gamma), W::splat(inverse_h2));
+    for (numbers, nodes) in numbers.zip(blocks.nodes.chunks_exact(4 * W::LANES)) {
+        let mut row = [W::splat(0.0); ROWS];
+        for i in 0..ROWS {
+            row[i] = W::load(&numbers[i * W::LANES..]);
         }
-        for tet in chunks.remainder() {
-            elastic_one::<f32>(topology, tet, x, inverse_h2);
+        let rest = Rest {
+            inverse: [[row[0], row[1], row[2]], [row[3], row[4], row[5]], [row[6], row[7], row[8]]],
+            inverse_volume6: row[9],
+            alpha_deviatoric: row[10] * inverse_h2,
+            alpha_volume: row[11] * inverse_h2,
+            gamma,
+        };
+        let mut corners = [
+            W::gather(x, &nodes[..W::LANES]),
+            W::gather(x, &nodes[W::LANES..2 * W::LANES]),
+            W::gather(x, &nodes[2 * W::LANES..3 * W::LANES]),
+            W::gather(x, &nodes[3 * W::LANES..]),
+        ];
+        project(&rest, &mut corners, [row[12], row[13], row[14], row[15]]);
+        for i in 0..4 {
+            scatter(&corners[i], &nodes[i * W::LANES..(i + 1) * W::LANES], x);
         }
     }
 }
 
 #[inline(always)]
-fn several<W: Real>(topology: &Topology, tets: &[Tet], x: &mut [Vec3], inverse_h2: f32) {
-    let node = |i: usize, l: usize| tets[l].nodes[i] as usize;
-    let zero = W::splat(0.0);
-    let mut rest = Rest {
-        inverse: [[zero; 3]; 3],
-        inverse_volume6: W::from_lanes(|l| tets[l].inverse_volume6),
-        alpha_deviatoric: W::from_lanes(|l| tets[l].compliance_deviatoric * inverse_h2),
-        alpha_volume: W::from_lanes(|l| tets[l].compliance_volume * inverse_h2),
-        gamma: W::splat(topology.gamma),
-    };
-    for i in 0..3 {
-        for j in 0..3 {
-            rest.inverse[i][j] = W::from_lanes(|l| tets[l].inverse_rest[i][j]);
-        }
+fn scatter<W: Real>(corner: &Vec3<W>, nodes: &[u32], x: &mut [Vec3]) {
+    let mut words = [[0.0; MAX_LANES]; 3];
+    for k in 0..3 {
+        corner[k].store(&mut words[k]);
     }
-    let (mut corners, mut w): ([Vec3<W>; 4], [W; 4]) = ([[zero; 3]; 4], [zero; 4]);
-    for i in 0..4 {
-        w[i] = W::from_lanes(|l| topology.inverse_mass[node(i, l)]);
-        for k in 0..3 {
-            corners[i][k] = W::from_lanes(|l| x[node(i, l)][k]);
-        }
-    }
-    project(&rest, &mut corners, w);
-    for (i, corner) in corners.iter().enumerate() {
-        let mut words = [[0.0; crate::simd::MAX_LANES]; 3];
-        for k in 0..3 {
-            corner[k].store(&mut words[k]);
-        }
-        for l in 0..W::LANES {
-            x[node(i, l)] = [words[0][l], words[1][l], words[2][l]];
-        }
+    for (lane, &node) in nodes.iter().enumerate() {
+        x[node as usize] = [words[0][lane], words[1][lane], words[2][lane]];
     }
 }

@@ -1,8 +1,11 @@
 //! What all instances of one mesh share: rest shape, masses, constraint order, surface.
 
+use std::sync::OnceLock;
+
 use crate::colour::colour_order;
 use crate::layout::StateLayout;
 use crate::material::Material;
+use crate::solo::Blocks;
 use crate::vec3::{Vec3, ZERO, add, cross, dot, length, normalized, scale, sub};
 
 /// A tetrahedral mesh at rest, as the solver takes it.
@@ -96,6 +99,7 @@ pub struct Topology {
     pub surface_edge: f32,
     /// Whether any node is pinned.
     pub pinned: bool,
+    blocks: [OnceLock<Blocks>; 2],
 }
 
 impl Topology {
@@ -151,6 +155,7 @@ impl Topology {
             gamma: 1.0 + mu / lambda,
             altitude_min,
             surface_edge,
+            blocks: Default::default(),
         })
     }
 
@@ -176,6 +181,11 @@ impl Topology {
             *normal = normalized(*normal).unwrap_or(ZERO);
         }
         normals
+    }
+
+    /// The tetrahedra in blocks for registers of 8 or of 16 lanes; cut when first asked for.
+    pub(crate) fn blocks(&self, lanes: usize) -> &Blocks {
+        self.blocks[usize::from(lanes > 8)].get_or_init(|| Blocks::new(self, lanes))
     }
 
     /// Bytes of one body's canonical state.

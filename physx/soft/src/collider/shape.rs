@@ -1,5 +1,7 @@
 //! Convex solids by their signed distance.
 
+use std::sync::Arc;
+
 use crate::simd::Real;
 use crate::vec3::{Vec3, choose, dot, length, scale, splat};
 
@@ -26,7 +28,7 @@ pub enum Shape {
     /// The common part of half-spaces `n · x + d ≤ 0`, rows `[n, d]` with unit `n`; `radius` bounds it around the origin.
     Convex {
         /// The half-spaces.
-        planes: Vec<[f32; 4]>,
+        planes: Arc<[[f32; 4]]>,
         /// No point of the solid is farther from the origin.
         radius: f32,
     },
@@ -47,7 +49,7 @@ impl Shape {
             }
             Shape::Convex { planes, .. } => {
                 let mut best = (R::splat(f32::MIN), splat(UP));
-                for plane in planes {
+                for plane in planes.iter() {
                     let normal = splat([plane[0], plane[1], plane[2]]);
                     let d = dot(normal, p) + R::splat(plane[3]);
                     let farther = best.0.less(d);
@@ -111,7 +113,7 @@ mod tests {
         assert_eq!(capsule.distance([2.0, 0.0, 0.0]), (0.5, [1.0, 0.0, 0.0]));
         assert_eq!(capsule.distance([0.3, 0.25, 0.0]), (-0.25, [0.0, 1.0, 0.0]));
         let planes = vec![[1.0, 0.0, 0.0, -1.0], [-1.0, 0.0, 0.0, -1.0], [0.0, 1.0, 0.0, -1.0]];
-        let convex = Shape::Convex { planes, radius: 9.0 };
+        let convex = Shape::Convex { planes: planes.into(), radius: 9.0 };
         assert_eq!(convex.distance([0.75, 0.0, 0.0]), (-0.25, [1.0, 0.0, 0.0]));
     }
 }

@@ -184,4 +184,39 @@ impl Real for F32x8 {
         lanes[lane] = value;
         *self = Self::load(&lanes);
     }
+
+    #[inline(always)]
+    fn gather(from: &[[f32; 3]], at: &[u32]) -> [Self; 3] {
+        let flat = from.as_flattened();
+        let at = &at[..Self::LANES];
+        // Four numbers are read for three; the fourth is the next vector's, or the vector is the last.
+        let read = |lane: usize| -> __m128 {
+            let start = 3 * at[lane] as usize;
+            match flat.get(start..start + 4) {
+                // SAFETY: see the module; the slice holds four numbers, and the load asks for no alignment.
+                Some(four) => unsafe { _mm_loadu_ps(four.as_ptr()) },
+                None => {
+                    let last = from[at[lane] as usize];
+                    // SAFETY: see the module.
+                    unsafe { _mm_setr_ps(last[0], last[1], last[2], 0.0) }
+                }
+            }
+        };
+        // SAFETY: see the module.
+        unsafe {
+            let rows = [
+                _mm256_set_m128(read(4), read(0)),
+                _mm256_set_m128(read(5), read(1)),
+                _mm256_set_m128(read(6), read(2)),
+                _mm256_set_m128(read(7), read(3)),
+            ];
+            let (xy01, z01) = (_mm256_unpacklo_ps(rows[0], rows[1]), _mm256_unpackhi_ps(rows[0], rows[1]));
+            let (xy23, z23) = (_mm256_unpacklo_ps(rows[2], rows[3]), _mm256_unpackhi_ps(rows[2], rows[3]));
+            [
+                Self(_mm256_shuffle_ps::<0x44>(xy01, xy23)),
+                Self(_mm256_shuffle_ps::<0xee>(xy01, xy23)),
+                Self(_mm256_shuffle_ps::<0x44>(z01, z23)),
+            ]
+        }
+    }
 }

@@ -73,6 +73,22 @@ pub trait Real:
     /// Replaces the value of one lane.
     fn set_lane(&mut self, lane: usize, value: f32);
 
+    /// The vectors `from[at[i]]`, one a lane.
+    ///
+    /// # Panics
+    /// If there are too few.
+    #[inline(always)]
+    fn gather(from: &[[f32; 3]], at: &[u32]) -> [Self; 3] {
+        let mut words = [[0.0; MAX_LANES]; 3];
+        for (lane, &at) in at[..Self::LANES].iter().enumerate() {
+            let vector = from[at as usize];
+            for k in 0..3 {
+                words[k][lane] = vector[k];
+            }
+        }
+        [Self::load(&words[0]), Self::load(&words[1]), Self::load(&words[2])]
+    }
+
     /// Lane `i` from `f(i)`.
     #[inline(always)]
     fn from_lanes(mut f: impl FnMut(usize) -> f32) -> Self {
