@@ -20,6 +20,7 @@ pub mod colour;
 pub mod contact;
 pub mod damping;
 pub mod dispatch;
+pub mod implicit;
 pub mod layout;
 pub mod material;
 pub mod neo_hookean;
