@@ -63,16 +63,12 @@ fn times() {
         let ms = start.elapsed().as_secs_f64() * 1e3;
         println!(
             "{cells:?}: {} nodes, {} tets, {} blocks in {ms:.1} ms",
-            n(&topology),
+            topology.rest.len(),
             topology.tets.len(),
             factor.blocks()
         );
         Isa::best().run(Parts(&topology, &factor, 1.0 / 240.0));
     }
-}
-
-fn n(topology: &Topology) -> usize {
-    topology.rest.len()
 }
 
 /// How many iterations bodies of all kinds need.
