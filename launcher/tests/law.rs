@@ -52,10 +52,12 @@ fn ranks(ranks: u32) -> Spread {
 
 #[test]
 fn any_number_of_ranks_gives_one_digest() {
-    let scene = scene(MIX);
-    let one = digest(&scene, &ranks(1));
-    for n in [2, 3, 4, 8] {
-        assert_eq!(digest(&scene, &ranks(n)), one, "{n} ranks");
+    for solver in ["xpbd", "implicit"] {
+        let scene = scene(&format!("{MIX}solver: {solver}\n"));
+        let one = digest(&scene, &ranks(1));
+        for n in [2, 3, 4, 8] {
+            assert_eq!(digest(&scene, &ranks(n)), one, "{solver}, {n} ranks");
+        }
     }
 }
 
@@ -140,17 +142,19 @@ fn a_collision_is_the_same_within_a_batch_and_across_ranks() {
 #[test]
 fn every_width_of_registers_gives_the_same_bits() {
     use rankzero_soft::simd::Isa;
-    let scene = scene(MIX);
-    let digest = |isa: Isa| {
-        let mut run = Run::of(scene.clone());
-        run.engine.use_isa(isa);
-        run.finish();
-        run.engine.digest().unwrap().unwrap()
-    };
-    let scalar = digest(Isa::Scalar);
     let widths: Vec<Isa> = Isa::ALL.into_iter().filter(|isa| isa.is_available()).collect();
     println!("compared: {widths:?}");
-    for isa in widths {
-        assert_eq!(digest(isa), scalar, "{isa:?}");
+    for solver in ["xpbd", "implicit"] {
+        let scene = scene(&format!("{MIX}solver: {solver}\n"));
+        let digest = |isa: Isa| {
+            let mut run = Run::of(scene.clone());
+            run.engine.use_isa(isa);
+            run.finish();
+            run.engine.digest().unwrap().unwrap()
+        };
+        let scalar = digest(Isa::Scalar);
+        for &isa in &widths {
+            assert_eq!(digest(isa), scalar, "{solver}, {isa:?}");
+        }
     }
 }

@@ -1,19 +1,44 @@
-//! Physics against theory: each test states what is expected, and how near.
+//! Physics against theory, for each solver: each test states what is expected, and how near.
 
 mod common;
 
 use common::Run;
 
+/// Makes of each function over a solver's name one test a solver.
+macro_rules! for_each_solver {
+    ($($test:ident),* $(,)?) => {
+        mod xpbd {
+            $(#[test] fn $test() { super::$test("xpbd"); })*
+        }
+        mod implicit {
+            $(#[test] fn $test() { super::$test("implicit"); })*
+        }
+    };
+}
+
+for_each_solver!(
+    free_fall_is_exact_up_to_the_substep,
+    a_hanging_bar_stretches_by_its_weight,
+    momentum_of_a_collision_in_free_space_is_kept,
+    sliding_starts_at_the_friction_angle,
+    volume_is_kept_under_load,
+    a_stack_rests_and_sleeps,
+    a_soft_body_carries_a_rigid_box,
+    a_cantilever_converges_to_beam_theory_under_refinement,
+);
+
 const JELLY: &str =
     "materials: { jelly: { density_kg_m3: 1000, young_pa: 1.0e5, poisson: 0.3, damping_per_s: 0, friction: 0.5 } }\n";
 
-#[test]
-fn free_fall_is_exact_up_to_the_substep() {
-    let mut run = Run::new(&format!(
-        "name: fall\ntime: {{ duration_s: 1, substeps: 10 }}\n{JELLY}\
+fn free_fall_is_exact_up_to_the_substep(solver: &str) {
+    let mut run = Run::with(
+        solver,
+        &format!(
+            "name: fall\ntime: {{ duration_s: 1, substeps: 10 }}\n{JELLY}\
          soft_bodies: [{{ name: a, shape: {{ box: {{ size_m: [1, 1, 1], cells: [2, 2, 2] }} }}, material: jelly, \
          layout: {{ at: [[3, 10, -7]] }}, velocity_m_s: [1, 0, 0] }}]\n"
-    ));
+        ),
+    );
     run.finish();
     let (x, v) = (run.centre(0), run.velocity(0));
     // Semi-implicit Euler: y = y0 − g t (t + h) / 2.
@@ -24,10 +49,10 @@ fn free_fall_is_exact_up_to_the_substep() {
     assert!((run.volume(0) - 1.0).abs() < 1e-4);
 }
 
-#[test]
-fn a_hanging_bar_stretches_by_its_weight() {
+fn a_hanging_bar_stretches_by_its_weight(solver: &str) {
     // ΔL = ρ g L² / (2 E): 1000 · 9.81 · 4 / (2 · 5e5) = 39 mm on 2 m.
-    let mut run = Run::new(
+    let mut run = Run::with(
+        solver,
         "name: bar\ntime: { duration_s: 12, substeps: auto }\nsleep: { enabled: false }\n\
          materials: { steel: { density_kg_m3: 1000, young_pa: 5.0e5, poisson: 0.3, damping_per_s: 4 } }\n\
          soft_bodies: [{ name: bar, shape: { box: { size_m: [0.25, 2, 0.25], cells: [2, 16, 2] } }, material: steel, \
@@ -42,15 +67,17 @@ fn a_hanging_bar_stretches_by_its_weight() {
     assert!((stretch - 0.03924).abs() < 0.04 * 0.03924, "{stretch}");
 }
 
-#[test]
-fn momentum_of_a_collision_in_free_space_is_kept() {
+fn momentum_of_a_collision_in_free_space_is_kept(solver: &str) {
     // A small fast body meets a large slow one off centre.
-    let mut run = Run::new(&format!(
-        "name: hit\ngravity_m_s2: [0, 0, 0]\ntime: {{ duration_s: 1.5 }}\n{JELLY}\
+    let mut run = Run::with(
+        solver,
+        &format!(
+            "name: hit\ngravity_m_s2: [0, 0, 0]\ntime: {{ duration_s: 1.5 }}\n{JELLY}\
          soft_bodies:\n\
          - {{ name: small, shape: {{ sphere: {{ radius_m: 0.4, edge_m: 0.25 }} }}, material: jelly, layout: {{ at: [[-1, 0.1, 0.05]] }}, velocity_m_s: [4, 0, 0] }}\n\
          - {{ name: large, shape: {{ box: {{ size_m: [1, 1, 1], cells: [3, 3, 3] }} }}, material: jelly, layout: {{ at: [[0.6, 0, 0]] }} }}\n"
-    ));
+        ),
+    );
     let total =
         |run: &Run| -> [f64; 3] { std::array::from_fn(|k| (0..2).map(|b| run.mass(b) * run.velocity(b)[k]).sum()) };
     let before = total(&run);
@@ -65,21 +92,23 @@ fn momentum_of_a_collision_in_free_space_is_kept() {
     }
 }
 
-#[test]
-fn sliding_starts_at_the_friction_angle() {
+fn sliding_starts_at_the_friction_angle(solver: &str) {
     // tan 24° = 0.445 < 0.5 < 0.577 = tan 30°. The damping is that of a real gel: without it a soft block on a rough slope flutters
     // (mode coupling through friction, the squeal of a brake), in the model as in the laboratory.
     for (degrees, slides) in [(24.0f64, false), (30.0, true)] {
         let (s, c) = (degrees.to_radians().sin(), degrees.to_radians().cos());
-        let mut run = Run::new(&format!(
-            "name: slope\ntime: {{ duration_s: 2 }}\nsleep: {{ enabled: false }}\n\
+        let mut run = Run::with(
+            solver,
+            &format!(
+                "name: slope\ntime: {{ duration_s: 2 }}\nsleep: {{ enabled: false }}\n\
              materials: {{ jelly: {{ density_kg_m3: 1000, young_pa: 2.0e5, poisson: 0.3, damping_per_s: 20, friction: 0.5 }} }}\n\
              gravity_m_s2: [{}, {}, 0]\n\
              soft_bodies: [{{ name: a, shape: {{ box: {{ size_m: [1, 0.5, 1], cells: [3, 2, 3] }} }}, material: jelly, layout: {{ at: [[0, 0.251, 0]] }} }}]\n\
              environment: {{ planes: [{{ friction: 0.5 }}] }}\n",
-            9.81 * s,
-            -9.81 * c
-        ));
+                9.81 * s,
+                -9.81 * c
+            ),
+        );
         run.finish();
         let v = run.velocity(0)[0];
         println!("{degrees}°: {v:.4} m/s, moved {:.4} m", run.centre(0)[0]);
@@ -92,9 +121,9 @@ fn sliding_starts_at_the_friction_angle() {
     }
 }
 
-#[test]
-fn volume_is_kept_under_load() {
-    let mut run = Run::new(
+fn volume_is_kept_under_load(solver: &str) {
+    let mut run = Run::with(
+        solver,
         "name: press\ntime: { duration_s: 3 }\n\
          materials: { gum: { density_kg_m3: 1000, young_pa: 5.0e4, poisson: 0.47, damping_per_s: 2 } }\n\
          soft_bodies: [{ name: a, shape: { box: { size_m: [1, 1, 1], cells: [4, 4, 4] } }, material: gum, layout: { at: [[0, 0.51, 0]] } }]\n\
@@ -108,9 +137,9 @@ fn volume_is_kept_under_load() {
     assert!(height < 0.97, "it does sag under its own weight: {height}");
 }
 
-#[test]
-fn a_stack_rests_and_sleeps() {
-    let mut run = Run::new(
+fn a_stack_rests_and_sleeps(solver: &str) {
+    let mut run = Run::with(
+        solver,
         "name: stack\ntime: { duration_s: 10 }\n\
          materials: { jelly: { density_kg_m3: 500, young_pa: 4.0e5, poisson: 0.3, damping_per_s: 10, friction: 0.6 } }\n\
          soft_bodies: [{ name: a, shape: { box: { size_m: [0.5, 0.5, 0.5], cells: [3, 3, 3] } }, material: jelly, count: 3, \
@@ -134,9 +163,9 @@ fn a_stack_rests_and_sleeps() {
     }
 }
 
-#[test]
-fn a_soft_body_carries_a_rigid_box() {
-    let mut run = Run::new(
+fn a_soft_body_carries_a_rigid_box(solver: &str) {
+    let mut run = Run::with(
+        solver,
         "name: carry\ntime: { duration_s: 6 }\nsleep: { enabled: false }\n\
          materials: { jelly: { density_kg_m3: 500, young_pa: 1.0e5, poisson: 0.3, damping_per_s: 2, friction: 0.6 } }\n\
          soft_bodies: [{ name: a, shape: { box: { size_m: [1, 0.5, 1], cells: [5, 3, 5] } }, material: jelly, layout: { at: [[0, 0.251, 0]] } }]\n\
@@ -162,13 +191,16 @@ fn a_soft_body_carries_a_rigid_box() {
 }
 
 /// Tip deflection of a clamped beam under its own weight: 1 × 0.2 × 0.2 m.
-fn cantilever(cells: [u32; 3]) -> f64 {
-    let mut run = Run::new(&format!(
-        "name: beam\ntime: {{ duration_s: 3 }}\nsleep: {{ enabled: false }}\n\
+fn cantilever(solver: &str, cells: [u32; 3]) -> f64 {
+    let mut run = Run::with(
+        solver,
+        &format!(
+            "name: beam\ntime: {{ duration_s: 3 }}\nsleep: {{ enabled: false }}\n\
          materials: {{ gum: {{ density_kg_m3: 500, young_pa: 4.0e6, poisson: 0.3, damping_per_s: 8 }} }}\n\
          soft_bodies: [{{ name: beam, shape: {{ box: {{ size_m: [1, 0.2, 0.2], cells: {cells:?} }} }}, material: gum, \
          pinned: [{{ box: {{ min_m: [-0.51, -1, -1], max_m: [-0.499, 1, 1] }} }}] }}]\n"
-    ));
+        ),
+    );
     run.finish();
     let rest = run.scene.topology(0).rest.clone();
     let x = run.positions(0);
@@ -176,11 +208,10 @@ fn cantilever(cells: [u32; 3]) -> f64 {
     tip.iter().map(|&i| f64::from(rest[i][1] - x[i][1])).sum::<f64>() / tip.len() as f64
 }
 
-#[test]
-fn a_cantilever_converges_to_beam_theory_under_refinement() {
+fn a_cantilever_converges_to_beam_theory_under_refinement(solver: &str) {
     // w L⁴ / (8 E I) with w = ρ g A: 500 · 9.81 · 0.04 / (8 · 4e6 · 0.2⁴ / 12) = 46.0 mm, plus 3 % of shear.
     let theory = 0.0460;
-    let tips = [cantilever([5, 1, 1]), cantilever([10, 2, 2]), cantilever([20, 4, 4])];
+    let tips = [cantilever(solver, [5, 1, 1]), cantilever(solver, [10, 2, 2]), cantilever(solver, [20, 4, 4])];
     println!("tips {tips:.5?} m, theory {theory}");
     assert!(tips[0] < tips[1] && tips[1] < tips[2], "linear tetrahedra lock less when they are finer: {tips:?}");
     assert!(tips[2] < 1.1 * theory && tips[2] > 0.75 * theory, "{tips:?}");

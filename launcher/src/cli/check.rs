@@ -63,6 +63,7 @@ fn as_json(loaded: &Loaded, scene: &Scene) -> serde_json::Value {
             json!({
                 "name": g.name, "bodies": g.bodies, "nodes": g.nodes, "tets": g.tets,
                 "altitude_min_m": g.altitude_min, "substeps_needed": g.substeps_needed,
+                "solver": if g.implicit { "implicit" } else { "xpbd" },
             })
         })
         .collect();
@@ -84,9 +85,11 @@ fn as_text(loaded: &Loaded, scene: &Scene) -> String {
         scene.rule.intervals()
     );
     for g in groups(&loaded.job, scene) {
+        let needs =
+            if g.implicit { "solved implicitly".to_owned() } else { format!("needs {} substeps", g.substeps_needed) };
         text += &format!(
-            "  {:<16} {:>6} × {:>6} nodes {:>7} tets, thinnest {:.4} m, needs {} substeps\n",
-            g.name, g.bodies, g.nodes, g.tets, g.altitude_min, g.substeps_needed
+            "  {:<16} {:>6} × {:>6} nodes {:>7} tets, thinnest {:.4} m, {needs}\n",
+            g.name, g.bodies, g.nodes, g.tets, g.altitude_min
         );
     }
     text += &format!(

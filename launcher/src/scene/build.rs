@@ -13,10 +13,8 @@ use super::assets::Assets;
 use super::batches;
 use super::error::SceneError;
 use super::plan::{BodyPlan, DrawnSkin, Form, Scene};
-use super::rigid;
+use super::{rigid, solver};
 
-/// Substeps of a step at the least, where the job leaves it to us: contacts want them even where the material does not.
-const SUBSTEPS_MIN: u32 = 6;
 /// Steps between rebuilds of the PhysX scene. Part of the law: changing it changes results of scenes with rigid bodies.
 const REBUILD_STEPS: u64 = 16;
 /// No scene's state may be larger, bytes.
@@ -35,8 +33,10 @@ pub struct Group {
     pub tets: usize,
     /// Smallest altitude of a tetrahedron, m.
     pub altitude_min: f32,
-    /// Substeps that its stiffness needs.
+    /// Substeps that its stiffness needs, where it is not solved implicitly.
     pub substeps_needed: u32,
+    /// Whether it is solved implicitly.
+    pub implicit: bool,
 }
 
 /// What each group of soft bodies of a built scene comes to.
@@ -50,6 +50,7 @@ pub fn groups(job: &Job, scene: &Scene) -> Vec<Group> {
             tets: topology.tets.len(),
             altitude_min: topology.altitude_min,
             substeps_needed: topology.material.substeps_needed(scene.rule.step, topology.altitude_min),
+            implicit: topology.is_implicit(),
         }
     };
     job.soft_bodies.iter().zip(&scene.forms).map(group).collect()
@@ -65,7 +66,7 @@ pub fn build(job: &Job, assets: &Assets) -> Result<Scene, SceneError> {
     for (g, (group, mesh)) in job.soft_bodies.iter().zip(&assets.soft).enumerate() {
         forms.push(form(job, g, group, mesh)?);
     }
-    let (substeps, per_interval) = substeps(job, &forms)?;
+    let (substeps, per_interval) = solver::decide(job, &mut forms)?;
     let bodies = bodies(job)?;
     let positions: Vec<[f32; 3]> = bodies.iter().map(|b| b.position).collect();
     let size = job.batches.bodies.or(batches::auto_size(bodies.len()) as u32);
@@ -145,47 +146,6 @@ fn form(job: &Job, g: usize, group: &SoftBodies, mesh: &CookedMesh) -> Result<Fo
 
 fn pin_holds(pin: &PinBox, x: [f32; 3]) -> bool {
     (0..3).all(|k| pin.min_m[k] <= x[k] && x[k] <= pin.max_m[k])
-}
-
-/// Substeps of a step and of an interval.
-fn substeps(job: &Job, forms: &[Form]) -> Result<(u32, u32), SceneError> {
-    let needed = |form: &Form| form.topology.material.substeps_needed(job.time.step_s, form.topology.altitude_min);
-    let stiffest = (0..forms.len()).max_by_key(|&g| needed(&forms[g]));
-    let most = stiffest.map_or(1, |g| needed(&forms[g]));
-    let exchanges = job.contact.exchanges.fixed();
-    let substeps = match job.time.substeps.fixed() {
-        Some(asked) if asked >= most => asked,
-        Some(asked) => {
-            let group = &job.soft_bodies[stiffest.unwrap_or(0)];
-            let message = format!(
-                "{asked} substeps are too few for material `{}` on the mesh of `{}`, which needs {most}",
-                group.material, group.name
-            );
-            return Err(SceneError::new("time.substeps", message).help(format!(
-                "set time.substeps to auto or to {most} and more, lower materials.{}.young_pa, or mesh it coarser",
-                group.material
-            )));
-        }
-        None if most > rankzero_job::MAX_SUBSTEPS => {
-            let group = &job.soft_bodies[stiffest.unwrap_or(0)];
-            let message = format!(
-                "material `{}` on the mesh of `{}` needs {most} substeps; at most {} are possible",
-                group.material,
-                group.name,
-                rankzero_job::MAX_SUBSTEPS
-            );
-            return Err(SceneError::new(format!("materials.{}.young_pa", group.material), message)
-                .help("lower it, shorten time.step_s, or mesh the body coarser or more evenly"));
-        }
-        None => most.max(SUBSTEPS_MIN).next_multiple_of(exchanges.unwrap_or(1)),
-    };
-    // Contacts are stiffest when they are resolved in every substep.
-    let exchanges = exchanges.unwrap_or(substeps);
-    if exchanges > substeps || !substeps.is_multiple_of(exchanges) {
-        let message = format!("{exchanges} exchanges do not divide the {substeps} substeps of a step");
-        return Err(SceneError::new("contact.exchanges", message).help("choose a divisor, or auto"));
-    }
-    Ok((substeps, substeps / exchanges))
 }
 
 fn bodies(job: &Job) -> Result<Vec<BodyPlan>, SceneError> {

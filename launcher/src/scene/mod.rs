@@ -9,6 +9,7 @@ mod build;
 mod error;
 mod plan;
 mod rigid;
+mod solver;
 
 pub use assets::Assets;
 pub use build::{build, groups};

@@ -77,10 +77,11 @@ pub const OVERRIDES: &[Row] = &[
     ),
     row(
         "too stiff",
-        "check @/tiny.yaml --set time.substeps=1 --set contact.exchanges=1",
+        "check @/tiny.yaml --set time.substeps=1 --set contact.exchanges=1 --set solver=xpbd",
         2,
-        &["1 substeps are too few", "needs 5", "time.substeps"],
+        &["1 substeps are too few", "needs 5", "time.substeps", "set solver to implicit"],
     ),
+    row("--set of an unknown solver", "check @/tiny.yaml --set solver=euler", 2, &["solver", "implicit"]),
     row(
         "exchanges that do not divide",
         "check @/tiny.yaml --set time.substeps=7 --set contact.exchanges=4",

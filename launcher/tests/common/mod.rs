@@ -33,6 +33,11 @@ impl Run {
         Self::of(scene(text))
     }
 
+    /// As `new`, with the job's solver set.
+    pub fn with(solver: &str, text: &str) -> Self {
+        Self::new(&format!("{text}solver: {solver}\n"))
+    }
+
     pub fn of(scene: Arc<Scene>) -> Self {
         let fabric = hub(1).remove(0);
         let owners = vec![Rank(0); scene.batches.len()];

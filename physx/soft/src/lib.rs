@@ -18,6 +18,7 @@ pub mod collider;
 pub mod colour;
 pub mod contact;
 pub mod damping;
+pub mod implicit;
 pub mod layout;
 pub mod material;
 pub mod neo_hookean;

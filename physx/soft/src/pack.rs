@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use crate::collider::{Collider, Near};
+use crate::implicit::SCRATCH;
 use crate::layout::StateLayout;
 use crate::reach::Reach;
 use crate::rule::StepRule;
@@ -29,6 +30,9 @@ pub struct Pack {
     pub(crate) x: Aligned,
     pub(crate) v: Aligned,
     pub(crate) predicted: Aligned,
+    /// Positions at the substep's start and what the solve writes down, for bodies that are solved implicitly.
+    pub(crate) begin: Aligned,
+    pub(crate) scratch: Aligned,
     /// What contacts with moving bodies do to the surface nodes in the running interval.
     pub(crate) corrections: Aligned,
     pub(crate) near: Near,
@@ -54,6 +58,8 @@ impl Pack {
             x: Aligned::default(),
             v: Aligned::default(),
             predicted: Aligned::default(),
+            begin: Aligned::default(),
+            scratch: Aligned::default(),
             corrections: Aligned::default(),
             near: Near::default(),
             surfaces: Vec::new(),
@@ -82,6 +88,10 @@ impl Pack {
         self.v.resize(3 * n * width);
         self.predicted.resize(3 * n * width);
         self.corrections.resize(3 * surface * width);
+        if topology.is_implicit() {
+            self.begin.resize(3 * n * width);
+            self.scratch.resize(3 * n * width * SCRATCH);
+        }
     }
 
     /// What the bodies are instances of.

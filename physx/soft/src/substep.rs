@@ -6,6 +6,7 @@
 use crate::bounds::Aabb;
 use crate::collider::{Collider, Moment, Nodes};
 use crate::damping::damp;
+use crate::implicit::{self, Effort};
 use crate::neo_hookean::{Rest, project};
 use crate::pack::Pack;
 use crate::reach::Reach;
@@ -124,6 +125,10 @@ pub(crate) fn end<R: Real>(pack: &mut Pack, rule: &StepRule) {
 fn predict<R: Real>(pack: &mut Pack, rule: &StepRule, h: f32) {
     let inverse_mass = &pack.topology.inverse_mass;
     let (gravity, h) = (splat(rule.gravity), R::splat(h));
+    if pack.topology.is_implicit() {
+        let nodes = pack.topology.layout.nodes;
+        pack.begin.vectors_mut::<R>().copy_from_slice(&pack.x.vectors::<R>()[..nodes]);
+    }
     let (x, v) = (pack.x.vectors_mut::<R>(), pack.v.vectors_mut::<R>());
     let nodes = x.iter_mut().zip(v).zip(pack.predicted.vectors_mut::<R>());
     for (((x, v), predicted), w) in nodes.zip(inverse_mass) {
@@ -138,6 +143,11 @@ fn predict<R: Real>(pack: &mut Pack, rule: &StepRule, h: f32) {
 #[inline(always)]
 fn elastic<R: Real, W: Real>(pack: &mut Pack, h: f32) {
     let topology = &*pack.topology;
+    if let Some(factor) = &topology.implicit {
+        let x = &mut pack.x.vectors_mut::<R>()[..topology.layout.nodes];
+        implicit::solve(factor, &Effort::default(), pack.begin.vectors(), x, pack.scratch.vectors_mut());
+        return;
+    }
     let inverse_h2 = 1.0 / (h * h);
     if W::LANES > R::LANES {
         return solo::elastic::<W>(topology, pack.x.vectors_mut::<f32>(), inverse_h2);

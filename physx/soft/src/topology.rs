@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use crate::colour::colour_order;
+use crate::implicit::Factor;
 use crate::layout::StateLayout;
 use crate::material::Material;
 use crate::solo::Blocks;
@@ -99,6 +100,8 @@ pub struct Topology {
     pub surface_edge: f32,
     /// Whether any node is pinned.
     pub pinned: bool,
+    /// Present where substeps are solved implicitly.
+    pub(crate) implicit: Option<Factor>,
     blocks: [OnceLock<Blocks>; 2],
 }
 
@@ -155,6 +158,7 @@ impl Topology {
             gamma: 1.0 + mu / lambda,
             altitude_min,
             surface_edge,
+            implicit: None,
             blocks: Default::default(),
         })
     }
@@ -181,6 +185,16 @@ impl Topology {
             *normal = normalized(*normal).unwrap_or(ZERO);
         }
         normals
+    }
+
+    /// Solves substeps of `h` seconds implicitly from now on ([`implicit`](crate::implicit)), instead of by a sweep over constraints.
+    pub fn solve_implicitly(&mut self, h: f32) {
+        self.implicit = Some(Factor::new(self, h));
+    }
+
+    /// Whether substeps are solved implicitly.
+    pub fn is_implicit(&self) -> bool {
+        self.implicit.is_some()
     }
 
     /// The tetrahedra in blocks for registers of 8 or of 16 lanes; cut when first asked for.

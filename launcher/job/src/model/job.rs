@@ -25,6 +25,9 @@ pub struct Job {
     pub gravity_m_s2: [f32; 3],
     /// How long, and in what steps.
     pub time: Time,
+    /// How elasticity is solved.
+    #[serde(default)]
+    pub solver: Solver,
     /// Contacts between bodies.
     #[serde(default)]
     pub contact: Contact,
@@ -121,6 +124,20 @@ pub(crate) fn steps_in(seconds: f64, step_s: f32) -> u64 {
     let steps = libm::round(seconds / f64::from(step_s));
     // A cast from float saturates, so that nonsense becomes a large number, which validation refuses.
     (steps as u64).max(1)
+}
+
+/// How elasticity is solved in a substep.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Solver {
+    /// Each group by what is cheaper for it: `xpbd`, or `implicit` where it is so stiff that the other would need many substeps.
+    #[default]
+    Auto,
+    /// Extended position-based dynamics: a sweep over the elements. Cheapest for soft bodies; needs substeps in proportion to the
+    /// square root of the stiffness.
+    Xpbd,
+    /// An implicit step over all nodes at once. Right at any stiffness with few substeps; damps fast vibrations.
+    Implicit,
 }
 
 /// Contacts between bodies.

@@ -17,7 +17,7 @@ mod shape;
 pub use auto::AutoOr;
 pub use bodies::{Dynamic, Keyframe, Kinematic, Motion, RigidBodies, SoftBodies};
 pub use environment::{Environment, HeightField, Hills, Plane, Relief, TriangleMesh};
-pub use job::{Batches, Contact, Job, Sleep, Time};
+pub use job::{Batches, Contact, Job, Sleep, Solver, Time};
 pub use layout::{Colour, Grid, Layout, Pin, PinBox, Random, Rotation, Stack};
 pub use material::{Friction, Material};
 pub use network::{Fabric, Network, PortRange};
