@@ -5,10 +5,12 @@
 
 mod height_field;
 mod mesh;
+mod sdf;
 mod shape;
 
 pub use height_field::HeightField;
 pub use mesh::TriangleMesh;
+pub use sdf::SignedDistance;
 pub use shape::Shape;
 
 use crate::bounds::Aabb;
@@ -49,11 +51,13 @@ pub enum Geometry {
     HeightField(HeightField),
     /// A triangle surface, solid behind its triangles.
     Mesh(TriangleMesh),
+    /// A closed solid given by distances over a grid.
+    Field(SignedDistance),
     /// A scripted rigid body.
     Moving(Moving),
 }
 
-/// A collider: geometry and the friction of its surface.
+/// A collider: geometry and the friction of its surface. A clone shares what is large.
 #[derive(Clone, Debug)]
 pub struct Collider {
     /// Where it is.
@@ -145,6 +149,12 @@ impl Near {
                     };
                     Touch { depth, normal, velocity: [0.0; 3] }
                 }
+                Geometry::Field(field) => {
+                    let Some((depth, normal)) = field.depth(x) else {
+                        continue;
+                    };
+                    Touch { depth, normal, velocity: [0.0; 3] }
+                }
                 Geometry::Moving(m) => {
                     let pose = self.poses[moving];
                     moving += 1;
@@ -183,6 +193,7 @@ impl Geometry {
             }
             Geometry::HeightField(field) => field.bounds().meets(reach),
             Geometry::Mesh(mesh) => mesh.bounds().meets(reach),
+            Geometry::Field(field) => field.bounds().meets(reach),
             Geometry::Moving(m) => m.bounds().meets(reach),
         }
     }
