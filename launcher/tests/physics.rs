@@ -25,6 +25,8 @@ for_each_solver!(
     a_stack_rests_and_sleeps,
     a_soft_body_carries_a_rigid_box,
     a_cantilever_converges_to_beam_theory_under_refinement,
+    a_body_rests_on_a_closed_mesh_as_on_a_plane,
+    a_body_slides_off_a_tilted_mesh_and_past_its_edge,
 );
 
 const JELLY: &str =
@@ -216,4 +218,66 @@ fn a_cantilever_converges_to_beam_theory_under_refinement(solver: &str) {
     assert!(tips[0] < tips[1] && tips[1] < tips[2], "linear tetrahedra lock less when they are finer: {tips:?}");
     assert!(tips[2] < 1.1 * theory && tips[2] > 0.75 * theory, "{tips:?}");
     assert!((theory - tips[2]).abs() < 0.5 * (theory - tips[1]).abs(), "{tips:?}");
+}
+
+/// A file that goes with its owner.
+struct Temporary(std::path::PathBuf);
+
+impl Drop for Temporary {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+/// An OBJ file, called `name`, of a box with these half edges.
+fn box_file(name: &str, half: [f32; 3]) -> Temporary {
+    let sign = |i: usize, k: usize| if i >> k & 1 == 0 { -half[k] } else { half[k] };
+    let mut text: String = (0..8).map(|i| format!("v {} {} {}\n", sign(i, 0), sign(i, 1), sign(i, 2))).collect();
+    let sides = [[1, 3, 4, 2], [5, 6, 8, 7], [1, 2, 6, 5], [1, 5, 7, 3], [2, 4, 8, 6], [3, 7, 8, 4]];
+    for [a, b, c, d] in sides {
+        text += &format!("f {a} {b} {c}\nf {a} {c} {d}\n");
+    }
+    let file = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}.obj", std::process::id()));
+    std::fs::write(&file, text).expect("a writable folder");
+    Temporary(file)
+}
+
+fn a_body_rests_on_a_closed_mesh_as_on_a_plane(solver: &str) {
+    let file = box_file(&format!("table-{solver}"), [1.0, 0.5, 1.0]);
+    let mesh = format!("triangle_meshes: [{{ file: {}, position_m: [0, 0.25, 0] }}]", file.0.display());
+    for ground in [mesh.as_str(), "planes: [{ offset_m: 0.75 }]"] {
+        let mut run = Run::with(
+            solver,
+            &format!(
+                "name: table\ntime: {{ duration_s: 3 }}\nsleep: {{ enabled: false }}\n\
+             materials: {{ jelly: {{ density_kg_m3: 1000, young_pa: 2.0e5, poisson: 0.3, damping_per_s: 20, friction: 0.5 }} }}\n\
+             soft_bodies: [{{ name: a, shape: {{ box: {{ size_m: [0.5, 0.5, 0.5], cells: [3, 3, 3] }} }}, material: jelly, layout: {{ at: [[0.1, 1.05, -0.2]] }} }}]\n\
+             environment: {{ {ground} }}\n"
+            ),
+        );
+        run.finish();
+        let lowest = run.positions(0).iter().fold(f32::MAX, |low, x| if x[1] < low { x[1] } else { low });
+        let (x, v) = (run.centre(0), run.velocity(0));
+        println!("lowest node {lowest}, centre {x:?}, velocity {v:?}");
+        assert!((lowest - 0.75).abs() < 1e-3 && v.iter().all(|v| v.abs() < 5e-3), "{lowest} {v:?}");
+        assert!((x[0] - 0.1).abs() < 0.01 && (x[1] - 0.996).abs() < 1e-3 && (x[2] + 0.2).abs() < 0.01, "{x:?}");
+    }
+}
+
+fn a_body_slides_off_a_tilted_mesh_and_past_its_edge(solver: &str) {
+    let file = box_file(&format!("slide-{solver}"), [1.0, 0.25, 1.0]);
+    let mut run = Run::with(
+        solver,
+        &format!(
+            "name: slide\ntime: {{ duration_s: 3 }}\n\
+         materials: {{ jelly: {{ density_kg_m3: 1000, young_pa: 2.0e5, poisson: 0.3, damping_per_s: 10, friction: 0.1 }} }}\n\
+         soft_bodies: [{{ name: a, shape: {{ sphere: {{ radius_m: 0.25, edge_m: 0.15 }} }}, material: jelly, layout: {{ at: [[0, 0.7, 0]] }} }}]\n\
+         environment: {{ planes: [{{ offset_m: -2 }}], triangle_meshes: [{{ file: {}, friction: 0.1, rotation: {{ axis: [0, 0, 1], degrees: -30 }} }}] }}\n",
+            file.0.display()
+        ),
+    );
+    run.finish();
+    let x = run.centre(0);
+    println!("centre {x:?}");
+    assert!(x[0] > 1.0 && x[1] < -1.0 && x[1] > -1.8, "neither held by the edge nor through: {x:?}");
 }

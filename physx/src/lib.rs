@@ -1,4 +1,4 @@
-//! PhysX for rankzero: tetrahedral cooking and rigid scenes.
+//! PhysX for rankzero: tetrahedral cooking, signed distance fields and rigid scenes.
 
 #![deny(unsafe_code)]
 
@@ -6,3 +6,4 @@ pub mod cook;
 #[allow(unsafe_code)]
 mod ffi;
 pub mod rigid;
+pub mod sdf;

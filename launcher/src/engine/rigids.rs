@@ -5,10 +5,11 @@
 //! states, so that a run resumed there has the same bits.
 
 use rankzero_physx::rigid::{
-    RigidDesc, RigidError, RigidState, RigidWorld, Shape as PhysxShape, StaticDesc, StaticShape,
+    Item, RigidDesc, RigidError, RigidState, RigidWorld, Shape as PhysxShape, StaticDesc, StaticShape,
 };
+use rankzero_physx::sdf::{Resolution, SdfError, cook_sdf};
 use rankzero_soft::Friction;
-use rankzero_soft::collider::{Collider, Geometry, HeightField, Moving, Shape, TriangleMesh};
+use rankzero_soft::collider::{Collider, Geometry, HeightField, Moving, Shape, SignedDistance, TriangleMesh};
 use rankzero_soft::quat::multiply;
 use rankzero_soft::rigid::{RigidForm, RigidMotion, Wrench};
 use rankzero_soft::rule::StepRule;
@@ -70,7 +71,7 @@ impl Rigids {
             motions: Vec::new(),
             totals: vec![Wrench::default(); descs.len()],
             statics: scene.statics.len(),
-            colliders: (0..scene.statics.len()).map(|i| static_collider(&world, i, &scene.statics[i])).collect(),
+            colliders: static_colliders(&world, &scene.statics)?,
             rebuild_steps: scene.rebuild_steps,
             step_s: scene.rule.step,
             world,
@@ -210,8 +211,12 @@ impl Rigids {
     }
 }
 
-/// A static as the soft bodies meet it: the very surface that PhysX holds.
-fn static_collider(world: &RigidWorld, i: usize, desc: &StaticDesc) -> Collider {
+fn static_colliders(world: &RigidWorld, statics: &[StaticDesc]) -> Result<Vec<Collider>, RigidError> {
+    statics.iter().enumerate().map(|(i, desc)| static_collider(world, i, desc)).collect()
+}
+
+/// A static as the soft bodies meet it: the very surface that PhysX holds, or the distances to it.
+fn static_collider(world: &RigidWorld, i: usize, desc: &StaticDesc) -> Result<Collider, RigidError> {
     let geometry = match &desc.shape {
         StaticShape::Plane { normal, offset } => {
             let inverse = 1.0 / length(*normal);
@@ -222,16 +227,30 @@ fn static_collider(world: &RigidWorld, i: usize, desc: &StaticDesc) -> Collider 
             let size = [s.rows as usize, s.columns as usize];
             Geometry::HeightField(HeightField::new(size, s.spacing, s.origin, s.heights.clone()))
         }
-        StaticShape::TriangleMesh { points, triangles } => {
-            let edges = triangles.iter().flat_map(|t| [(t[0], t[1]), (t[1], t[2]), (t[2], t[0])]);
-            let sum: f32 = edges.map(|(a, b)| length(sub(points[a as usize], points[b as usize]))).sum();
-            // Deeper than an edge and a half behind a triangle counts as being elsewhere.
-            let thickness = 1.5 * sum / (3 * triangles.len()) as f32;
-            Geometry::Mesh(TriangleMesh::new(points, triangles, thickness))
-        }
+        StaticShape::TriangleMesh { points, triangles } => mesh_geometry(i, points, triangles)?,
     };
     let friction = Friction { static_: desc.material.static_friction, dynamic: desc.material.dynamic_friction };
-    Collider { geometry, friction }
+    Ok(Collider { geometry, friction })
+}
+
+/// A closed mesh by its distances; its triangles where it is open or its walls are too thin for them.
+///
+/// The choice depends on the mesh alone, so that every rank makes the same; what may depend on the machine is an error.
+fn mesh_geometry(i: usize, points: &[Vec3], triangles: &[[u32; 3]]) -> Result<Geometry, RigidError> {
+    match cook_sdf(points, triangles, &Resolution::default()) {
+        Ok(sdf) => return Ok(Geometry::Field(SignedDistance::new(sdf.dims, sdf.origin, sdf.spacing, sdf.values))),
+        Err(SdfError::Start(error)) => return Err(error.into()),
+        Err(error @ SdfError::Refused { .. }) => {
+            let detail = format!(": {error}");
+            return Err(RigidError::Refused { item: Item::Static(i), what: "distance field", detail });
+        }
+        Err(reason) => tracing::info!("static {i} is met by its triangles, which is slow: {reason}"),
+    }
+    let edges = triangles.iter().flat_map(|t| [(t[0], t[1]), (t[1], t[2]), (t[2], t[0])]);
+    let sum: f32 = edges.map(|(a, b)| length(sub(points[a as usize], points[b as usize]))).sum();
+    // Deeper than an edge and a half behind a triangle counts as being elsewhere.
+    let thickness = 1.5 * sum / (3 * triangles.len()) as f32;
+    Ok(Geometry::Mesh(TriangleMesh::new(points, triangles, thickness)))
 }
 
 fn soft_shape(world: &RigidWorld, i: usize, shape: &PhysxShape) -> Shape {

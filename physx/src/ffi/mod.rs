@@ -3,5 +3,6 @@
 pub mod foundation;
 pub mod mesh;
 pub mod scene;
+pub mod sdf;
 pub mod shape;
 pub mod tet;

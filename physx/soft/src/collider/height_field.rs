@@ -1,5 +1,7 @@
 //! Ground: heights over a regular grid in the x–z plane, two triangles a cell.
 
+use std::sync::Arc;
+
 use crate::bounds::Aabb;
 use crate::vec3::{Vec3, cross, dot, normalized, sub};
 
@@ -12,7 +14,7 @@ pub struct HeightField {
     columns: usize,
     spacing: [f32; 2],
     origin: Vec3,
-    heights: Vec<f32>,
+    heights: Arc<[f32]>,
     bounds: Aabb,
 }
 
@@ -30,7 +32,7 @@ impl HeightField {
         // A body that has sunk in is still pushed out: the box reaches far below the ground.
         let deep = origin[1] + low - 10.0 * (1.0 + high - low);
         let bounds = Aabb { min: [origin[0], deep, origin[2]], max: std::array::from_fn(|k| origin[k] + far[k]) };
-        Self { rows, columns, spacing, origin, heights, bounds }
+        Self { rows, columns, spacing, origin, heights: heights.into(), bounds }
     }
 
     /// The box of the ground and what lies under it.

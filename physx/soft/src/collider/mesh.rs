@@ -1,5 +1,7 @@
 //! A fixed triangle surface.
 
+use std::sync::Arc;
+
 use crate::bounds::Aabb;
 use crate::candidates::{Faces, Nearest, Sought, Triangle, plane_gap};
 use crate::vec3::{Vec3, ZERO};
@@ -7,9 +9,9 @@ use crate::vec3::{Vec3, ZERO};
 /// Triangles in the world frame; the solid lies behind them.
 #[derive(Clone, Debug)]
 pub struct TriangleMesh {
-    triangles: Vec<Triangle>,
+    triangles: Arc<[Triangle]>,
     /// Triangles by the smallest x of their boxes, for the sweep.
-    by_x: Vec<u32>,
+    by_x: Arc<[u32]>,
     widest: f32,
     bounds: Aabb,
     thickness: f32,
@@ -31,7 +33,7 @@ impl TriangleMesh {
             if b.max[0] - b.min[0] > w { b.max[0] - b.min[0] } else { w }
         });
         let bounds = points.iter().fold(Aabb::EMPTY, |b, &p| b.with(p));
-        Self { triangles, by_x, widest, bounds, thickness }
+        Self { triangles: triangles.into(), by_x: by_x.into(), widest, bounds, thickness }
     }
 
     /// The box of all triangles.

@@ -6,12 +6,14 @@
 mod height_field;
 mod mesh;
 mod near;
+mod sdf;
 mod shape;
 
 pub use height_field::HeightField;
 pub use mesh::TriangleMesh;
 pub(crate) use near::recoverable;
 pub use near::{Moment, Near, Nodes};
+pub use sdf::SignedDistance;
 pub use shape::Shape;
 
 use crate::bounds::Aabb;
@@ -51,11 +53,13 @@ pub enum Geometry {
     HeightField(HeightField),
     /// A triangle surface, solid behind its triangles.
     Mesh(TriangleMesh),
+    /// A closed solid given by distances over a grid.
+    Field(SignedDistance),
     /// A scripted rigid body.
     Moving(Moving),
 }
 
-/// A collider: geometry and the friction of its surface.
+/// A collider: geometry and the friction of its surface. A clone shares what is large.
 #[derive(Clone, Debug)]
 pub struct Collider {
     /// Where it is.
@@ -97,6 +101,7 @@ impl Geometry {
             }
             Geometry::HeightField(field) => field.bounds().meets(reach),
             Geometry::Mesh(mesh) => mesh.bounds().meets(reach),
+            Geometry::Field(field) => field.bounds().meets(reach),
             Geometry::Moving(m) => m.bounds().meets(reach),
         }
     }

@@ -1,6 +1,6 @@
 //! The colliders that the bodies of a pack may reach in one step, and what they do to them.
 
-use super::{Collider, Geometry, HeightField, Moving, Touch, TriangleMesh};
+use super::{Collider, Geometry, HeightField, Moving, SignedDistance, Touch, TriangleMesh};
 use crate::bounds::Aabb;
 use crate::candidates::Nearest;
 use crate::material::Friction;
@@ -100,7 +100,8 @@ impl Near {
                 Geometry::Plane { normal, offset } => {
                     solid.push_all(nodes, &Plane { normal: *normal, offset: *offset })
                 }
-                Geometry::HeightField(field) => solid.push_all(nodes, &Ground { field, lanes: reached.lanes }),
+                Geometry::HeightField(field) => solid.push_all(nodes, &Looked { field, lanes: reached.lanes }),
+                Geometry::Field(field) => solid.push_all(nodes, &Looked { field, lanes: reached.lanes }),
                 Geometry::Mesh(mesh) => {
                     let before = &all[..reached.collider as usize];
                     let meshes = before.iter().filter(|c| matches!(c.geometry, Geometry::Mesh(_))).count();
@@ -137,12 +138,36 @@ impl Probe for Plane {
     }
 }
 
-struct Ground<'a> {
-    field: &'a HeightField,
+/// A solid whose depth is looked up in a table, lane by lane.
+trait Table {
+    fn bounds(&self) -> Aabb;
+    fn depth(&self, x: Vec3) -> Option<(f32, Vec3)>;
+}
+
+impl Table for HeightField {
+    fn bounds(&self) -> Aabb {
+        self.bounds()
+    }
+    fn depth(&self, x: Vec3) -> Option<(f32, Vec3)> {
+        self.depth(x)
+    }
+}
+
+impl Table for SignedDistance {
+    fn bounds(&self) -> Aabb {
+        self.bounds()
+    }
+    fn depth(&self, x: Vec3) -> Option<(f32, Vec3)> {
+        self.depth(x)
+    }
+}
+
+struct Looked<'a, T> {
+    field: &'a T,
     lanes: u32,
 }
 
-impl Probe for Ground<'_> {
+impl<T: Table> Probe for Looked<'_, T> {
     #[inline(always)]
     fn touch<R: Real>(&self, _i: usize, x: Vec3<R>) -> Touch<R> {
         let bounds = self.field.bounds();
