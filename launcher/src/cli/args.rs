@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use rankzero_soft::simd::Isa;
 
 const AFTER: &str = "\
 Exit codes:
@@ -82,6 +83,9 @@ pub struct RunArgs {
     /// Worker threads of each rank, 1 to 1024 [default: its share of the cores].
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<usize>,
+    /// Instructions to compute with: scalar, fused, avx2 or avx512 [default: the widest that the CPU has]. The result is the same.
+    #[arg(long, value_name = "NAME", env = "RANKZERO_ISA")]
+    pub isa: Option<Isa>,
     /// Print the summary as JSON on stdout.
     #[arg(long)]
     pub json: bool,

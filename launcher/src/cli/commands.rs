@@ -17,6 +17,7 @@ pub fn run(args: &RunArgs) -> u8 {
         run_dir: args.run_dir.clone(),
         threads: args.threads,
         json: args.json,
+        isa: args.isa,
         quiet: args.quiet,
     };
     match run_rank(&options) {
@@ -76,6 +77,7 @@ fn run_words(args: &LaunchArgs) -> Vec<String> {
         words.extend(["--threads".to_owned(), threads.to_string()]);
     }
     words.extend(run.json.then(|| "--json".to_owned()));
+    words.extend(run.isa.iter().flat_map(|isa| ["--isa".to_owned(), isa.name().to_owned()]));
     words.extend(run.quiet.then(|| "--quiet".to_owned()));
     words
 }

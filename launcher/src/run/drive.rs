@@ -55,7 +55,10 @@ pub fn drive<F: Fabric + Bootstrap>(
     let me = fabric.rank();
     let owners = first_owners(&start);
     let timeout = Duration::from_millis(start.job.network.result_timeout_ms);
-    let engine = Engine::new(start.scene.clone(), fabric, owners, timeout)?;
+    let mut engine = Engine::new(start.scene.clone(), fabric, owners, timeout)?;
+    if let Some(isa) = options.isa {
+        engine.use_isa(isa);
+    }
     let journal = if me == Rank(0) { Some(Journal::create(&start.run_dir, began)?) } else { None };
     let frames = Frames::new(&start.job, &start.scene, &start.run_dir, me)?;
     let mut batch_of = vec![0; start.scene.bodies.len()];
@@ -130,7 +133,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
                 say(format_args!("note: {note}"));
             }
             say(format_args!(
-                "{}: {} soft bodies ({} tets) in {} batches, {} rigid bodies, {} steps of {} substeps; {} ranks over {} ({}), {}",
+                "{}: {} soft bodies ({} tets) in {} batches, {} rigid bodies, {} steps of {} substeps; {} ranks over {} ({}), {}, {}",
                 self.start.job.name,
                 scene.bodies.len(),
                 scene.tets(),
@@ -142,6 +145,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
                 fabric,
                 launch.launcher.name(),
                 self.start.binding.description,
+                self.engine.isa().name(),
             ));
         }
         Ok(())

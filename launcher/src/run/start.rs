@@ -9,6 +9,7 @@ use rankzero_job::{Fabric as FabricChoice, Job, Loaded, Overrides};
 use rankzero_physx::cook::Cache;
 use rankzero_physx::rigid::{Item, RigidError, pin_float_environment};
 use rankzero_slurm::launch::Launch;
+use rankzero_soft::simd::Isa;
 use serde::{Deserialize, Serialize};
 
 use super::error::RunError;
@@ -30,6 +31,8 @@ pub struct Options {
     pub run_dir: Option<PathBuf>,
     /// Worker threads; by the job and the machine where absent.
     pub threads: Option<usize>,
+    /// Instructions to compute with; the widest that the CPU has where absent.
+    pub isa: Option<Isa>,
     /// Print the summary as JSON.
     pub json: bool,
     /// Print nothing but errors.

@@ -81,6 +81,7 @@ pub const OVERRIDES: &[Row] = &[
         2,
         &["1 substeps are too few", "needs 5", "time.substeps", "set solver to implicit"],
     ),
+    row("unknown instructions", "run @/tiny.yaml --isa neon", 2, &["--isa", "none of scalar, fused"]),
     row("--set of an unknown solver", "check @/tiny.yaml --set solver=euler", 2, &["solver", "implicit"]),
     row(
         "exchanges that do not divide",

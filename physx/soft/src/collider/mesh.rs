@@ -43,7 +43,7 @@ impl TriangleMesh {
 
     /// Collects for each of `nodes` the triangles within `margin` or the thickness, from those that meet `reach`.
     pub fn candidates(&self, reach: &Aabb, nodes: impl Iterator<Item = Vec3>, margin: f32, out: &mut Nearest) {
-        let search = reach.grown(self.thickness);
+        let search = reach.grown(self.behind(margin));
         let first =
             self.by_x.partition_point(|&t| self.triangles[t as usize].bounds().min[0] < search.min[0] - self.widest);
         let mut near: Vec<u32> = self.by_x[first..]
@@ -55,14 +55,18 @@ impl TriangleMesh {
         near.sort_unstable();
         let mut faces = Faces::default();
         near.into_iter().for_each(|t| faces.add(t, self.triangles[t as usize]));
-        let sought = nodes.enumerate().map(|(node, x)| Sought {
-            node: node as u32,
-            x,
-            normal: ZERO,
-            outside: margin,
-            inside: self.thickness,
-        });
+        let inside = self.behind(margin);
+        let sought =
+            nodes.enumerate().map(|(node, x)| Sought { node: node as u32, x, normal: ZERO, outside: margin, inside });
         out.find(sought, &mut faces);
+    }
+
+    /// How far behind a triangle a node is sought that may move by `margin` in a step, m: it gets no deeper within one, and what was
+    /// deeper before is more likely in front of another triangle.
+    fn behind(&self, margin: f32) -> f32 {
+        let (least, most) = (0.1 * self.thickness, self.thickness);
+        let deep = if 2.0 * margin > least { 2.0 * margin } else { least };
+        if deep < most { deep } else { most }
     }
 
     /// Depth of `x` behind the nearest of its candidate triangles and that triangle's normal.
