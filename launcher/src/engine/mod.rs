@@ -35,7 +35,7 @@ use crate::scene::Scene;
 use board::Board;
 use couple::Coupling;
 use link::Link;
-use own::{Contacts, Own};
+use own::{Contacts, Own, Remote};
 use rigids::Rigids;
 
 /// Where the time of the main thread went.
@@ -67,7 +67,7 @@ pub struct Engine<F> {
     costs_us: Vec<u32>,
     coupling: Coupling,
     contacts: Contacts,
-    remote: BTreeMap<u32, Vec<f32>>,
+    remote: BTreeMap<u32, Remote>,
     wrenches: Vec<rigids::Contact>,
     step: u64,
     /// Where the time went.

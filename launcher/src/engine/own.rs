@@ -4,14 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use rankzero_comm::Segment;
-use rankzero_soft::Body;
+use rankzero_soft::{Body, Topology};
 use rankzero_soft::body::{Reach, StepRule};
-use rankzero_soft::candidates::Faces;
 use rankzero_soft::collider::Collider;
 use rankzero_soft::contact::Law;
 use rankzero_soft::dispatch::{Isa, advance, settle};
 use rankzero_soft::pair::{Pair, Surface, add_pushes};
 use rankzero_soft::rigid::SoftRigid;
+use rankzero_soft::search::Search;
+use rankzero_soft::shell::Shell;
+use rankzero_soft::simd;
 use rankzero_soft::vec3::ZERO;
 
 use super::board::Board;
@@ -28,6 +30,8 @@ pub struct Own {
     pub body: Body,
     /// Its surface as others are to see it.
     pub surface: Vec<f32>,
+    /// What contact works out about the surface.
+    pub shell: Shell,
     /// What it is part of in this step.
     pub part: Part,
     /// Contacts that push it: pairs by partner, then rigid bodies by id.
@@ -73,6 +77,7 @@ impl Own {
         Self {
             id,
             surface: vec![0.0; topology.layout.halo_words()],
+            shell: Shell::default(),
             state: vec![0; topology.layout.words()],
             body: Body::new(topology),
             part: Part::Sleeps,
@@ -105,6 +110,7 @@ impl Own {
         } else {
             self.body.still_surface(&mut self.surface);
         }
+        self.shell.update(interval == 0, &self.surface, &self.body.topology, simd::Isa::best());
         self.cost_ns += start.elapsed().as_nanos() as u64;
     }
 
@@ -203,6 +209,15 @@ pub struct Contacts {
     pub rigid_count: usize,
 }
 
+/// A surface that a peer has put.
+#[derive(Debug, Default)]
+pub struct Remote {
+    /// What was put.
+    pub surface: Vec<f32>,
+    /// What contact works out about it.
+    pub shell: Shell,
+}
+
 /// The surfaces that contacts look at: this rank's own, and what peers have put.
 #[derive(Clone, Copy, Debug)]
 pub struct Surfaces<'a> {
@@ -211,7 +226,7 @@ pub struct Surfaces<'a> {
     /// Position in `own` by body id, `u32::MAX` elsewhere.
     pub slots: &'a [u32],
     /// Surfaces of peers' bodies.
-    pub remote: &'a BTreeMap<u32, Vec<f32>>,
+    pub remote: &'a BTreeMap<u32, Remote>,
     /// The scene.
     pub scene: &'a Scene,
 }
@@ -222,22 +237,22 @@ impl<'a> Surfaces<'a> {
     /// # Panics
     /// If the body is neither this rank's nor expected from a peer.
     pub fn of(&self, body: u32) -> Surface<'a> {
-        let words = match self.slots[body as usize] {
-            u32::MAX => &self.remote[&body][..],
-            slot => &self.own[slot as usize].surface[..],
+        let (words, shell) = match self.slots[body as usize] {
+            u32::MAX => (&self.remote[&body].surface, &self.remote[&body].shell),
+            slot => (&self.own[slot as usize].surface, &self.own[slot as usize].shell),
         };
-        Surface { words, topology: self.scene.topology(body) }
+        Surface { words, topology: self.scene.topology(body), shell }
     }
 }
 
 impl SoftPair {
-    /// Finds what may touch in the step; `faces` is scratch memory.
-    pub fn find(&mut self, surfaces: &Surfaces<'_>, reaches: &[Reach], faces: &mut Faces) {
+    /// Finds what may touch in the step; `search` is memory to work in.
+    pub fn find(&mut self, surfaces: &Surfaces<'_>, reaches: &[Reach], search: &mut Search) {
         let start = Instant::now();
         let (a, b) = (surfaces.of(self.a), surfaces.of(self.b));
         let (reach_a, reach_b) = (&reaches[self.a as usize], &reaches[self.b as usize]);
         let (step, law) = (surfaces.scene.rule.step, &surfaces.scene.law);
-        self.near = self.pair.find((&a, reach_a), (&b, reach_b), step, law, faces);
+        self.near = self.pair.find((&a, reach_a), (&b, reach_b), step, law, search, simd::Isa::best());
         self.cost_ns = start.elapsed().as_nanos() as u64;
     }
 
@@ -276,8 +291,15 @@ impl RigidPair {
     }
 }
 
-/// Copies a peer's surface out of the board.
-pub fn remote_surface(memory: &Segment, (at, len): (usize, usize), out: &mut Vec<f32>) {
-    out.resize(len, 0.0);
-    memory.load_f32(at, out);
+/// Copies a peer's surface out of the board; `first` in a step's first interval.
+pub fn remote_surface(
+    memory: &Segment,
+    (at, len): (usize, usize),
+    first: bool,
+    topology: &Topology,
+    out: &mut Remote,
+) {
+    out.surface.resize(len, 0.0);
+    memory.load_f32(at, &mut out.surface);
+    out.shell.update(first, &out.surface, topology, simd::Isa::best());
 }

@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use rankzero_comm::{Fabric, Rank};
 use rankzero_soft::body::{REACH_WORDS, Reach};
-use rankzero_soft::candidates::Faces;
 use rankzero_soft::rigid::Wrench;
+use rankzero_soft::search::Search;
 use rayon::prelude::*;
 
 use super::board::{ENTRY_WORDS, HEADER_WORDS, Kind, WRENCH_WORDS};
@@ -170,7 +170,7 @@ impl<F: Fabric> Engine<F> {
             self.put_surfaces(&neighbours, exchange)?;
             let chunk = free.chunks(share).nth(interval as usize).unwrap_or(&[]);
             self.run_free(chunk)?;
-            self.take_surfaces(&neighbours, exchange)?;
+            self.take_surfaces(&neighbours, exchange, interval == 0)?;
             self.push_contacts(interval == 0, rigid_reaches, &sharing);
             if interval == 0 {
                 neighbours = self.neighbours(true);
@@ -233,7 +233,7 @@ impl<F: Fabric> Engine<F> {
         Ok(())
     }
 
-    fn take_surfaces(&mut self, neighbours: &[(Rank, Vec<u32>)], exchange: u64) -> Result<(), EngineError> {
+    fn take_surfaces(&mut self, neighbours: &[(Rank, Vec<u32>)], exchange: u64, first: bool) -> Result<(), EngineError> {
         if neighbours.is_empty() {
             return Ok(());
         }
@@ -241,7 +241,8 @@ impl<F: Fabric> Engine<F> {
         self.wait(|e| e.link.expect(neighbours.iter().map(|(rank, _)| *rank), Kind::Halo, exchange, step))?;
         let start = Instant::now();
         for (&body, surface) in &mut self.remote {
-            remote_surface(&self.board.halo.memory, self.board.halo_of(body, exchange), surface);
+            let (at, topology) = (self.board.halo_of(body, exchange), self.scene.topology(body));
+            remote_surface(&self.board.halo.memory, at, first, topology, surface);
         }
         self.time.halo += start.elapsed();
         Ok(())
@@ -252,9 +253,9 @@ impl<F: Fabric> Engine<F> {
         let surfaces = Surfaces { own: &self.own, slots: &self.slots, remote: &self.remote, scene: &self.scene };
         let (reaches, rigids, law) = (&self.reaches, &self.rigids, &self.scene.law);
         let (pairs, contacts) = (self.contacts.pair_count, self.contacts.rigid_count);
-        self.contacts.pairs[..pairs].par_iter_mut().for_each_init(Faces::default, |faces, pair| {
+        self.contacts.pairs[..pairs].par_iter_mut().for_each_init(Search::default, |search, pair| {
             if first {
-                pair.find(&surfaces, reaches, faces);
+                pair.find(&surfaces, reaches, search);
             }
             pair.push(&surfaces, law);
         });

@@ -12,6 +12,7 @@
 //! - **D3** Nothing here knows of ranks, threads or batches.
 #![deny(unsafe_code)]
 
+pub mod batch;
 pub mod body;
 pub mod bounds;
 pub mod candidates;
@@ -24,12 +25,16 @@ pub mod layout;
 pub mod material;
 pub mod neo_hookean;
 pub mod pair;
+pub mod patches;
 pub mod quat;
 pub mod rigid;
+pub mod search;
+pub mod shell;
 pub mod simd;
 mod substep;
 pub mod topology;
 pub mod vec3;
+pub mod watch;
 
 pub use body::Body;
 pub use bounds::Aabb;

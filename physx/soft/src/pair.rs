@@ -3,13 +3,18 @@
 //! Nodes of each are tested against the triangles of the other. The result is the same to the bit wherever it is computed, and
 //! what one body gains in momentum the other loses.
 
+use crate::batch::Batch;
 use crate::body::Reach;
 use crate::bounds::Aabb;
-use crate::candidates::{Faces, Nearest, Sought, Triangle, plane_gap};
+use crate::candidates::{Faces, Sought, Triangle, plane_gap};
 use crate::contact::{Contact, Law};
 use crate::material::Friction;
+use crate::search::Search;
+use crate::shell::Shell;
+use crate::simd::Isa;
 use crate::topology::Topology;
-use crate::vec3::{Vec3, add, add_scaled, at, length, scale, sub};
+use crate::watch::{Touch, Watch};
+use crate::vec3::{Vec3, add, add_scaled, length, scale, sub};
 
 /// A body's surface in the last substep of an interval, world frame; see [`Body::surface`](crate::Body::surface).
 #[derive(Clone, Copy, Debug)]
@@ -18,22 +23,30 @@ pub struct Surface<'a> {
     pub words: &'a [f32],
     /// What the body is an instance of.
     pub topology: &'a Topology,
+    /// What was worked out about it; [updated](Shell::update) with these words.
+    pub shell: &'a Shell,
 }
 
 impl<'a> Surface<'a> {
+    /// Positions of the surface nodes.
+    #[inline(always)]
+    pub fn positions(&self) -> &'a [Vec3] {
+        &self.words.as_chunks().0[..self.topology.layout.surface]
+    }
+    /// Displacements of the surface nodes over the interval.
+    #[inline(always)]
+    pub fn displacements(&self) -> &'a [Vec3] {
+        &self.words.as_chunks().0[self.topology.layout.surface..]
+    }
     /// Position of surface node `i`.
     #[inline(always)]
     pub fn x(&self, i: u32) -> Vec3 {
-        at(self.words, i as usize)
+        self.positions()[i as usize]
     }
     /// Displacement of surface node `i` over the interval.
     #[inline(always)]
     pub fn moved(&self, i: u32) -> Vec3 {
-        at(self.words, self.topology.layout.surface + i as usize)
-    }
-    /// The box of the surface.
-    pub fn bounds(&self) -> Aabb {
-        (0..self.topology.layout.surface as u32).fold(Aabb::EMPTY, |b, i| b.with(self.x(i)))
+        self.displacements()[i as usize]
     }
     /// The surface nodes inside a box, with their positions.
     pub fn nodes_in(&self, region: Aabb) -> impl Iterator<Item = (u32, Vec3)> + use<'a> {
@@ -49,10 +62,6 @@ impl<'a> Surface<'a> {
                 out.add(t as u32, Triangle::new(corners));
             }
         }
-    }
-    fn corners(&self, t: u32) -> ([u32; 3], [Vec3; 3]) {
-        let nodes = self.topology.triangles[t as usize];
-        (nodes, nodes.map(|n| self.x(n)))
     }
 }
 
@@ -77,8 +86,8 @@ pub fn touch(
     let mut best: Option<(Contact, [u32; 3], Vec3)> = None;
     let mut least = f32::MAX;
     for &t in near {
-        let (nodes, corners) = surface.corners(t);
-        let Some((distance, normal, weights)) = plane_gap(corners, x) else { continue };
+        let nodes = surface.topology.triangles[t as usize];
+        let Some((distance, normal, weights)) = plane_gap(nodes.map(|n| surface.x(n)), x) else { continue };
         let depth = radius - distance;
         if depth > deepest || depth.abs() >= least {
             continue;
@@ -94,30 +103,29 @@ pub fn touch(
 /// Displacements of surface nodes in m, in the order in which they are to be added.
 pub type Pushes = Vec<(u32, Vec3)>;
 
+/// Memory that one pair after another works in.
+#[derive(Clone, Debug, Default)]
+pub struct Workspace {
+    search: Search,
+    batch: Batch,
+    /// Nodes of A inside B, and the other way round.
+    hits: [Vec<Touch>; 2],
+    /// Sum of the weights with which each surface node of A and B takes part in contacts.
+    shares: [Vec<f32>; 2],
+}
+
 /// Two bodies that may touch in this step.
 #[derive(Clone, Debug, Default)]
 pub struct Pair {
-    nodes_of_a: Nearest,
-    nodes_of_b: Nearest,
-    hits: Vec<Hit>,
-    /// Sum of the weights with which each surface node of A and B takes part in contacts.
-    shares: [Vec<f32>; 2],
+    /// What nodes of A may touch of B, and the other way round.
+    watches: [Watch; 2],
     /// What the contacts do to A and to B.
     pub pushes: [Pushes; 2],
 }
 
-#[derive(Clone, Debug)]
-struct Hit {
-    /// 0 where the node is A's and the triangle B's, 1 the other way round.
-    side: usize,
-    node: u32,
-    triangle: [u32; 3],
-    weights: Vec3,
-    contact: Contact,
-}
-
 impl Pair {
-    /// Finds, once a step of `step` seconds, what may touch; `law` tells the interval that the surfaces' displacements belong to.
+    /// Finds, in the first interval of a step of `step` seconds, what may touch; `law` tells the interval that the surfaces'
+    /// displacements belong to, `work` is memory to work in.
     ///
     /// Returns whether anything may.
     pub fn find(
@@ -126,91 +134,104 @@ impl Pair {
         b: (&Surface<'_>, &Reach),
         step: f32,
         law: &Law,
-        faces: &mut Faces,
+        work: &mut Workspace,
+        isa: Isa,
     ) -> bool {
         let margin = a.1.approach(b.1.velocity, b.1.spread, step);
-        let region = a.0.bounds().grown(margin).overlap(&b.0.bounds().grown(margin));
-        for (nearest, (nodes, _), (other, reach)) in [(&mut self.nodes_of_a, a, b), (&mut self.nodes_of_b, b, a)] {
+        let region = a.0.shell.bounds().grown(margin).overlap(&b.0.shell.bounds().grown(margin));
+        let sides = [(a, b), (b, a)];
+        for (watch, ((nodes, _), (other, reach))) in self.watches.iter_mut().zip(sides) {
             let inside = SOUGHT * depth_max(other.topology);
             let inside = if inside > margin { inside } else { margin };
-            other.triangles_in(&region.grown(inside), faces);
-            let normals = nodes.topology.node_normals(|n| nodes.x(n), |n| region.holds(nodes.x(n)));
-            let sought = normals.iter().map(|&(node, normal)| {
-                let velocity = scale(nodes.moved(node), 1.0 / law.interval);
-                let outside = length(sub(velocity, reach.velocity)) * step + reach.spread;
-                Sought { node, x: nodes.x(node), normal, outside, inside }
+            work.search.prepare(other, &region.grown(inside), isa);
+            let per_second = 1.0 / law.interval;
+            let positions = nodes.positions().iter().zip(nodes.displacements()).zip(&nodes.shell.normals);
+            let within = positions.enumerate().filter(|(_, ((x, _), _))| region.holds(**x));
+            let sought = within.map(|(node, ((x, moved), normal))| {
+                let outside = length(sub(scale(*moved, per_second), reach.velocity)) * step + reach.spread;
+                Sought { node: node as u32, x: *x, normal: *normal, outside, inside }
             });
-            nearest.find(sought, faces);
+            work.search.find(sought, watch.restart(), isa);
         }
-        !(self.nodes_of_a.is_empty() && self.nodes_of_b.is_empty())
+        self.watches.iter().any(|watch| !watch.is_empty())
     }
 
-    /// Resolves the contacts between the two, into [`Pair::pushes`].
-    pub fn push(&mut self, a: &Surface<'_>, b: &Surface<'_>, law: &Law) {
-        let bodies = [a, b];
-        self.collect(bodies);
+    /// Resolves the contacts between the two, into [`Pair::pushes`]; to be called in every interval of the step, of which `work` keeps
+    /// nothing.
+    pub fn push(&mut self, a: &Surface<'_>, b: &Surface<'_>, law: &Law, work: &mut Workspace, isa: Isa) {
+        let Workspace { batch, hits, shares, .. } = work;
+        hits.iter_mut().for_each(Vec::clear);
         self.pushes.iter_mut().for_each(Vec::clear);
-        if self.hits.is_empty() {
+        let [of_a, of_b] = &mut self.watches;
+        of_a.look(a, b, isa, batch, &mut hits[0]);
+        of_b.look(b, a, isa, batch, &mut hits[1]);
+        if hits.iter().all(Vec::is_empty) {
             return;
         }
-        self.count_shares(bodies);
+        count_shares(hits, [a, b], shares);
         let friction = a.topology.material.friction.between(b.topology.material.friction);
-        for hit in &self.hits {
-            let pushes = hit.pushes(bodies, &self.shares, law, friction);
-            let Some((of_node, of_triangle)) = pushes else {
-                continue;
-            };
-            self.pushes[hit.side].push((hit.node, of_node));
-            self.pushes[1 - hit.side].extend((0..3).map(|k| (hit.triangle[k], of_triangle[k])));
-        }
+        let a = Masses { inverse: &a.topology.inverse_mass, shares: &shares[0] };
+        let b = Masses { inverse: &b.topology.inverse_mass, shares: &shares[1] };
+        let [to_a, to_b] = &mut self.pushes;
+        resolve(&hits[0], (a, to_a), (b, to_b), law, friction);
+        resolve(&hits[1], (b, to_b), (a, to_a), law, friction);
     }
+}
 
-    fn collect(&mut self, bodies: [&Surface<'_>; 2]) {
-        self.hits.clear();
-        for (side, nearest) in [&self.nodes_of_a, &self.nodes_of_b].into_iter().enumerate() {
-            let (own, other) = (bodies[side], bodies[1 - side]);
-            for (node, near) in nearest.iter() {
-                let found = touch(other, near, own.x(node), own.moved(node), 0.0);
-                if let Some((contact, triangle, weights)) = found {
-                    self.hits.push(Hit { side, node, triangle, weights, contact });
-                }
-            }
-        }
+fn count_shares(hits: &[Vec<Touch>; 2], bodies: [&Surface<'_>; 2], shares: &mut [Vec<f32>; 2]) {
+    for (shares, body) in shares.iter_mut().zip(bodies) {
+        shares.clear();
+        shares.resize(body.topology.layout.surface, 0.0);
     }
+    let [a, b] = shares;
+    add_shares(&hits[0], a, b);
+    add_shares(&hits[1], b, a);
+}
 
-    fn count_shares(&mut self, bodies: [&Surface<'_>; 2]) {
-        for (shares, body) in self.shares.iter_mut().zip(bodies) {
-            shares.clear();
-            shares.resize(body.topology.layout.surface, 0.0);
-        }
-        for hit in &self.hits {
-            self.shares[hit.side][hit.node as usize] += 1.0;
-            for (n, weight) in hit.triangle.into_iter().zip(hit.weights) {
-                self.shares[1 - hit.side][n as usize] += weight.abs();
-            }
+fn add_shares(hits: &[Touch], own: &mut [f32], other: &mut [f32]) {
+    for hit in hits {
+        own[hit.node as usize] += 1.0;
+        for k in 0..3 {
+            other[hit.triangle[k] as usize] += hit.weights[k].abs();
         }
     }
 }
 
-impl Hit {
-    /// Displacements of the node and of the triangle's corners.
-    fn pushes(
-        &self,
-        bodies: [&Surface<'_>; 2],
-        shares: &[Vec<f32>; 2],
-        law: &Law,
-        friction: Friction,
-    ) -> Option<(Vec3, [Vec3; 3])> {
-        let other = 1 - self.side;
-        let inverse_mass = |side: usize, node: u32| bodies[side].topology.inverse_mass[node as usize];
-        let split = |side: usize, node: u32| shares[side][node as usize] * inverse_mass(side, node);
-        // A corner's mass is split in proportion to the weights, so its square of the weight meets a share of 1/weight.
-        let corner = |k: usize| self.weights[k].abs() * split(other, self.triangle[k]);
-        let w = split(self.side, self.node) + (corner(0) + corner(1) + corner(2));
-        let push = law.push(&self.contact, w, friction)?;
-        let of_corner = |k: usize| scale(push, -self.weights[k] * inverse_mass(other, self.triangle[k]));
-        Some((scale(push, inverse_mass(self.side, self.node)), [of_corner(0), of_corner(1), of_corner(2)]))
+/// A body of a pair: its inverse masses (1/kg) and the sums of weights, by surface node.
+#[derive(Clone, Copy)]
+struct Masses<'a> {
+    inverse: &'a [f32],
+    shares: &'a [f32],
+}
+
+/// Appends what the hits do to the nodes' body and to the triangles'.
+fn resolve(
+    hits: &[Touch],
+    (own, to_own): (Masses<'_>, &mut Pushes),
+    (other, to_other): (Masses<'_>, &mut Pushes),
+    law: &Law,
+    friction: Friction,
+) {
+    for hit in hits {
+        let Some((of_node, [a, b, c])) = pushes(hit, own, other, law, friction) else { continue };
+        to_own.push((hit.node, of_node));
+        let [i, j, k] = hit.triangle;
+        to_other.extend_from_slice(&[(i, a), (j, b), (k, c)]);
     }
+}
+
+/// Displacements of the node and of the triangle's corners.
+#[inline(always)]
+fn pushes(hit: &Touch, own: Masses<'_>, other: Masses<'_>, law: &Law, friction: Friction) -> Option<(Vec3, [Vec3; 3])> {
+    let node = hit.node as usize;
+    let corners = hit.triangle.map(|n| n as usize);
+    let inverse = corners.map(|n| other.inverse[n]);
+    // A corner's mass is split in proportion to the weights, so its square of the weight meets a share of 1/weight.
+    let corner = |k: usize| hit.weights[k].abs() * (other.shares[corners[k]] * inverse[k]);
+    let w = own.shares[node] * own.inverse[node] + (corner(0) + corner(1) + corner(2));
+    let push = law.push(&hit.contact, w, friction)?;
+    let of_corner = |k: usize| scale(push, -hit.weights[k] * inverse[k]);
+    Some((scale(push, own.inverse[node]), [of_corner(0), of_corner(1), of_corner(2)]))
 }
 
 /// Adds a list of pushes to the corrections of a body's surface nodes.
