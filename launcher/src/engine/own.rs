@@ -4,17 +4,16 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use rankzero_comm::Segment;
-use rankzero_soft::{Body, Topology};
 use rankzero_soft::body::{Reach, StepRule};
 use rankzero_soft::collider::Collider;
 use rankzero_soft::contact::Law;
 use rankzero_soft::dispatch::{Isa, advance, settle};
-use rankzero_soft::pair::{Pair, Surface, add_pushes};
+use rankzero_soft::pair::{Pair, Surface, Workspace, add_pushes};
 use rankzero_soft::rigid::SoftRigid;
-use rankzero_soft::search::Search;
 use rankzero_soft::shell::Shell;
 use rankzero_soft::simd;
 use rankzero_soft::vec3::ZERO;
+use rankzero_soft::{Body, Topology};
 
 use super::board::Board;
 use super::couple::RigidReach;
@@ -246,21 +245,21 @@ impl<'a> Surfaces<'a> {
 }
 
 impl SoftPair {
-    /// Finds what may touch in the step; `search` is memory to work in.
-    pub fn find(&mut self, surfaces: &Surfaces<'_>, reaches: &[Reach], search: &mut Search) {
+    /// Finds what may touch in the step; `work` is memory to work in.
+    pub fn find(&mut self, surfaces: &Surfaces<'_>, reaches: &[Reach], work: &mut Workspace) {
         let start = Instant::now();
         let (a, b) = (surfaces.of(self.a), surfaces.of(self.b));
         let (reach_a, reach_b) = (&reaches[self.a as usize], &reaches[self.b as usize]);
         let (step, law) = (surfaces.scene.rule.step, &surfaces.scene.law);
-        self.near = self.pair.find((&a, reach_a), (&b, reach_b), step, law, search, simd::Isa::best());
+        self.near = self.pair.find((&a, reach_a), (&b, reach_b), step, law, work, simd::Isa::best());
         self.cost_ns = start.elapsed().as_nanos() as u64;
     }
 
     /// Computes the interval's pushes.
-    pub fn push(&mut self, surfaces: &Surfaces<'_>, law: &Law) {
+    pub fn push(&mut self, surfaces: &Surfaces<'_>, law: &Law, work: &mut Workspace) {
         if self.near {
             let start = Instant::now();
-            self.pair.push(&surfaces.of(self.a), &surfaces.of(self.b), law);
+            self.pair.push(&surfaces.of(self.a), &surfaces.of(self.b), law, work, simd::Isa::best());
             self.cost_ns += start.elapsed().as_nanos() as u64;
         } else {
             self.pair.pushes.iter_mut().for_each(Vec::clear);
@@ -292,13 +291,7 @@ impl RigidPair {
 }
 
 /// Copies a peer's surface out of the board; `first` in a step's first interval.
-pub fn remote_surface(
-    memory: &Segment,
-    (at, len): (usize, usize),
-    first: bool,
-    topology: &Topology,
-    out: &mut Remote,
-) {
+pub fn remote_surface(memory: &Segment, (at, len): (usize, usize), first: bool, topology: &Topology, out: &mut Remote) {
     out.surface.resize(len, 0.0);
     memory.load_f32(at, &mut out.surface);
     out.shell.update(first, &out.surface, topology, simd::Isa::best());

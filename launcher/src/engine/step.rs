@@ -4,8 +4,8 @@ use std::time::{Duration, Instant};
 
 use rankzero_comm::{Fabric, Rank};
 use rankzero_soft::body::{REACH_WORDS, Reach};
+use rankzero_soft::pair::Workspace;
 use rankzero_soft::rigid::Wrench;
-use rankzero_soft::search::Search;
 use rayon::prelude::*;
 
 use super::board::{ENTRY_WORDS, HEADER_WORDS, Kind, WRENCH_WORDS};
@@ -233,7 +233,12 @@ impl<F: Fabric> Engine<F> {
         Ok(())
     }
 
-    fn take_surfaces(&mut self, neighbours: &[(Rank, Vec<u32>)], exchange: u64, first: bool) -> Result<(), EngineError> {
+    fn take_surfaces(
+        &mut self,
+        neighbours: &[(Rank, Vec<u32>)],
+        exchange: u64,
+        first: bool,
+    ) -> Result<(), EngineError> {
         if neighbours.is_empty() {
             return Ok(());
         }
@@ -253,11 +258,11 @@ impl<F: Fabric> Engine<F> {
         let surfaces = Surfaces { own: &self.own, slots: &self.slots, remote: &self.remote, scene: &self.scene };
         let (reaches, rigids, law) = (&self.reaches, &self.rigids, &self.scene.law);
         let (pairs, contacts) = (self.contacts.pair_count, self.contacts.rigid_count);
-        self.contacts.pairs[..pairs].par_iter_mut().for_each_init(Search::default, |search, pair| {
+        self.contacts.pairs[..pairs].par_iter_mut().for_each_init(Workspace::default, |work, pair| {
             if first {
-                pair.find(&surfaces, reaches, search);
+                pair.find(&surfaces, reaches, work);
             }
-            pair.push(&surfaces, law);
+            pair.push(&surfaces, law, work);
         });
         self.contacts.rigids[..contacts].par_iter_mut().for_each(|pair| {
             if first {

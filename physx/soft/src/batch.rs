@@ -51,6 +51,11 @@ impl Batch {
     pub fn clear(&mut self) {
         (self.entries, self.points) = (0, 0);
     }
+    /// Entries.
+    #[inline(always)]
+    pub fn len(&self) -> usize {
+        self.entries
+    }
     /// Whether nothing is in it.
     pub fn is_empty(&self) -> bool {
         self.entries == 0
@@ -66,8 +71,11 @@ impl Batch {
         let e = self.entries;
         self.entries = e + 1;
         self.candidates[e] = candidate as u32;
-        for (to, from) in self.given.as_chunks_mut::<3>().0.iter_mut().zip([x, corners[0], corners[1], corners[2]]) {
-            (to[0][e], to[1][e], to[2][e]) = (from[0], from[1], from[2]);
+        for k in 0..3 {
+            self.given[k][e] = x[k];
+            self.given[3 + k][e] = corners[0][k];
+            self.given[6 + k][e] = corners[1][k];
+            self.given[9 + k][e] = corners[2][k];
         }
     }
     /// Ends the entries of seeker `seeker`, whose candidates begin at `first`.

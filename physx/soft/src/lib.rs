@@ -21,6 +21,8 @@ pub mod colour;
 pub mod contact;
 pub mod damping;
 pub mod dispatch;
+#[cfg(test)]
+mod heap;
 pub mod layout;
 pub mod material;
 pub mod neo_hookean;

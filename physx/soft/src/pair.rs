@@ -13,8 +13,8 @@ use crate::search::Search;
 use crate::shell::Shell;
 use crate::simd::Isa;
 use crate::topology::Topology;
-use crate::watch::{Touch, Watch};
 use crate::vec3::{Vec3, add, add_scaled, length, scale, sub};
+use crate::watch::{Touch, Watch};
 
 /// A body's surface in the last substep of an interval, world frame; see [`Body::surface`](crate::Body::surface).
 #[derive(Clone, Copy, Debug)]
@@ -238,5 +238,117 @@ fn pushes(hit: &Touch, own: Masses<'_>, other: Masses<'_>, law: &Law, friction: 
 pub fn add_pushes(pushes: &Pushes, corrections: &mut [Vec3]) {
     for &(node, push) in pushes {
         corrections[node as usize] = add(corrections[node as usize], push);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::heap::{Random, Shown, cube, law, rule};
+    use crate::vec3::{ZERO, dot};
+
+    /// Two boxes whose faces come to overlap by some centimetres over ten intervals, in some motion of their own.
+    fn meeting<'a>(a: &'a Topology, b: &'a Topology, seed: u32) -> [Shown<'a>; 2] {
+        let mut random = Random(seed);
+        let a = Shown::new(a, [0.0; 3], [0.0, 1.0, 0.0], 0.02, &mut random);
+        let offset = random.vector(0.2);
+        let b = Shown::new(b, [offset[0], 1.01, offset[2]], [0.5, -1.0, 0.0], 0.02, &mut random);
+        [a, b]
+    }
+
+    /// The pushes of all intervals of a step.
+    fn pushes(mut bodies: [Shown<'_>; 2], isa: Isa) -> Vec<[Pushes; 2]> {
+        let (mut pair, mut work) = (Pair::default(), Workspace::default());
+        (0..rule().intervals())
+            .map(|interval| {
+                bodies.iter_mut().for_each(|body| body.show(interval == 0, isa));
+                let [a, b] = &bodies;
+                let (at, bt) = (a.surface(), b.surface());
+                if interval == 0 {
+                    assert!(pair.find((&at, &a.reach()), (&bt, &b.reach()), rule().step, &law(), &mut work, isa));
+                }
+                pair.push(&at, &bt, &law(), &mut work, isa);
+                bodies.iter_mut().for_each(Shown::advance);
+                pair.pushes.clone()
+            })
+            .collect()
+    }
+
+    #[test]
+    fn every_width_gives_the_same_bits() {
+        let (a, b) = (cube(3), cube(4));
+        for seed in 1..6 {
+            let scalar = pushes(meeting(&a, &b, seed), Isa::Scalar);
+            assert!(scalar.iter().flatten().map(Vec::len).sum::<usize>() > 100);
+            for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+                assert_eq!(pushes(meeting(&a, &b, seed), isa), scalar, "{isa:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_one_gains_in_momentum_the_other_loses() {
+        let (a, b) = (cube(3), cube(4));
+        for [to_a, to_b] in pushes(meeting(&a, &b, 2), Isa::best()) {
+            let (mut sum, mut size) = (ZERO, 0.0);
+            for (topology, list) in [(&a, to_a), (&b, to_b)] {
+                for (node, push) in list {
+                    sum = add_scaled(sum, push, topology.mass[node as usize]);
+                    size += length(push) * topology.mass[node as usize];
+                }
+            }
+            assert!(length(sum) <= 1e-5 * size, "{sum:?} of {size}");
+        }
+    }
+
+    #[test]
+    fn the_order_of_the_two_does_not_matter_to_what_touches() {
+        let (a, b) = (cube(3), cube(4));
+        let one = pushes(meeting(&a, &b, 4), Isa::best());
+        let [first, second] = meeting(&a, &b, 4);
+        for ([to_a, to_b], [of_b, of_a]) in one.into_iter().zip(pushes([second, first], Isa::best())) {
+            for (mut one, mut other) in [(to_a, of_a), (to_b, of_b)] {
+                one.sort_by_key(|(node, _)| *node);
+                other.sort_by_key(|(node, _)| *node);
+                assert_eq!(one.len(), other.len());
+                let total = |list: &Pushes| list.iter().fold(ZERO, |sum, (_, push)| add(sum, *push));
+                assert!(length(sub(total(&one), total(&other))) <= 1e-5 * (1.0 + dot(total(&one), total(&one))));
+            }
+        }
+    }
+
+    /// All nodes of `own` that touch `other`, by looking at each candidate of the search in each interval.
+    #[test]
+    fn a_watch_misses_nothing_that_looking_at_every_candidate_sees() {
+        let (a, b) = (cube(3), cube(4));
+        let mut hits = 0;
+        for seed in 1..30 {
+            let mut bodies = meeting(&a, &b, seed);
+            let (mut pair, mut work) = (Pair::default(), Workspace::default());
+            let mut candidates: Vec<(u32, Vec<u32>)> = Vec::new();
+            for interval in 0..rule().intervals() {
+                bodies.iter_mut().for_each(|body| body.show(interval == 0, Isa::best()));
+                let [one, two] = &bodies;
+                let (at, bt) = (one.surface(), two.surface());
+                if interval == 0 {
+                    let reaches = (one.reach(), two.reach());
+                    pair.find((&at, &reaches.0), (&bt, &reaches.1), rule().step, &law(), &mut work, Isa::best());
+                    candidates = pair.watches[0].candidates();
+                }
+                pair.push(&at, &bt, &law(), &mut work, Isa::best());
+                let expected = candidates.iter().filter_map(|(node, near)| {
+                    touch(&bt, near, at.x(*node), at.moved(*node), 0.0).map(|(contact, ..)| (*node, contact.depth))
+                });
+                let expected: Vec<(u32, f32)> = expected.collect();
+                let seen: Vec<(u32, f32)> = work.hits[0].iter().map(|hit| (hit.node, hit.contact.depth)).collect();
+                assert_eq!(seen.len(), expected.len(), "seed {seed}, interval {interval}");
+                for (one, other) in seen.iter().zip(&expected) {
+                    assert!(one.0 == other.0 && (one.1 - other.1).abs() < 1e-6, "{one:?} {other:?}");
+                }
+                hits += seen.len();
+                bodies.iter_mut().for_each(Shown::advance);
+            }
+        }
+        assert!(hits > 1000, "{hits}");
     }
 }

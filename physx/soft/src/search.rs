@@ -308,9 +308,8 @@ struct Nearest {
 impl Nearest {
     #[inline(always)]
     fn add(&mut self, square: f32, candidate: Candidate) {
-        let before = |&(other, ref c): &(f32, Candidate)| {
-            other < square || (other == square && c.triangle < candidate.triangle)
-        };
+        let before =
+            |&(other, ref c): &(f32, Candidate)| other < square || (other == square && c.triangle < candidate.triangle);
         let mut place = self.count;
         while place > 0 && !before(&self.kept[place - 1]) {
             place -= 1;
@@ -324,5 +323,88 @@ impl Nearest {
         }
         self.kept[place] = (square, candidate);
         self.count = last + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::candidates::{Triangle, squared_distance};
+    use crate::heap::{Random, Shown, cube};
+    use crate::vec3::normalized;
+
+    /// The rule, by looking at every triangle: squared distances with ids, nearest first.
+    fn brute(sought: &Sought, shown: &Shown<'_>) -> Vec<(f32, u32)> {
+        let surface = shown.surface();
+        let mut all = Vec::new();
+        for (t, nodes) in shown.topology.triangles.iter().enumerate() {
+            let corners = nodes.map(|n| surface.x(n));
+            let normal = normalized(cross(sub(corners[1], corners[0]), sub(corners[2], corners[0]))).unwrap();
+            let gap = dot(normal, sub(sought.x, corners[0]));
+            let faces = sought.normal == ZERO || dot(sought.normal, normal) < -FACING;
+            let most = if gap > 0.0 { sought.outside } else { sought.inside };
+            let square = squared_distance(corners, sought.x);
+            if faces && square <= most * most {
+                all.push((square, t as u32));
+            }
+        }
+        all.sort_by(|a, b| a.0.total_cmp(&b.0));
+        all
+    }
+
+    #[test]
+    fn it_finds_what_looking_at_every_triangle_finds() {
+        let topology = cube(3);
+        let mut random = Random(3);
+        let mut shown = Shown::new(&topology, [0.0; 3], [0.0; 3], 0.05, &mut random);
+        shown.show(true, Isa::Scalar);
+        let nodes: Vec<Sought> = (0..300)
+            .map(|node| {
+                let normal = if node % 3 == 0 { ZERO } else { normalized(random.vector(1.0)).unwrap() };
+                Sought { node, x: random.vector(0.7), normal, outside: 0.11, inside: 0.23 }
+            })
+            .collect();
+        let mut search = Search::default();
+        search.prepare(&shown.surface(), &shown.shell.bounds(), Isa::Scalar);
+        let mut found = Found::default();
+        search.find(nodes.iter().copied(), &mut found, Isa::Scalar);
+        let (mut from, mut seekers, mut seen) = (0, found.seekers.iter(), 0);
+        for sought in &nodes {
+            let all = brute(sought, &shown);
+            if all.is_empty() {
+                continue;
+            }
+            let seeker = seekers.next().unwrap();
+            let run = &found.candidates[from..seeker.end as usize];
+            from = seeker.end as usize;
+            assert_eq!((seeker.node, run.len()), (sought.node, all.len().min(KEPT)));
+            for (candidate, (square, _)) in run.iter().zip(&all) {
+                let corners = topology.triangles[candidate.triangle as usize].map(|n| shown.surface().x(n));
+                assert!((squared_distance(corners, sought.x) - square).abs() < 1e-5);
+                let gap = crate::candidates::plane_gap(corners, sought.x);
+                assert_eq!(gap.is_some(), candidate.aside <= 0.0);
+                assert!(gap.is_none_or(|(gap, ..)| (gap - candidate.front).abs() < 1e-5));
+                seen += 1;
+            }
+        }
+        assert!(seekers.next().is_none() && seen > 300, "{seen}");
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            let mut other = Found::default();
+            search.prepare(&shown.surface(), &shown.shell.bounds(), isa);
+            search.find(nodes.iter().copied(), &mut other, isa);
+            assert_eq!(format!("{other:?}"), format!("{found:?}"), "{isa:?}");
+        }
+    }
+
+    #[test]
+    fn a_patch_out_of_the_region_is_left_out() {
+        let topology = cube(2);
+        let mut shown = Shown::new(&topology, [0.0; 3], [0.0; 3], 0.0, &mut Random(1));
+        shown.show(true, Isa::Scalar);
+        let mut search = Search::default();
+        search.prepare(&shown.surface(), &Triangle::bounds_of(&[[9.0; 3]; 3]), Isa::Scalar);
+        assert!(search.blocks.is_empty());
+        search.prepare(&shown.surface(), &Aabb { min: [-1.0, 0.49, -1.0], max: [1.0, 2.0, 1.0] }, Isa::Scalar);
+        assert!(!search.blocks.is_empty() && search.blocks.len() < topology.patches.len());
     }
 }

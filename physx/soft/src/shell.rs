@@ -240,3 +240,47 @@ fn ball<R: Real>(corners: &Corners) -> Ball {
     }
     Ball { centre, radius: 1.0001 * square.sqrt() }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::heap::{Random, Shown, cube};
+
+    #[test]
+    fn balls_hold_their_patches_and_normals_look_outward_at_any_width() {
+        let topology = cube(3);
+        let mut one = Shown::new(&topology, [5.0, 0.0, 0.0], [0.0; 3], 0.0, &mut Random(1));
+        one.show(true, Isa::Scalar);
+        for (patch, ball) in topology.patches.iter().zip(one.shell.balls()) {
+            for &n in patch.nodes.iter().flatten() {
+                assert!(length(sub(one.surface().x(n), ball.centre)) <= ball.radius);
+            }
+        }
+        for (normal, rest) in one.shell.normals.iter().zip(&topology.rest) {
+            assert!(dot(*normal, *rest) > 0.4, "{normal:?} at {rest:?}");
+        }
+        assert_eq!(one.shell.bounds(), Aabb { min: [4.5, -0.5, -0.5], max: [5.5, 0.5, 0.5] });
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            let mut other = Shown { topology: &topology, words: one.words.clone(), shell: Shell::default() };
+            other.show(true, isa);
+            assert_eq!(format!("{:?}", other.shell), format!("{:?}", one.shell), "{isa:?}");
+        }
+    }
+
+    #[test]
+    fn motion_holds_every_nodes_displacement() {
+        let topology = cube(2);
+        for isa in Isa::ALL.into_iter().filter(|isa| isa.is_available()) {
+            let mut shown = Shown::new(&topology, [0.0; 3], [3.0, 1.0, 0.0], 0.5, &mut Random(7));
+            shown.show(true, isa);
+            assert_eq!(shown.shell.motion, Motion::default());
+            shown.advance();
+            shown.show(false, isa);
+            let Motion { shift, spread } = shown.shell.motion;
+            assert!(spread > 0.0);
+            for moved in shown.surface().displacements() {
+                assert!(length(sub(*moved, shift)) <= spread + 1e-6);
+            }
+        }
+    }
+}

@@ -5,9 +5,10 @@
 //! looked at before (conservative advancement: Mirtich, *Impulse-based Dynamic Simulation of Rigid Body Systems*, 1996, section 2.3).
 
 use crate::batch::{Batch, Measure};
+use crate::candidates::plane_gap;
 use crate::contact::Contact;
 use crate::pair::{Surface, depth_max};
-use crate::search::{Found, Seeker};
+use crate::search::{Candidate, Found, Seeker};
 use crate::shell::Motion;
 use crate::simd::Isa;
 use crate::vec3::{Vec3, length, sub};
@@ -32,6 +33,24 @@ impl Clock {
         let apart = 1.001 * (length(sub(own.shift, other.shift)) + own.spread);
         self.plane += apart + 1.1 * other.spread;
         self.prism += apart + 2.0 * other.spread;
+    }
+}
+
+impl Clock {
+    /// Whether a point at `x` is in front of one of those candidates that it cannot have got behind, and less than `depth` away from it.
+    #[inline(always)]
+    fn in_front(self, candidates: &mut [Candidate], other: &Surface<'_>, x: Vec3, depth: f32) -> bool {
+        let mut found = false;
+        for c in candidates {
+            if c.front > self.plane && c.front - self.plane < depth && c.aside <= self.prism {
+                let corners = other.topology.triangles[c.triangle as usize].map(|n| other.x(n));
+                if let Some((gap, ..)) = plane_gap(corners, x) {
+                    c.front = self.plane + gap;
+                    found |= gap.abs() < depth;
+                }
+            }
+        }
+        found
     }
 }
 
@@ -62,6 +81,18 @@ impl Watch {
         &mut self.found
     }
 
+    /// The nodes with the triangles that they watch.
+    #[cfg(test)]
+    pub(crate) fn candidates(&self) -> Vec<(u32, Vec<u32>)> {
+        let mut from = 0;
+        let runs = self.found.seekers.iter().map(|seeker| {
+            let run = from..seeker.end as usize;
+            from = run.end;
+            (seeker.node, self.found.candidates[run].iter().map(|c| c.triangle).collect())
+        });
+        runs.collect()
+    }
+
     /// Whether there is nothing to watch.
     pub fn is_empty(&self) -> bool {
         self.found.seekers.is_empty()
@@ -69,14 +100,7 @@ impl Watch {
 
     /// Adds the nodes of `own` that are inside `other` to `out`, by ascending node. Both shells have been updated with the interval.
     /// `batch` is memory to work in.
-    pub fn look(
-        &mut self,
-        own: &Surface<'_>,
-        other: &Surface<'_>,
-        isa: Isa,
-        batch: &mut Batch,
-        out: &mut Vec<Touch>,
-    ) {
+    pub fn look(&mut self, own: &Surface<'_>, other: &Surface<'_>, isa: Isa, batch: &mut Batch, out: &mut Vec<Touch>) {
         self.clock.advance(own.shell.motion, other.shell.motion);
         let Clock { plane, prism } = self.clock;
         let (positions, corners, triangles) = (own.positions(), other.positions(), &other.topology.triangles[..]);
@@ -92,31 +116,23 @@ impl Watch {
             if !batch.has_room() {
                 self.measure(batch, own, other, isa, out);
             }
-            let candidates = &self.found.candidates[run.clone()];
-            if !candidates.iter().any(|c| c.front <= plane && c.aside <= prism) {
-                continue;
-            }
             let x = positions[seeker.node as usize];
-            for (candidate, c) in run.zip(candidates) {
-                if c.aside <= prism {
+            let before = batch.len();
+            for (candidate, c) in (first..).zip(&self.found.candidates[run]) {
+                if c.front <= plane && c.aside <= prism {
                     let [i, j, k] = triangles[c.triangle as usize];
                     batch.add(candidate, x, [corners[i as usize], corners[j as usize], corners[k as usize]]);
                 }
             }
-            batch.end_of(index, first);
+            if batch.len() > before {
+                batch.end_of(index, first);
+            }
         }
         self.measure(batch, own, other, isa, out);
     }
 
     /// Measures a batch, sets when its candidates are to be looked at again, adds what touches, and empties the batch.
-    fn measure(
-        &mut self,
-        batch: &mut Batch,
-        own: &Surface<'_>,
-        other: &Surface<'_>,
-        isa: Isa,
-        out: &mut Vec<Touch>,
-    ) {
+    fn measure(&mut self, batch: &mut Batch, own: &Surface<'_>, other: &Surface<'_>, isa: Isa, out: &mut Vec<Touch>) {
         if batch.is_empty() {
             return;
         }
@@ -140,14 +156,17 @@ impl Watch {
             }
             from = seen.end as usize;
             let seeker = &mut seekers[seen.seeker as usize];
-            seeker.due = Seeker::due(&candidates[seen.first as usize..seeker.end as usize]);
+            let candidates = &mut candidates[seen.first as usize..seeker.end as usize];
             // A point outside the nearest triangle is outside, though it may lie behind a farther one.
             if let Some((entry, triangle)) = best.filter(|(entry, _)| batch.gap_aside(*entry).0 < 0.0) {
-                let node = seeker.node;
-                let corners = other.topology.triangles[triangle as usize];
-                let moved = own.displacements()[node as usize];
-                out.push(batch.touch(entry, node, corners, moved, other.displacements()));
+                let x = own.positions()[seeker.node as usize];
+                if !self.clock.in_front(candidates, other, x, least) {
+                    let corners = other.topology.triangles[triangle as usize];
+                    let moved = own.displacements()[seeker.node as usize];
+                    out.push(batch.touch(entry, seeker.node, corners, moved, other.displacements()));
+                }
             }
+            seeker.due = Seeker::due(candidates);
         }
         batch.clear();
     }
