@@ -2,7 +2,7 @@
 
 use crate::candidates::{KEPT, SLACK};
 use crate::contact::Contact;
-use crate::simd::{Kernel, Real};
+use crate::simd::Real;
 use crate::vec3::{Vec3, add_scaled, cross, dot, scale, sub};
 use crate::watch::Touch;
 
@@ -88,6 +88,19 @@ impl Batch {
     pub fn seen(&self) -> &[Seen] {
         &self.seen[..self.points]
     }
+    /// Measures all entries.
+    #[inline(always)]
+    pub fn measure<R: Real>(&mut self) {
+        let Batch { given, measured, entries, .. } = self;
+        for from in (0..*entries).step_by(R::LANES) {
+            let (x, a) = (load::<R>(&given[0..3], from), load::<R>(&given[3..6], from));
+            let (b, c) = (load::<R>(&given[6..9], from), load::<R>(&given[9..12], from));
+            let results = measure(x, a, b, c);
+            for k in 0..results.len() {
+                results[k].store(&mut measured[k][from..]);
+            }
+        }
+    }
     /// The candidate of an entry.
     #[inline(always)]
     pub fn candidate(&self, entry: usize) -> usize {
@@ -111,29 +124,6 @@ impl Batch {
         let normal = [x[entry], y[entry], z[entry]];
         let contact = Contact { normal, depth: -gap[entry], slip: sub(moved, there) };
         Touch { node, triangle: corners, weights, contact }
-    }
-}
-
-/// Measures all entries of a batch.
-pub struct Measure<'a> {
-    /// The batch.
-    pub batch: &'a mut Batch,
-}
-
-impl Kernel for Measure<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn run<R: Real>(self) {
-        let Batch { given, measured, entries, .. } = self.batch;
-        for from in (0..*entries).step_by(R::LANES) {
-            let (x, a) = (load::<R>(&given[0..3], from), load::<R>(&given[3..6], from));
-            let (b, c) = (load::<R>(&given[6..9], from), load::<R>(&given[9..12], from));
-            let results = measure(x, a, b, c);
-            for k in 0..results.len() {
-                results[k].store(&mut measured[k][from..]);
-            }
-        }
     }
 }
 

@@ -24,7 +24,7 @@ pub struct Law {
 
 /// How much of a depth is taken back at once: what the approach `gained` (m, negative where the two part) in the time at hand, and
 /// `most` (m) of what was there before. So an impact is stopped whatever its speed, and what started inside is not thrown out.
-#[inline]
+#[inline(always)]
 pub fn recoverable(depth: f32, gained: f32, most: f32) -> f32 {
     let limit = if gained > 0.0 { gained + most } else { most };
     if depth < limit { depth } else { limit }
@@ -47,6 +47,7 @@ impl Law {
     ///
     /// `w` is the contact's inverse effective mass in 1/kg, with masses split over simultaneous contacts; `None` where neither side
     /// can move.
+    #[inline(always)]
     pub fn push(&self, contact: &Contact, w: f32, friction: Friction) -> Option<Vec3> {
         if !(w > 0.0) {
             return None;

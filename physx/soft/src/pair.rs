@@ -11,7 +11,7 @@ use crate::contact::{Contact, Law};
 use crate::material::Friction;
 use crate::search::Search;
 use crate::shell::Shell;
-use crate::simd::Isa;
+use crate::simd::{Isa, Kernel, Real};
 use crate::topology::Topology;
 use crate::vec3::{Vec3, add, add_scaled, length, scale, sub};
 use crate::watch::{Touch, Watch};
@@ -159,25 +159,46 @@ impl Pair {
     /// Resolves the contacts between the two, into [`Pair::pushes`]; to be called in every interval of the step, of which `work` keeps
     /// nothing.
     pub fn push(&mut self, a: &Surface<'_>, b: &Surface<'_>, law: &Law, work: &mut Workspace, isa: Isa) {
-        let Workspace { batch, hits, shares, .. } = work;
-        hits.iter_mut().for_each(Vec::clear);
-        self.pushes.iter_mut().for_each(Vec::clear);
-        let [of_a, of_b] = &mut self.watches;
-        of_a.look(a, b, isa, batch, &mut hits[0]);
-        of_b.look(b, a, isa, batch, &mut hits[1]);
-        if hits.iter().all(Vec::is_empty) {
+        isa.run(Push { pair: self, bodies: [a, b], law, work });
+    }
+}
+
+/// See [`Pair::push`].
+struct Push<'a> {
+    pair: &'a mut Pair,
+    bodies: [&'a Surface<'a>; 2],
+    law: &'a Law,
+    work: &'a mut Workspace,
+}
+
+impl Kernel for Push<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn run<R: Real>(self) {
+        let ([a, b], law) = (self.bodies, self.law);
+        let Workspace { batch, hits, shares, .. } = self.work;
+        let Pair { watches, pushes } = self.pair;
+        for (hits, pushes) in hits.iter_mut().zip(&mut *pushes) {
+            hits.clear();
+            pushes.clear();
+        }
+        watches[0].look::<R>(a, b, batch, &mut hits[0]);
+        watches[1].look::<R>(b, a, batch, &mut hits[1]);
+        if hits[0].is_empty() && hits[1].is_empty() {
             return;
         }
         count_shares(hits, [a, b], shares);
         let friction = a.topology.material.friction.between(b.topology.material.friction);
         let a = Masses { inverse: &a.topology.inverse_mass, shares: &shares[0] };
         let b = Masses { inverse: &b.topology.inverse_mass, shares: &shares[1] };
-        let [to_a, to_b] = &mut self.pushes;
+        let [to_a, to_b] = pushes;
         resolve(&hits[0], (a, to_a), (b, to_b), law, friction);
         resolve(&hits[1], (b, to_b), (a, to_a), law, friction);
     }
 }
 
+#[inline(always)]
 fn count_shares(hits: &[Vec<Touch>; 2], bodies: [&Surface<'_>; 2], shares: &mut [Vec<f32>; 2]) {
     for (shares, body) in shares.iter_mut().zip(bodies) {
         shares.clear();
@@ -188,6 +209,7 @@ fn count_shares(hits: &[Vec<Touch>; 2], bodies: [&Surface<'_>; 2], shares: &mut 
     add_shares(&hits[1], b, a);
 }
 
+#[inline(always)]
 fn add_shares(hits: &[Touch], own: &mut [f32], other: &mut [f32]) {
     for hit in hits {
         own[hit.node as usize] += 1.0;
@@ -205,6 +227,7 @@ struct Masses<'a> {
 }
 
 /// Appends what the hits do to the nodes' body and to the triangles'.
+#[inline(always)]
 fn resolve(
     hits: &[Touch],
     (own, to_own): (Masses<'_>, &mut Pushes),
@@ -212,6 +235,8 @@ fn resolve(
     law: &Law,
     friction: Friction,
 ) {
+    to_own.reserve(hits.len());
+    to_other.reserve(3 * hits.len());
     for hit in hits {
         let Some((of_node, [a, b, c])) = pushes(hit, own, other, law, friction) else { continue };
         to_own.push((hit.node, of_node));
@@ -224,8 +249,8 @@ fn resolve(
 #[inline(always)]
 fn pushes(hit: &Touch, own: Masses<'_>, other: Masses<'_>, law: &Law, friction: Friction) -> Option<(Vec3, [Vec3; 3])> {
     let node = hit.node as usize;
-    let corners = hit.triangle.map(|n| n as usize);
-    let inverse = corners.map(|n| other.inverse[n]);
+    let corners = [hit.triangle[0] as usize, hit.triangle[1] as usize, hit.triangle[2] as usize];
+    let inverse = [other.inverse[corners[0]], other.inverse[corners[1]], other.inverse[corners[2]]];
     // A corner's mass is split in proportion to the weights, so its square of the weight meets a share of 1/weight.
     let corner = |k: usize| hit.weights[k].abs() * (other.shares[corners[k]] * inverse[k]);
     let w = own.shares[node] * own.inverse[node] + (corner(0) + corner(1) + corner(2));

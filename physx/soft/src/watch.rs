@@ -4,13 +4,13 @@
 //! they approach each other at most: [`Motion`]. So each candidate has a time on a clock that counts metres of approach, and is not
 //! looked at before (conservative advancement: Mirtich, *Impulse-based Dynamic Simulation of Rigid Body Systems*, 1996, section 2.3).
 
-use crate::batch::{Batch, Measure};
+use crate::batch::Batch;
 use crate::candidates::plane_gap;
 use crate::contact::Contact;
 use crate::pair::{Surface, depth_max};
 use crate::search::{Candidate, Found, Seeker};
 use crate::shell::Motion;
-use crate::simd::Isa;
+use crate::simd::Real;
 use crate::vec3::{Vec3, length, sub};
 
 /// How far the nodes of a body may have approached the triangles of another since the search, m.
@@ -28,6 +28,7 @@ struct Clock {
 }
 
 impl Clock {
+    #[inline(always)]
     fn advance(&mut self, own: Motion, other: Motion) {
         // A little more, for what rounding takes from the sums.
         let apart = 1.001 * (length(sub(own.shift, other.shift)) + own.spread);
@@ -100,7 +101,8 @@ impl Watch {
 
     /// Adds the nodes of `own` that are inside `other` to `out`, by ascending node. Both shells have been updated with the interval.
     /// `batch` is memory to work in.
-    pub fn look(&mut self, own: &Surface<'_>, other: &Surface<'_>, isa: Isa, batch: &mut Batch, out: &mut Vec<Touch>) {
+    #[inline(always)]
+    pub fn look<R: Real>(&mut self, own: &Surface<'_>, other: &Surface<'_>, batch: &mut Batch, out: &mut Vec<Touch>) {
         self.clock.advance(own.shell.motion, other.shell.motion);
         let Clock { plane, prism } = self.clock;
         let (positions, corners, triangles) = (own.positions(), other.positions(), &other.topology.triangles[..]);
@@ -114,7 +116,7 @@ impl Watch {
                 continue;
             }
             if !batch.has_room() {
-                self.measure(batch, own, other, isa, out);
+                self.measure::<R>(batch, own, other, out);
             }
             let x = positions[seeker.node as usize];
             let before = batch.len();
@@ -128,15 +130,16 @@ impl Watch {
                 batch.end_of(index, first);
             }
         }
-        self.measure(batch, own, other, isa, out);
+        self.measure::<R>(batch, own, other, out);
     }
 
     /// Measures a batch, sets when its candidates are to be looked at again, adds what touches, and empties the batch.
-    fn measure(&mut self, batch: &mut Batch, own: &Surface<'_>, other: &Surface<'_>, isa: Isa, out: &mut Vec<Touch>) {
+    #[inline(always)]
+    fn measure<R: Real>(&mut self, batch: &mut Batch, own: &Surface<'_>, other: &Surface<'_>, out: &mut Vec<Touch>) {
         if batch.is_empty() {
             return;
         }
-        isa.run(Measure { batch });
+        batch.measure::<R>();
         let Found { seekers, candidates } = &mut self.found;
         let deepest = depth_max(other.topology);
         let mut from = 0;
@@ -158,7 +161,9 @@ impl Watch {
             let seeker = &mut seekers[seen.seeker as usize];
             let candidates = &mut candidates[seen.first as usize..seeker.end as usize];
             // A point outside the nearest triangle is outside, though it may lie behind a farther one.
-            if let Some((entry, triangle)) = best.filter(|(entry, _)| batch.gap_aside(*entry).0 < 0.0) {
+            if let Some((entry, triangle)) = best
+                && batch.gap_aside(entry).0 < 0.0
+            {
                 let x = own.positions()[seeker.node as usize];
                 if !self.clock.in_front(candidates, other, x, least) {
                     let corners = other.topology.triangles[triangle as usize];
