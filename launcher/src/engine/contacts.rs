@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use rankzero_comm::Segment;
-use rankzero_soft::candidates::Faces;
+use rankzero_soft::Topology;
 use rankzero_soft::contact::Law;
-use rankzero_soft::pair::{Pair, Surface};
+use rankzero_soft::pair::{Pair, Surface, Workspace};
 use rankzero_soft::reach::Reach;
 use rankzero_soft::rigid::SoftRigid;
+use rankzero_soft::shell::Shell;
+use rankzero_soft::simd::Isa;
 
 use super::couple::RigidReach;
 use super::crew::Member;
 use super::own::{Own, Part};
 use super::rigids::Rigids;
+use super::threads::PerThread;
 use crate::scene::Scene;
 
 /// A pair of bodies, at least one of them this rank's.
@@ -55,6 +58,17 @@ pub struct Contacts {
     pub pair_count: usize,
     /// Rigid pairs in use.
     pub rigid_count: usize,
+    /// Memory to work in.
+    pub work: PerThread<Workspace>,
+}
+
+/// A surface that a peer has put.
+#[derive(Debug, Default)]
+pub struct Remote {
+    /// What was put.
+    pub surface: Vec<f32>,
+    /// What contact works out about it.
+    pub shell: Shell,
 }
 
 /// The surfaces that contacts look at: this rank's own, and what peers have put.
@@ -67,9 +81,11 @@ pub struct Surfaces<'a> {
     /// Position in `own` by body id, `u32::MAX` elsewhere.
     pub slots: &'a [u32],
     /// Surfaces of peers' bodies.
-    pub remote: &'a BTreeMap<u32, Vec<f32>>,
+    pub remote: &'a BTreeMap<u32, Remote>,
     /// The scene.
     pub scene: &'a Scene,
+    /// The instructions to compute with.
+    pub isa: Isa,
 }
 
 impl<'a> Surfaces<'a> {
@@ -78,42 +94,42 @@ impl<'a> Surfaces<'a> {
     /// # Panics
     /// If the body is neither one of this rank that shows its surface nor expected from a peer.
     pub fn of(&self, body: u32) -> Surface<'a> {
-        let words = match self.slots[body as usize] {
-            u32::MAX => &self.remote[&body][..],
+        let (words, shell) = match self.slots[body as usize] {
+            u32::MAX => (&self.remote[&body].surface[..], &self.remote[&body].shell),
             slot => shown(&self.own[slot as usize], self.members),
         };
-        Surface { words, topology: self.scene.topology(body) }
+        Surface { words, topology: self.scene.topology(body), shell }
     }
 }
 
-/// The surface of a body of this rank as others see it.
+/// The surface of a body of this rank as others see it, and what contact works out about it.
 ///
 /// # Panics
 /// If the body takes the step by itself.
-pub fn shown<'a>(own: &'a Own, members: &'a [Member]) -> &'a [f32] {
+pub fn shown<'a>(own: &'a Own, members: &'a [Member]) -> (&'a [f32], &'a Shell) {
     match own.part {
-        Part::Coupled { member, lane } => members[member as usize].pack.surface(lane as usize),
-        Part::SleepsBeside => &own.still,
+        Part::Coupled { member, lane } => members[member as usize].surface(lane as usize),
+        Part::SleepsBeside => (&own.still, &own.shell),
         Part::Sleeps | Part::Free => panic!("body {} shows nobody its surface", own.id),
     }
 }
 
 impl SoftPair {
-    /// Finds what may touch in the step; `faces` is scratch memory.
-    pub fn find(&mut self, surfaces: &Surfaces<'_>, reaches: &[Reach], faces: &mut Faces) {
+    /// Finds what may touch in the step; `work` is memory to work in.
+    pub fn find(&mut self, surfaces: &Surfaces<'_>, reaches: &[Reach], work: &mut Workspace) {
         let start = Instant::now();
         let (a, b) = (surfaces.of(self.a), surfaces.of(self.b));
         let (reach_a, reach_b) = (&reaches[self.a as usize], &reaches[self.b as usize]);
         let (step, law) = (surfaces.scene.rule.step, &surfaces.scene.law);
-        self.near = self.pair.find((&a, reach_a), (&b, reach_b), step, law, faces);
+        self.near = self.pair.find((&a, reach_a), (&b, reach_b), step, law, work, surfaces.isa);
         self.cost_ns = start.elapsed().as_nanos() as u64;
     }
 
     /// Computes the interval's pushes.
-    pub fn push(&mut self, surfaces: &Surfaces<'_>, law: &Law) {
+    pub fn push(&mut self, surfaces: &Surfaces<'_>, law: &Law, work: &mut Workspace) {
         if self.near {
             let start = Instant::now();
-            self.pair.push(&surfaces.of(self.a), &surfaces.of(self.b), law);
+            self.pair.push(&surfaces.of(self.a), &surfaces.of(self.b), law, work, surfaces.isa);
             self.cost_ns += start.elapsed().as_nanos() as u64;
         } else {
             self.pair.pushes.iter_mut().for_each(Vec::clear);
@@ -144,8 +160,16 @@ impl RigidPair {
     }
 }
 
-/// Copies a peer's surface out of the board.
-pub fn remote_surface(memory: &Segment, (at, len): (usize, usize), out: &mut Vec<f32>) {
-    out.resize(len, 0.0);
-    memory.load_f32(at, out);
+/// Copies a peer's surface out of the board; `first` in a step's first interval.
+pub fn take_remote(
+    memory: &Segment,
+    (at, len): (usize, usize),
+    first: bool,
+    topology: &Topology,
+    isa: Isa,
+    out: &mut Remote,
+) {
+    out.surface.resize(len, 0.0);
+    memory.load_f32(at, &mut out.surface);
+    out.shell.update(first, &out.surface, topology, isa);
 }

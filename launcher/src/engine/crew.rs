@@ -3,18 +3,20 @@
 //! Bodies of one form go together, as many as the registers have lanes; few that are left over go alone, with lanes across their
 //! constraints. Who shares a pack with whom changes no result.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use rankzero_soft::collider::Collider;
 use rankzero_soft::reach::Reach;
 use rankzero_soft::rule::StepRule;
+use rankzero_soft::shell::Shell;
 use rankzero_soft::simd::{Isa, MAX_LANES};
 use rankzero_soft::{Pack, Topology};
 
 use super::board::Board;
 use super::contacts::Contacts;
 use super::own::{Own, Part, Pusher};
+use super::threads::PerThread;
 use crate::scene::Scene;
 
 /// Bodies that are computed together.
@@ -80,7 +82,10 @@ impl Orders<'_> {
 #[derive(Debug)]
 pub struct Member {
     /// The working copies.
-    pub pack: Pack,
+    pack: Pack,
+    /// What contact works out about their surfaces, by lane.
+    shells: Vec<Shell>,
+    isa: Isa,
     team: Team,
     state: Vec<u32>,
     began: Instant,
@@ -90,7 +95,7 @@ pub struct Member {
 impl Member {
     fn new(topology: Arc<Topology>, team: &Team, isa: Isa) -> Self {
         let pack = Pack::new(topology, team.width, isa);
-        Self { pack, team: *team, state: Vec::new(), began: Instant::now(), spent_ns: 0 }
+        Self { pack, shells: Vec::new(), isa, team: *team, state: Vec::new(), began: Instant::now(), spent_ns: 0 }
     }
 
     /// Takes up the states of a team.
@@ -113,7 +118,18 @@ impl Member {
     pub fn advance(&mut self, interval: u32, orders: &Orders<'_>) {
         self.start_clock();
         self.pack.advance(interval, orders.rule(), orders.colliders);
+        if self.shells.len() < self.team.count {
+            self.shells.resize_with(self.team.count, Shell::default);
+        }
+        for (lane, shell) in self.shells[..self.team.count].iter_mut().enumerate() {
+            shell.update(interval == 0, self.pack.surface(lane), self.pack.topology(), self.isa);
+        }
         self.stop_clock();
+    }
+
+    /// The surface of a body as others see it, and what contact works out about it.
+    pub fn surface(&self, lane: usize) -> (&[f32], &Shell) {
+        (self.pack.surface(lane), &self.shells[lane])
     }
 
     /// Ends an interval with what contacts do to the bodies.
@@ -176,26 +192,20 @@ impl Member {
 /// Members without a fixed team, one a thread, for bodies that take the whole step at once.
 #[derive(Debug, Default)]
 pub struct Floaters {
-    members: Vec<Mutex<Option<Member>>>,
+    members: PerThread<Option<Member>>,
 }
 
 impl Floaters {
     /// Makes room for the threads of the pool at hand.
     pub fn prepare(&mut self) {
-        self.members.resize_with(rayon::current_num_threads(), Mutex::default);
+        self.members.prepare();
     }
 
     /// Runs a whole step of a team on the calling thread's member.
     pub fn whole_step(&self, team: &Team, isa: Isa, orders: &Orders<'_>) -> Option<u32> {
-        let mut place = self.place();
         let topology = &orders.scene.forms[team.form as usize].topology;
+        let mut place = self.members.own();
         place.get_or_insert_with(|| Member::new(topology.clone(), team, isa)).whole_step(team, orders)
-    }
-
-    fn place(&self) -> MutexGuard<'_, Option<Member>> {
-        let own = rayon::current_thread_index().unwrap_or(0) % self.members.len();
-        // A member that was left in the middle of a step begins the next from the board.
-        self.members[own].lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

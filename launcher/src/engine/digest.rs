@@ -9,6 +9,20 @@ use super::board::DIGEST_WORDS;
 /// The hash of one body's canonical state.
 pub fn of_state(words: &[u32]) -> [u32; DIGEST_WORDS] {
     let mut hasher = blake3::Hasher::new();
+    update(&mut hasher, words);
+    words_of(&hasher)
+}
+
+/// The hash of all rigid states.
+pub fn of_rigids(states: &[RigidState]) -> [u32; DIGEST_WORDS] {
+    let mut hasher = blake3::Hasher::new();
+    for state in states {
+        update(&mut hasher, &state.to_words());
+    }
+    words_of(&hasher)
+}
+
+fn update(hasher: &mut blake3::Hasher, words: &[u32]) {
     // By blocks, so that the bytes are little-endian on any machine without a copy of the whole state.
     let mut block = [0u8; 1024];
     for part in words.chunks(256) {
@@ -17,14 +31,11 @@ pub fn of_state(words: &[u32]) -> [u32; DIGEST_WORDS] {
         }
         hasher.update(&block[..4 * part.len()]);
     }
-    let hash = *hasher.finalize().as_bytes();
-    std::array::from_fn(|i| u32::from_le_bytes([hash[4 * i], hash[4 * i + 1], hash[4 * i + 2], hash[4 * i + 3]]))
 }
 
-/// The hash of all rigid states.
-pub fn of_rigids(states: &[RigidState]) -> [u32; DIGEST_WORDS] {
-    let words: Vec<u32> = states.iter().flat_map(RigidState::to_words).collect();
-    of_state(&words)
+fn words_of(hasher: &blake3::Hasher) -> [u32; DIGEST_WORDS] {
+    let hash = *hasher.finalize().as_bytes();
+    std::array::from_fn(|i| u32::from_le_bytes([hash[4 * i], hash[4 * i + 1], hash[4 * i + 2], hash[4 * i + 3]]))
 }
 
 /// The run's digest in hexadecimal: `leaves` are the bodies' hashes by id.

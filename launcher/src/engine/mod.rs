@@ -21,6 +21,7 @@ pub mod own;
 pub mod ownership;
 pub mod rigids;
 pub mod step;
+pub mod threads;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -36,7 +37,7 @@ pub use step::Header;
 
 use crate::scene::Scene;
 use board::Board;
-use contacts::Contacts;
+use contacts::{Contacts, Remote};
 use couple::Coupling;
 use crew::{Crew, Floaters, Team};
 use link::Link;
@@ -78,7 +79,7 @@ pub struct Engine<F> {
     costs_us: Vec<u32>,
     coupling: Coupling,
     contacts: Contacts,
-    remote: BTreeMap<u32, Vec<f32>>,
+    remote: BTreeMap<u32, Remote>,
     wrenches: Vec<rigids::Contact>,
     headers: Vec<Header>,
     rigid_reaches: Vec<couple::RigidReach>,

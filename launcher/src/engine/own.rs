@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rankzero_soft::pack::still_surface;
 use rankzero_soft::reach::Reach;
+use rankzero_soft::shell::Shell;
+use rankzero_soft::simd::Isa;
 
 use super::board::Board;
 use crate::scene::Scene;
@@ -22,6 +24,8 @@ pub struct Own {
     pub pushed_by: Vec<Pusher>,
     /// Its surface, where it sleeps beside somebody who is awake.
     pub still: Vec<f32>,
+    /// What contact works out about that.
+    pub shell: Shell,
     outcome: Mutex<Reach>,
     cost_ns: AtomicU64,
 }
@@ -72,6 +76,7 @@ impl Own {
             part: Part::Sleeps,
             pushed_by: Vec::new(),
             still: Vec::new(),
+            shell: Shell::default(),
             outcome: Mutex::new(Reach::of_state(state, scene.layout(id), &scene.rule)),
             cost_ns: AtomicU64::new(0),
         }
@@ -99,12 +104,13 @@ impl Own {
     }
 
     /// Shows the surface of a body that sleeps.
-    pub fn show_still(&mut self, scene: &Scene, board: &Board, state: &mut Vec<u32>) {
+    pub fn show_still(&mut self, scene: &Scene, board: &Board, isa: Isa, state: &mut Vec<u32>) {
         let layout = scene.layout(self.id);
         let (at, words) = board.state_of(self.id);
         state.resize(words, 0);
         board.state.memory.load(at, state);
         self.still.resize(layout.halo_words(), 0.0);
         still_surface(state, layout, &mut self.still);
+        self.shell.update(true, &self.still, scene.topology(self.id), isa);
     }
 }

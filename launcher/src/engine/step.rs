@@ -3,13 +3,12 @@
 use std::time::{Duration, Instant};
 
 use rankzero_comm::{Fabric, Rank};
-use rankzero_soft::candidates::Faces;
 use rankzero_soft::reach::{REACH_WORDS, Reach};
 use rankzero_soft::rigid::Wrench;
 use rayon::prelude::*;
 
 use super::board::{ENTRY_WORDS, HEADER_WORDS, Kind, WRENCH_WORDS};
-use super::contacts::{RigidPair, SoftPair, Surfaces, remote_surface, shown};
+use super::contacts::{Contacts, RigidPair, SoftPair, Surfaces, shown, take_remote};
 use super::crew::{Orders, muster};
 use super::own::{Part, Pusher};
 use super::rigids::Contact;
@@ -175,10 +174,11 @@ impl<F: Fabric> Engine<F> {
             }
         }
         for own in self.own.iter_mut().filter(|own| own.part == Part::SleepsBeside) {
-            own.show_still(&self.scene, &self.board, &mut self.words);
+            own.show_still(&self.scene, &self.board, self.isa, &mut self.words);
         }
         self.crew.assign(&self.scene, &self.teams, self.isa);
         self.floaters.prepare();
+        self.contacts.work.prepare();
         let (orders, teams) = (orders!(self), &self.teams);
         let members = self.crew.members_mut();
         members.par_iter_mut().zip(teams).for_each(|(member, team)| member.begin(team, &orders));
@@ -196,7 +196,7 @@ impl<F: Fabric> Engine<F> {
             self.put_surfaces(&neighbours, exchange)?;
             let first = share * interval as usize;
             self.run_free(first.min(self.free.len())..(first + share).min(self.free.len()))?;
-            self.take_surfaces(&neighbours, exchange)?;
+            self.take_surfaces(&neighbours, exchange, interval == 0)?;
             self.push_contacts(interval == 0);
             if interval == 0 {
                 neighbours = self.neighbours(true);
@@ -248,7 +248,7 @@ impl<F: Fabric> Engine<F> {
         self.link.settle(Kind::Halo, exchange, self.step)?;
         let bodies: std::collections::BTreeSet<u32> = neighbours.iter().flat_map(|(_, b)| b.iter().copied()).collect();
         for body in bodies {
-            let surface = shown(&self.own[self.slots[body as usize] as usize], self.crew.members());
+            let (surface, _) = shown(&self.own[self.slots[body as usize] as usize], self.crew.members());
             self.board.halo.memory.store_f32(self.board.halo_of(body, exchange).0, surface);
         }
         for (peer, bodies) in neighbours {
@@ -262,7 +262,12 @@ impl<F: Fabric> Engine<F> {
         Ok(())
     }
 
-    fn take_surfaces(&mut self, neighbours: &[(Rank, Vec<u32>)], exchange: u64) -> Result<(), EngineError> {
+    fn take_surfaces(
+        &mut self,
+        neighbours: &[(Rank, Vec<u32>)],
+        exchange: u64,
+        first: bool,
+    ) -> Result<(), EngineError> {
         if neighbours.is_empty() {
             return Ok(());
         }
@@ -270,7 +275,8 @@ impl<F: Fabric> Engine<F> {
         self.wait(|e| e.link.expect(neighbours.iter().map(|(rank, _)| *rank), Kind::Halo, exchange, step))?;
         let start = Instant::now();
         for (&body, surface) in &mut self.remote {
-            remote_surface(&self.board.halo.memory, self.board.halo_of(body, exchange), surface);
+            let (at, topology) = (self.board.halo_of(body, exchange), self.scene.topology(body));
+            take_remote(&self.board.halo.memory, at, first, topology, self.isa, surface);
         }
         self.time.halo += start.elapsed();
         Ok(())
@@ -284,17 +290,20 @@ impl<F: Fabric> Engine<F> {
             slots: &self.slots,
             remote: &self.remote,
             scene: &self.scene,
+            isa: self.isa,
         };
         let (reaches, rigids, law) = (&self.reaches, &self.rigids, &self.scene.law);
         let (rigid_reaches, sharing) = (&self.rigid_reaches, &self.sharing);
         let (pairs, contacts) = (self.contacts.pair_count, self.contacts.rigid_count);
-        self.contacts.pairs[..pairs].par_iter_mut().for_each_init(Faces::default, |faces, pair| {
+        let Contacts { pairs: soft, rigids: rigid, work, .. } = &mut self.contacts;
+        soft[..pairs].par_iter_mut().for_each(|pair| {
+            let work = &mut *work.own();
             if first {
-                pair.find(&surfaces, reaches, faces);
+                pair.find(&surfaces, reaches, work);
             }
-            pair.push(&surfaces, law);
+            pair.push(&surfaces, law, work);
         });
-        self.contacts.rigids[..contacts].par_iter_mut().for_each(|pair| {
+        rigid[..contacts].par_iter_mut().for_each(|pair| {
             if first {
                 let at = rigid_reaches.partition_point(|r| r.rigid < pair.rigid);
                 pair.find(&surfaces, rigids, reaches, &rigid_reaches[at]);

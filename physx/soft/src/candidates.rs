@@ -10,10 +10,10 @@ use crate::vec3::{Vec3, ZERO, add_scaled, cross, dot, length, normalized, scale,
 pub const KEPT: usize = 6;
 
 /// How far outside a triangle, in barycentric weight, a projection still counts: neighbours overlap, so no ray slips between.
-const SLACK: f32 = 0.02;
+pub(crate) const SLACK: f32 = 0.02;
 
 /// A triangle faces a node where the cosine between their outward normals is below the negative of this.
-const FACING: f32 = 0.1;
+pub(crate) const FACING: f32 = 0.1;
 
 /// A triangle of a surface, world frame.
 #[derive(Clone, Copy, Debug)]

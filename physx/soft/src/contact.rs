@@ -40,6 +40,7 @@ impl Law {
     ///
     /// `w` is the contact's inverse effective mass in 1/kg, with masses split over simultaneous contacts; `None` where neither side
     /// can move.
+    #[inline(always)]
     pub fn push(&self, contact: &Contact, w: f32, friction: Friction) -> Option<Vec3> {
         if !(w > 0.0) {
             return None;

@@ -12,27 +12,34 @@
 //! - **D3** Nothing here knows of ranks, threads or batches.
 #![deny(unsafe_code)]
 
+pub mod batch;
 pub mod bounds;
 pub mod candidates;
 pub mod collider;
 pub mod colour;
 pub mod contact;
 pub mod damping;
+#[cfg(test)]
+mod heap;
 pub mod implicit;
 pub mod layout;
 pub mod material;
 pub mod neo_hookean;
 pub mod pack;
 pub mod pair;
+pub mod patches;
 pub mod quat;
 pub mod reach;
 pub mod rigid;
 pub mod rule;
+pub mod search;
+pub mod shell;
 pub mod simd;
 mod solo;
 mod substep;
 pub mod topology;
 pub mod vec3;
+pub mod watch;
 
 pub use bounds::Aabb;
 pub use layout::StateLayout;

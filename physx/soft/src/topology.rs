@@ -6,8 +6,9 @@ use crate::colour::colour_order;
 use crate::implicit::Factor;
 use crate::layout::StateLayout;
 use crate::material::Material;
+use crate::patches::{Patch, patches};
 use crate::solo::Blocks;
-use crate::vec3::{Vec3, ZERO, add, cross, dot, length, normalized, scale, sub};
+use crate::vec3::{Vec3, cross, dot, length, scale, sub};
 
 /// A tetrahedral mesh at rest, as the solver takes it.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +89,8 @@ pub struct Topology {
     pub colours: Vec<u32>,
     /// Outward boundary triangles, of surface nodes only.
     pub triangles: Vec<[u32; 3]>,
+    /// The same in groups that lie close together.
+    pub patches: Vec<Patch>,
     /// For each solver node the mesh's node.
     pub mesh_node: Vec<u32>,
     /// Rest value at which the volumetric constraint balances the deviatoric one, `1 + μ/λ`.
@@ -148,11 +151,12 @@ impl Topology {
             material,
             depth_max: 0.5 * smallest_extent(&rest),
             pinned: held.contains(&true),
-            rest,
             inverse_mass,
             mass,
             tets: solved,
             colours,
+            patches: patches(&rest, &triangles),
+            rest,
             triangles,
             mesh_node,
             gamma: 1.0 + mu / lambda,
@@ -161,30 +165,6 @@ impl Topology {
             implicit: None,
             blocks: Default::default(),
         })
-    }
-
-    /// Outward normals of the surface nodes that `wanted` picks, ascending: unit vectors, zero where undefined.
-    ///
-    /// `x` gives the position of a surface node. A node's normal is the sum of its triangles' normals by area.
-    pub fn node_normals(&self, x: impl Fn(u32) -> Vec3, wanted: impl Fn(u32) -> bool) -> Vec<(u32, Vec3)> {
-        let mut at = vec![u32::MAX; self.layout.surface];
-        let mut normals = Vec::new();
-        for n in (0..self.layout.surface as u32).filter(|&n| wanted(n)) {
-            at[n as usize] = normals.len() as u32;
-            normals.push((n, ZERO));
-        }
-        for t in self.triangles.iter().filter(|t| t.iter().any(|&n| at[n as usize] != u32::MAX)) {
-            let area = cross(sub(x(t[1]), x(t[0])), sub(x(t[2]), x(t[0])));
-            for &n in t {
-                if let Some(normal) = normals.get_mut(at[n as usize] as usize) {
-                    normal.1 = add(normal.1, area);
-                }
-            }
-        }
-        for (_, normal) in &mut normals {
-            *normal = normalized(*normal).unwrap_or(ZERO);
-        }
-        normals
     }
 
     /// Solves substeps of `h` seconds implicitly from now on ([`implicit`](crate::implicit)), instead of by a sweep over constraints.
