@@ -131,16 +131,16 @@ environment: {{ planes: [{{ friction: 0.5 }}] }}
 /// Length of the bars of [`bars`], m.
 pub const BAR: f64 = 1.0;
 
-/// `side`² undamped bars of 1 m and 96 tetrahedra that hang by their upper ends and are let go at once.
+/// `side`² bars of 1 m and 96 tetrahedra that hang by their upper ends and are let go at once; `damping` in 1/s.
 ///
 /// # Errors
 /// As [`World::new`].
-pub fn bars(side: u32) -> Result<World, BenchError> {
+pub fn bars(side: u32, damping: f64) -> Result<World, BenchError> {
     let text = format!(
         "name: bars
 time: {{ steps: 600, substeps: 10 }}
 sleep: {{ enabled: false }}
-materials: {{ soft: {{ {MATERIAL}, damping_per_s: 0 }} }}
+materials: {{ soft: {{ {MATERIAL}, damping_per_s: {damping} }} }}
 soft_bodies:
   - name: bars
     shape: {{ box: {{ size_m: [0.5, {BAR}, 0.5], cells: [2, 4, 2] }} }}

@@ -45,11 +45,14 @@ fn vector(p: [f32; 3]) -> Vector {
 fn builder(world: &World, body: u32, implicit: bool) -> SoftBodyBuilder {
     let topology = world.scene.topology(body);
     debug_assert!((f64::from(topology.material.density) - DENSITY).abs() < 1e-3);
+    // Rankzero damps all motion of a held body, and of a free one what is not rigid.
+    let damping = topology.material.damping;
+    let (of_all, of_deformation) = if topology.pinned { (damping, 0.0) } else { (0.0, damping) };
     let material = SoftBodyMaterial {
         young_modulus: YOUNG as f32,
         poisson_ratio: topology.material.poisson,
         elastic_damping_ratio: 0.0,
-        deformation_damping: topology.material.damping,
+        deformation_damping: of_deformation,
         ..Default::default()
     };
     let held = topology.inverse_mass.iter().enumerate().filter(|(_, w)| **w == 0.0).map(|(node, _)| node as u32);
@@ -60,6 +63,7 @@ fn builder(world: &World, body: u32, implicit: bool) -> SoftBodyBuilder {
         .material(material)
         .cell_model(SoftBodyCellModel::NeoHookean)
         .solver(if implicit { SoftBodySolver::Fem } else { SoftBodySolver::Constraints })
+        .linear_damping(of_all)
         .particle_radius(RADIUS)
         .can_sleep(false)
 }

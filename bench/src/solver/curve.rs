@@ -1,7 +1,9 @@
 //! Cost against error of one engine.
 
+use serde::Serialize;
+
 /// A number of substeps that was tried.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Point {
     /// Substeps of a step.
     pub substeps: u32,
@@ -12,7 +14,7 @@ pub struct Point {
 }
 
 /// An engine's points, by rising substeps.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize)]
 pub struct Curve {
     /// The engine.
     pub name: &'static str,

@@ -68,7 +68,7 @@ fn rows(bench: &mut Bench, name: &str, runs: &[Vec<Cost>]) {
 fn beside_peers(bench: &mut Bench) -> Result<(), BenchError> {
     let world = heap(4, 2)?;
     let (steps, budget, repeats) = (2 * RATE, 2.0 * bench.budget_s(), bench.repeats().min(3));
-    for peer in bench.peers.clone().into_iter().filter(|peer| peer.meets) {
+    for peer in bench.peers.clone().into_iter().filter(|peer| peer.meets && peer.passes) {
         let pairs = on_threads(1, || {
             let mut pairs = Vec::new();
             for _ in 0..repeats {

@@ -8,6 +8,7 @@ mod curve;
 mod heap;
 mod idle;
 mod plot;
+mod reference;
 mod roof;
 mod speed;
 mod stream;

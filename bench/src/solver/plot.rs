@@ -4,9 +4,11 @@ use std::path::Path;
 
 use plotters::coord::Shift;
 use plotters::prelude::*;
+use serde::Serialize;
 
 use super::curve::Curve;
 use crate::error::BenchError;
+use crate::report::short;
 
 /// Colours of the engines, in their order.
 const COLOURS: [RGBColor; 4] =
@@ -15,7 +17,7 @@ const COLOURS: [RGBColor; 4] =
 const SIZE: (u32, u32) = (560, 460);
 
 /// Curves that belong into one picture.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub struct Panel {
     /// What they are about.
     pub title: &'static str,
@@ -74,6 +76,8 @@ fn one<'a>(area: &DrawingArea<SVGBackend<'a>, Shift>, panel: &Panel) -> Result<(
         .configure_mesh()
         .x_desc("CPU milliseconds for a body and a simulated second")
         .y_desc("relative error")
+        .x_label_formatter(&|cost| short(*cost))
+        .y_label_formatter(&|error| short(*error))
         .light_line_style(WHITE)
         .draw()?;
     for (curve, colour) in panel.curves.iter().zip(COLOURS.iter().cycle()) {
@@ -87,7 +91,8 @@ fn one<'a>(area: &DrawingArea<SVGBackend<'a>, Shift>, panel: &Panel) -> Result<(
         };
         chart.draw_series(places.iter().zip(&curve.points).map(label))?;
     }
-    chart.configure_series_labels().border_style(BLACK).background_style(WHITE.mix(0.8)).draw()
+    let labels = &mut chart.configure_series_labels();
+    labels.position(SeriesLabelPosition::LowerLeft).border_style(BLACK).background_style(WHITE.mix(0.7)).draw()
 }
 
 /// The cost of steps over time.

@@ -3,6 +3,7 @@
 use super::Bench;
 use crate::engine::{Engine, Ours, Ran, on_threads, run};
 use crate::error::BenchError;
+use crate::peers::Peer;
 use crate::report::Report;
 use crate::world::{RATE, World, cubes, figures};
 
@@ -27,7 +28,8 @@ fn figures_of(world: &World, ran: Ran) -> (f64, f64) {
 }
 
 fn one(bench: &mut Bench, name: &str, world: &World) -> Result<(), BenchError> {
-    let (peers, budget, repeats) = (bench.peers.clone(), bench.budget_s(), bench.repeats());
+    let (budget, repeats) = (bench.budget_s(), bench.repeats());
+    let peers: Vec<Peer> = bench.peers.iter().filter(|peer| peer.passes).copied().collect();
     let (ours, others) = on_threads(1, || {
         let (mut ours, mut others) = (Vec::new(), vec![Vec::new(); peers.len()]);
         for _ in 0..repeats {

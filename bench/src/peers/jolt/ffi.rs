@@ -38,6 +38,17 @@ pub struct Place {
     pub rotation: [f32; 4],
 }
 
+/// What all soft bodies are alike in.
+#[derive(Clone, Copy, Debug)]
+pub struct Kind {
+    /// Iterations of a step.
+    pub iterations: u32,
+    /// Thickness of the surface, m.
+    pub radius: f32,
+    /// Rate at which velocities decay, 1/s.
+    pub damping: f32,
+}
+
 /// A world of Jolt's, computed by the calling thread.
 #[derive(Debug)]
 pub struct System {
@@ -109,17 +120,11 @@ impl System {
         }
     }
 
-    /// Adds soft bodies of one mesh, with so many iterations a step and a surface `radius` m thick.
+    /// Adds soft bodies of one mesh.
     ///
     /// # Errors
     /// As [`System::new`].
-    pub fn add_bodies(
-        &mut self,
-        mesh: &Mesh,
-        places: &[Place],
-        iterations: u32,
-        radius: f32,
-    ) -> Result<(), &'static str> {
+    pub fn add_bodies(&mut self, mesh: &Mesh, places: &[Place], kind: Kind) -> Result<(), &'static str> {
         // SAFETY: see the module. Bodies hold references to the shared settings.
         unsafe {
             let shared = shared_settings(mesh);
@@ -128,10 +133,10 @@ impl System {
                 let [x, y, z, w] = place.rotation;
                 let rotation = JPH_Quat { x, y, z, w };
                 let settings = JPH_SoftBodyCreationSettings_Create2(shared, &vec3(place.position), &rotation, MOVING);
-                JPH_SoftBodyCreationSettings_SetNumIterations(settings, iterations);
+                JPH_SoftBodyCreationSettings_SetNumIterations(settings, kind.iterations);
                 JPH_SoftBodyCreationSettings_SetAllowSleeping(settings, false);
-                JPH_SoftBodyCreationSettings_SetLinearDamping(settings, 0.0);
-                JPH_SoftBodyCreationSettings_SetVertexRadius(settings, radius);
+                JPH_SoftBodyCreationSettings_SetLinearDamping(settings, kind.damping);
+                JPH_SoftBodyCreationSettings_SetVertexRadius(settings, kind.radius);
                 JPH_SoftBodyCreationSettings_SetFriction(settings, 0.5);
                 self.bodies.push(JPH_BodyInterface_CreateAndAddSoftBody(interface, settings, JPH_Activation_Activate));
                 JPH_SoftBodyCreationSettings_Destroy(settings);

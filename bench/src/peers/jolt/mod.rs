@@ -38,7 +38,9 @@ impl Jolt {
         let mesh = mesh(world.scene.topology(0), softness);
         let places =
             world.scene.bodies.iter().map(|plan| ffi::Place { position: plan.position, rotation: plan.rotation });
-        system.add_bodies(&mesh, &places.collect::<Vec<_>>(), iterations, RADIUS).map_err(failed)?;
+        let damping = world.scene.topology(0).material.damping;
+        let kind = ffi::Kind { iterations, radius: RADIUS, damping };
+        system.add_bodies(&mesh, &places.collect::<Vec<_>>(), kind).map_err(failed)?;
         let nodes = (0..world.bodies()).map(|body| world.scene.layout(body).nodes).collect();
         Ok(Self { system, nodes, step_s: world.scene.rule.step })
     }
