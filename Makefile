@@ -5,11 +5,12 @@ RANKS   ?= 4
 # Where the camera of the picture stands: the default sees all bodies; the demo looks best from above.
 FROM_ABOVE := --eye 0,6,8.5 --target 0,0.2,0
 VIEW    ?= $(if $(filter jobs/demo.yaml,$(JOB)),$(FROM_ABOVE))
+SUITE   ?=
 RUN_DIR ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 BIN     := $(or $(CARGO_TARGET_DIR),target)/release/rankzero
 
 .DEFAULT_GOAL := help
-.PHONY: help deps run test bench lint docs clean
+.PHONY: help deps run test bench counts lint docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,8 +31,13 @@ run: deps ## Build, simulate JOB (jobs/demo.yaml) on RANKS (4) ranks, draw the l
 test: deps ## Run all tests, then each fuzz target for FUZZ_S (20) seconds
 	@.ci/test.sh
 
-bench: deps ## Run the benchmarks
-	cargo run --release -p rankzero-bench
+bench: ## Run the benchmarks, or those of SUITE (overhead, solver); ARGS, say, --quick
+	@.ci/deps.sh $(if $(filter overhead,$(SUITE)),,cmake)
+	cargo run --release -p rankzero-bench $(if $(filter overhead,$(SUITE)),,--features peers) -- $(SUITE) $(ARGS)
+
+counts: ## Compare the solver's instructions with bench/counts.json
+	@.ci/deps.sh valgrind
+	@bench/counts.sh
 
 lint: ## Check format, clippy and shell scripts; warnings are errors
 	@.ci/deps.sh shellcheck

@@ -26,6 +26,33 @@ pub enum BenchError {
         /// What it said.
         stderr: String,
     },
+    /// The command line asks for what there is not.
+    #[error("{0}")]
+    Usage(String),
+    /// A scene was refused.
+    #[error("the job `{job}`: {what}")]
+    Job {
+        /// Its name.
+        job: String,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// An engine gave up.
+    #[error("{engine}: {what}")]
+    Engine {
+        /// Which.
+        engine: &'static str,
+        /// What it says.
+        what: String,
+    },
+    /// A plot could not be drawn.
+    #[error("cannot draw {}: {what}", path.display())]
+    Plot {
+        /// Its file.
+        path: PathBuf,
+        /// The plotter's words.
+        what: String,
+    },
     /// A program said something else than expected.
     #[error("`{command}` printed something unexpected: {what}")]
     Unexpected {

@@ -1,39 +1,70 @@
-//! `make bench`: what rankzero costs beyond the simulation itself, measured on this machine in one go.
+//! `make bench`: runs the suites named on the command line, or all of them.
 //!
-//! Every measure runs the built program on a small job, several times, and takes its figures from `summary.json`. What is
-//! compared is measured in turns, so that a machine that gets slower or faster meanwhile does so for both. Result:
-//! a table, and `target/bench/overhead.json` with the same rows ([`report`]).
+//! `rankzero-bench [overhead] [solver] [--quick] [--mesh FILE]`
 #![forbid(unsafe_code)]
 
-mod error;
-mod measure;
-mod program;
-mod report;
-mod stats;
+use std::path::PathBuf;
+use std::process::ExitCode;
 
-use error::BenchError;
-use program::Program;
-use report::Report;
+use rankzero_bench::allocations::Counting;
+use rankzero_bench::error::BenchError;
+use rankzero_bench::report::Report;
+use rankzero_bench::{overhead, solver, target};
 
-fn main() -> std::process::ExitCode {
-    match bench() {
-        Ok(()) => std::process::ExitCode::SUCCESS,
+/// Counts what the suites allocate.
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// What the command line asks for.
+#[derive(Default)]
+struct Wanted {
+    suites: Vec<String>,
+    options: solver::Options,
+}
+
+fn main() -> ExitCode {
+    match wanted().and_then(|wanted| bench(&wanted)) {
+        Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error}");
-            std::process::ExitCode::FAILURE
+            ExitCode::FAILURE
         }
     }
 }
 
-fn bench() -> Result<(), BenchError> {
-    let program = Program::find()?;
-    let mut report = Report::default();
-    for (what, measure) in measure::ALL {
-        eprintln!("measuring {what}");
-        measure(&program, &mut report)?;
+fn wanted() -> Result<Wanted, BenchError> {
+    let mut wanted = Wanted::default();
+    let mut words = std::env::args().skip(1);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "overhead" | "solver" => wanted.suites.push(word),
+            "--quick" => wanted.options.quick = true,
+            "--mesh" => {
+                let file = words.next().ok_or_else(|| BenchError::Usage("--mesh wants a file".to_owned()))?;
+                wanted.options.mesh = Some(PathBuf::from(file));
+            }
+            _ => {
+                let known = "`overhead`, `solver`, `--quick` and `--mesh FILE`";
+                return Err(BenchError::Usage(format!("`{word}` is none of {known}")));
+            }
+        }
     }
+    Ok(wanted)
+}
+
+fn bench(wanted: &Wanted) -> Result<(), BenchError> {
+    let runs = |suite: &str| wanted.suites.is_empty() || wanted.suites.iter().any(|name| name == suite);
+    if runs("overhead") {
+        finish(&overhead::measure()?, "overhead.json")?;
+    }
+    if runs("solver") {
+        finish(&solver::measure(&wanted.options)?, "solver.json")?;
+    }
+    Ok(())
+}
+
+fn finish(report: &Report, name: &str) -> Result<(), BenchError> {
     print!("{}", report.table());
-    let file = report.write(program.target())?;
-    println!("\n{}", file.display());
+    println!("\n{}\n", report.write(&target()?, name)?.display());
     Ok(())
 }

@@ -59,15 +59,21 @@ impl Report {
         self.rows.push(Row { name: name.to_owned(), value: value.median, unit, peer, ratio, spread });
     }
 
+    /// Adds a figure beside words about a peer that has none.
+    pub fn beside_none(&mut self, name: &str, unit: &'static str, own: Measured, peer: &str) {
+        let Measured { median: value, spread } = own;
+        self.rows.push(Row { name: name.to_owned(), value, unit, peer: Some(peer.to_owned()), ratio: None, spread });
+    }
+
     /// The rows for people.
     pub fn table(&self) -> String {
         let mut text =
-            format!("{:<34} {:>10} {:<10} {:>7} {:>7}  {}\n", "", "median", "", "ratio", "spread", "compared with");
+            format!("{:<44} {:>10} {:<11} {:>7} {:>7}  {}\n", "", "median", "", "ratio", "spread", "compared with");
         for row in &self.rows {
             let ratio = row.ratio.map_or_else(String::new, |ratio| format!("{ratio:.3}"));
             let (value, percent) = (short(row.value), 100.0 * row.spread);
             let line = format!(
-                "{:<34} {value:>10} {:<10} {ratio:>7} {percent:>5.1} %  {}",
+                "{:<44} {value:>10} {:<11} {ratio:>7} {percent:>5.1} %  {}",
                 row.name,
                 row.unit,
                 row.peer.as_deref().unwrap_or_default()
@@ -78,14 +84,14 @@ impl Report {
         text
     }
 
-    /// Writes `bench/overhead.json` below the target directory; returns its path.
+    /// Writes the rows as `bench/<name>` below the target directory; returns its path.
     ///
     /// # Errors
     /// [`BenchError::Io`] where the disk refuses.
-    pub fn write(&self, target: &Path) -> Result<PathBuf, BenchError> {
+    pub fn write(&self, target: &Path, name: &str) -> Result<PathBuf, BenchError> {
         let folder = target.join("bench");
         fs::create_dir_all(&folder).map_err(BenchError::io("create", &folder))?;
-        let file = folder.join("overhead.json");
+        let file = folder.join(name);
         let text = serde_json::to_string_pretty(&self.rows).unwrap_or_default() + "\n";
         fs::write(&file, text).map_err(BenchError::io("write", &file))?;
         Ok(file)
@@ -93,7 +99,7 @@ impl Report {
 }
 
 /// A number of four digits or so.
-fn short(value: f64) -> String {
+pub fn short(value: f64) -> String {
     match value.abs() {
         0.0 => "0".to_owned(),
         1e5.. => format!("{value:.3e}"),

@@ -10,7 +10,14 @@ const FILE_LINES: [usize; 2] = [400, 500];
 /// Lines of a function, likewise.
 const FUNCTION_LINES: [usize; 2] = [70, 100];
 /// Where `unsafe` may stand.
-const UNSAFE: [&str; 4] = ["comm/src/mpi", "gpu", "physx/src/ffi", "physx/soft/src/simd"];
+const UNSAFE: [&str; 6] = [
+    "bench/src/allocations.rs",
+    "bench/src/peers/jolt/ffi.rs",
+    "comm/src/mpi",
+    "gpu",
+    "physx/src/ffi",
+    "physx/soft/src/simd",
+];
 /// Folders that hold no sources of the workspace.
 const SKIPPED: [&str; 3] = ["target", "fuzz", "runs"];
 

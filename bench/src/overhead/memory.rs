@@ -1,8 +1,8 @@
 //! What a body costs in memory: the slope between two numbers of bodies, so that the program itself does not count.
 
+use super::program::{Program, Run, Summary, folder};
 use super::{cubes, file};
 use crate::error::BenchError;
-use crate::program::{Program, Run, Summary, folder};
 use crate::report::Report;
 
 const REPEATS: usize = 3;

@@ -1,8 +1,9 @@
 //! What it costs to spread a run: CPU seconds of 8 ranks over those of 1.
 
+use super::program::{Program, Run, Summary, folder};
 use crate::error::BenchError;
-use crate::program::{Program, Run, Summary, folder, root};
 use crate::report::Report;
+use crate::root;
 
 const REPEATS: usize = 3;
 /// The demo until much of it has landed, without files.

@@ -1,7 +1,10 @@
-//! What is measured, one module a question.
+//! What rankzero costs beyond the simulation itself.
+//!
+//! Every measure runs the built program on a small job, several times, and takes its figures from `summary.json`.
 
 mod fabric;
 mod memory;
+mod program;
 mod ranks;
 mod solver;
 mod start;
@@ -10,20 +13,34 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::error::BenchError;
-use crate::program::Program;
 use crate::report::Report;
+use program::Program;
 
 /// Measures something and adds its rows.
 type Measure = fn(&Program, &mut Report) -> Result<(), BenchError>;
 
 /// Everything, under the name that is shown while it runs.
-pub const ALL: [(&str, Measure); 5] = [
+const ALL: [(&str, Measure); 5] = [
     ("the solver", solver::measure),
     ("8 ranks against 1", ranks::measure),
     ("memory", memory::measure),
     ("start-up", start::measure),
     ("the MPI rung", fabric::measure),
 ];
+
+/// Measures everything.
+///
+/// # Errors
+/// [`BenchError`] where the program cannot be built, or fails.
+pub fn measure() -> Result<Report, BenchError> {
+    let program = Program::find()?;
+    let mut report = Report::default();
+    for (what, measure) in ALL {
+        eprintln!("measuring {what}");
+        measure(&program, &mut report)?;
+    }
+    Ok(report)
+}
 
 /// Writes a file into a folder; its path.
 fn file(folder: &Path, name: &str, text: &str) -> Result<PathBuf, BenchError> {

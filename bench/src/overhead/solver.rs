@@ -1,8 +1,8 @@
 //! How fast the solver is, on a scene that other engines have been measured on.
 
+use super::program::{Program, Run, folder};
 use super::{cubes, file};
 use crate::error::BenchError;
-use crate::program::{Program, Run, folder};
 use crate::report::Report;
 
 const REPEATS: usize = 9;

@@ -1,7 +1,7 @@
 //! Half a round trip over the MPI rung between two ranks of this machine.
 
+use super::program::Program;
 use crate::error::BenchError;
-use crate::program::Program;
 use crate::report::Report;
 
 const REPEATS: usize = 3;

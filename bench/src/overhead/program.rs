@@ -8,6 +8,7 @@ use serde::Deserialize;
 use tempfile::TempDir;
 
 use crate::error::BenchError;
+use crate::{root, target};
 
 /// What a run says about itself; the part of `summary.json` that is measured here.
 #[derive(Clone, Debug, Deserialize)]
@@ -62,16 +63,9 @@ impl Program {
     /// # Errors
     /// [`BenchError`] where it cannot be built.
     pub fn find() -> Result<Self, BenchError> {
-        let this = std::env::current_exe().map_err(BenchError::io("find", "this program"))?;
-        let release = this.parent().unwrap_or(Path::new(".")).to_owned();
         cargo(&["build", "--release", "-p", "rankzero"])?;
-        let target = release.parent().unwrap_or(&release).to_owned();
-        Ok(Program { binary: release.join("rankzero"), target })
-    }
-
-    /// The folder of the build.
-    pub fn target(&self) -> &Path {
-        &self.target
+        let target = target()?;
+        Ok(Program { binary: target.join("release/rankzero"), target })
     }
 
     /// Runs a job in a folder of its own and reads its summary.
@@ -113,11 +107,6 @@ impl Program {
 /// [`BenchError::Io`] where there is no place for it.
 pub fn folder() -> Result<TempDir, BenchError> {
     tempfile::tempdir().map_err(BenchError::io("create a folder in", std::env::temp_dir()))
-}
-
-/// The workspace.
-pub fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
 fn cargo(arguments: &[&str]) -> Result<(), BenchError> {
