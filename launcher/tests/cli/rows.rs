@@ -79,7 +79,7 @@ pub const OVERRIDES: &[Row] = &[
         "too stiff",
         "check @/tiny.yaml --set time.substeps=1 --set contact.exchanges=1 --set solver=xpbd",
         2,
-        &["1 substeps are too few", "needs 5", "time.substeps", "set solver to implicit"],
+        &["1 substeps are too few", "needs 6", "time.substeps", "set solver to implicit"],
     ),
     row("unknown instructions", "run @/tiny.yaml --isa neon", 2, &["--isa", "none of scalar, fused"]),
     row("--set of an unknown solver", "check @/tiny.yaml --set solver=euler", 2, &["solver", "implicit"]),

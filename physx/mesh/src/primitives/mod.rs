@@ -1,8 +1,8 @@
 //! Bodies by formula: box, sphere, torus and capsule, as conforming tetrahedral meshes of even size.
 //!
-//! A box is a grid of cells cut in six (Kuhn). Round bodies are cut from a body-centred cubic lattice, whose tetrahedra
-//! are the best that fill space: see [`mod@lattice`] and [`mod@smooth`]. All are centred at the origin; torus and capsule
-//! have their axis along *y*.
+//! A box is a grid of cells cut in five, mirrored from cell to cell. Round bodies are cut from a body-centred cubic lattice,
+//! whose tetrahedra are the best that fill space: see [`mod@lattice`] and [`mod@smooth`]. All are centred at the origin; torus
+//! and capsule have their axis along *y*.
 
 mod lattice;
 mod smooth;
@@ -16,7 +16,10 @@ use crate::math::{V3, length, scale};
 use crate::types::TetMesh;
 use crate::{MAX_ELEMENTS, MAX_NODES};
 
-/// A box of `size` (metres, full lengths along x, y, z), in `cells` cells of six tetrahedra each.
+/// A box of `size` (metres, full lengths along x, y, z), in `cells` cells of five tetrahedra each.
+///
+/// The nodes are those of the grid. Neighbouring cells mirror each other. Of the cuts without further nodes this one resists bending
+/// least beyond what the material does, and a box of an even number of cells a side bends alike along all axes (`docs/locking.md`).
 ///
 /// # Errors
 /// [`MeshError::BadSize`] for a size that is not finite and positive or a count of 0; [`MeshError::TooMany`] above the limits.
@@ -29,7 +32,7 @@ pub fn boxed(size: [f32; 3], cells: [u32; 3]) -> Result<TetMesh, MeshError> {
         }
     }
     let nodes = cells.iter().try_fold(1u64, |n, &c| n.checked_mul(u64::from(c) + 1)).unwrap_or(u64::MAX);
-    let tets = cells.iter().try_fold(6u64, |n, &c| n.checked_mul(u64::from(c))).unwrap_or(u64::MAX);
+    let tets = cells.iter().try_fold(5u64, |n, &c| n.checked_mul(u64::from(c))).unwrap_or(u64::MAX);
     limit("nodes", nodes, MAX_NODES)?;
     limit("tetrahedra", tets, MAX_ELEMENTS)?;
     let [nx, ny, _] = cells.map(|c| c + 1);
@@ -47,35 +50,31 @@ pub fn boxed(size: [f32; 3], cells: [u32; 3]) -> Result<TetMesh, MeshError> {
     for k in 0..cells[2] {
         for j in 0..cells[1] {
             for i in 0..cells[0] {
-                mesh.tets.extend(KUHN.map(|path| corners([i, j, k], path).map(node)));
+                mesh.tets.extend(cut_cell([i, j, k]).map(|tet| tet.map(node)));
             }
         }
     }
     Ok(mesh)
 }
 
-/// The six orders in which a path along the axes runs from a cell's lowest to its highest corner, and whether the
-/// tetrahedron along it is positively oriented.
-const KUHN: [([usize; 3], bool); 6] = [
-    ([0, 1, 2], true),
-    ([0, 2, 1], false),
-    ([1, 2, 0], true),
-    ([1, 0, 2], false),
-    ([2, 0, 1], true),
-    ([2, 1, 0], false),
-];
+/// The five tetrahedra of a cell: a regular one between the corners of even parity, and one over each of the others. Corners
+/// by number, bit *k* for the high side along axis *k*; positively oriented.
+const FIVE: [[usize; 4]; 5] = [[0, 3, 6, 5], [1, 0, 5, 3], [2, 0, 3, 6], [4, 0, 6, 5], [7, 3, 5, 6]];
 
-fn corners(low: [u32; 3], (path, positive): ([usize; 3], bool)) -> [[u32; 3]; 4] {
-    let mut at = low;
-    let mut out = [low; 4];
-    for (step, axis) in path.into_iter().enumerate() {
-        at[axis] += 1;
-        out[step + 1] = at;
-    }
-    if !positive {
-        out.swap(2, 3);
-    }
-    out
+/// The tetrahedra of the cell at `low`. Cells of odd parity are mirrored along x, so that the diagonals of shared faces agree.
+fn cut_cell(low: [u32; 3]) -> [[[u32; 3]; 4]; 5] {
+    let odd = (low[0] + low[1] + low[2]) % 2;
+    let corner = |number: usize| {
+        let number = number as u32 ^ odd;
+        [low[0] + (number & 1), low[1] + (number >> 1 & 1), low[2] + (number >> 2)]
+    };
+    FIVE.map(|mut tet| {
+        // The mirror turns it inside out.
+        if odd == 1 {
+            tet.swap(2, 3);
+        }
+        tet.map(corner)
+    })
 }
 
 /// A ball of `radius`, of tetrahedra with edges of about `edge` (both in metres).

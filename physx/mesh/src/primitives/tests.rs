@@ -18,10 +18,20 @@ fn boxes_have_exact_volume_and_the_shape_of_their_cells() {
     for cells in [[1, 1, 1], [2, 3, 4], [8, 1, 5]] {
         let mesh = boxed([1.0, 2.0, 0.5], cells).unwrap();
         assert_sound("box", &mesh);
-        assert_eq!(mesh.tets.len() as u32, 6 * cells.iter().product::<u32>());
+        assert_eq!(mesh.tets.len() as u32, 5 * cells.iter().product::<u32>());
+        assert_eq!(mesh.points.len() as u32, cells.iter().map(|c| c + 1).product::<u32>());
         assert!((mesh.volume() - 1.0).abs() < 1e-6);
         assert_eq!(mesh.bounds(), Some(([-0.5, -1.0, -0.25], [0.5, 1.0, 0.25])));
     }
+}
+
+/// The corner tetrahedra of a cube of side a have altitude a/√3, the one between them is regular.
+#[test]
+fn cubic_cells_are_cut_into_one_regular_tetrahedron_and_four_corners() {
+    let shape = quality(&boxed([1.0, 0.5, 0.75], [4, 2, 3]).unwrap());
+    assert!((shape.min_altitude - 0.25 / 3f64.sqrt()).abs() < 1e-7);
+    let cell = 0.25f64.powi(3);
+    assert!((shape.min_volume - cell / 6.0).abs() < 1e-9 && (shape.max_volume - cell / 3.0).abs() < 1e-9);
 }
 
 /// Every round body: name, mesh, exact volume, edge.
