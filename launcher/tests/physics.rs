@@ -281,5 +281,5 @@ fn a_body_slides_off_a_tilted_mesh_and_past_its_edge(solver: &str) {
     run.finish();
     let x = run.centre(0);
     println!("centre {x:?}");
-    assert!(x[0] > 1.0 && x[1] < -1.0 && x[1] > -1.8, "neither held by the edge nor through: {x:?}");
+    assert!(x[0] > 1.0 && x[1] < -1.0 && x[1] > -1.95, "neither held by the edge nor through: {x:?}");
 }

@@ -10,9 +10,13 @@ use super::plan::Form;
 /// Substeps of a step at the least, where the job leaves it to us: contacts want them even where the material does not.
 const SUBSTEPS_MIN: u32 = 6;
 
+/// The same where a form is solved implicitly. Elasticity would do with fewer; but contacts come after its solve, and with less than this
+/// the outermost elements of a stack tremble and never sleep.
+const SUBSTEPS_MIN_IMPLICIT: u32 = 16;
+
 /// A form that would need more sweeps a step than this is solved implicitly, where the job leaves it to us: an implicit substep costs
-/// three to five sweeps, so that [`SUBSTEPS_MIN`] of them are cheaper from here on.
-const SWEEPS_MAX: u32 = 30;
+/// three to five sweeps, so that [`SUBSTEPS_MIN_IMPLICIT`] of them are cheaper from here on.
+const SWEEPS_MAX: u32 = 60;
 
 /// A form of more nodes is never solved implicitly unless the job says so: factoring its matrix takes seconds, and using it more
 /// than the sweeps that it saves.
@@ -43,7 +47,10 @@ pub fn decide(job: &Job, forms: &mut [Form]) -> Result<(u32, u32), SceneError> {
     let exchanges = job.contact.exchanges.fixed();
     let substeps = match asked {
         Some(asked) if asked >= most => asked,
-        None if most <= MAX_SUBSTEPS => most.max(SUBSTEPS_MIN).next_multiple_of(exchanges.unwrap_or(1)),
+        None if most <= MAX_SUBSTEPS => {
+            let least = if implicit.contains(&true) { SUBSTEPS_MIN_IMPLICIT } else { SUBSTEPS_MIN };
+            most.max(least).next_multiple_of(exchanges.unwrap_or(1))
+        }
         _ => return Err(too_stiff(job, stiffest.unwrap_or(0), most)),
     };
     // Contacts are stiffest when they are resolved in every substep.
