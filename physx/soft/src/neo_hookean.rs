@@ -13,14 +13,12 @@ use crate::vec3::{Vec3, add, fused_cross as cross, fused_dot as dot, neg, scale,
 pub struct Rest<R> {
     /// Inverse rest edge matrix by rows, 1/m.
     pub inverse: [[R; 3]; 3],
-    /// `1/(6V)`, 1/m³.
-    pub inverse_volume6: R,
+    /// Six times the volume at which the volumetric constraint is fulfilled, `6 V γ` with `γ = 1 + μ/λ`, m³.
+    pub balance6: R,
     /// `1/(μ V h²)`.
     pub alpha_deviatoric: R,
-    /// `1/(λ V h²)`.
+    /// `(6V)²/(λ V h²)`.
     pub alpha_volume: R,
-    /// `1 + μ/λ`.
-    pub gamma: R,
 }
 
 /// Moves the four nodes `x` (metres) with inverse masses `w` (1/kg) towards the balance of the tetrahedron's energy.
@@ -34,28 +32,20 @@ pub fn project<R: Real>(rest: &Rest<R>, x: &mut [Vec3<R>; 4], w: [R; 4]) {
         combine(edges, [d[0][2], d[1][2], d[2][2]]),
     ];
 
-    let norm = (dot(f[0], f[0]) + dot(f[1], f[1]) + dot(f[2], f[2])).sqrt().larger(R::splat(1e-6));
-    let inverse_norm = R::splat(1.0) / norm;
-    let deviatoric = [
-        scale(combine(f, d[0]), inverse_norm),
-        scale(combine(f, d[1]), inverse_norm),
-        scale(combine(f, d[2]), inverse_norm),
-    ];
-    let g = with_first(deviatoric);
-    let per_volume = rest.inverse_volume6;
-    let q = with_first([
-        scale(cross(edges[1], edges[2]), per_volume),
-        scale(cross(edges[2], edges[0]), per_volume),
-        scale(cross(edges[0], edges[1]), per_volume),
-    ]);
-    let volume_error = dot(edges[0], q[1]) - rest.gamma;
+    // The square of C_D; its root is never taken: with the gradient and the multiplier of C_D² / 2 instead, both a factor C_D away
+    // from those of C_D, the same step comes out.
+    let square = (dot(f[0], f[0]) + dot(f[1], f[1]) + dot(f[2], f[2])).larger(R::splat(1e-12));
+    let g = with_first([combine(f, d[0]), combine(f, d[1]), combine(f, d[2])]);
+    // Likewise 6 V C_H, the determinant of the edges less that of the balance, stands for C_H.
+    let q = with_first([cross(edges[1], edges[2]), cross(edges[2], edges[0]), cross(edges[0], edges[1])]);
+    let volume_error = dot(edges[0], q[1]) - rest.balance6;
 
-    let a = weighted(&g, &g, w, rest.alpha_deviatoric);
+    let a = weighted(&g, &g, w, rest.alpha_deviatoric * square);
     let c = weighted(&q, &q, w, rest.alpha_volume);
     let b = weighted(&g, &q, w, R::splat(0.0));
     let inverse_det = R::splat(1.0) / (a * c - b * b);
-    let deviatoric_step = -((c * norm - b * volume_error) * inverse_det);
-    let volume_step = -((a * volume_error - b * norm) * inverse_det);
+    let deviatoric_step = -((c * square - b * volume_error) * inverse_det);
+    let volume_step = -((a * volume_error - b * square) * inverse_det);
     for i in 0..4 {
         for k in 0..3 {
             let along = q[i][k].fma(volume_step, g[i][k] * deviatoric_step);
@@ -93,7 +83,7 @@ mod tests {
 
     fn unit(alpha: f32) -> Rest<f32> {
         let inverse = [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];
-        Rest { inverse, inverse_volume6: 1.0, alpha_deviatoric: alpha, alpha_volume: alpha * 1.5, gamma: 1.0 + 1.5 }
+        Rest { inverse, balance6: 1.0 + 1.5, alpha_deviatoric: alpha, alpha_volume: alpha * 1.5 }
     }
 
     const REST: [[f32; 3]; 4] = [[0.0; 3], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]];

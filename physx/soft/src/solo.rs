@@ -5,7 +5,7 @@ use crate::simd::{Aligned, MAX_LANES, Real};
 use crate::topology::{Tet, Topology};
 use crate::vec3::Vec3;
 
-/// Numbers of a block: nine of the inverse rest matrix, `1/(6V)`, two compliances, four inverse masses; each for all lanes.
+/// Numbers of a block: nine of the inverse rest matrix, `6 V γ`, two compliances, four inverse masses; each for all lanes.
 const ROWS: usize = 16;
 
 /// The tetrahedra of a topology in blocks of as many as a register has lanes, all of one colour.
@@ -49,7 +49,7 @@ impl Blocks {
 fn rows(topology: &Topology, tet: &Tet) -> [f32; ROWS] {
     let mut rows = [0.0; ROWS];
     rows[..9].copy_from_slice(tet.inverse_rest.as_flattened());
-    rows[9..12].copy_from_slice(&[tet.inverse_volume6, tet.compliance_deviatoric, tet.compliance_volume]);
+    rows[9..12].copy_from_slice(&[tet.volume6 * topology.gamma, tet.compliance_deviatoric, tet.compliance_volume]);
     rows[12..].copy_from_slice(&tet.nodes.map(|n| topology.inverse_mass[n as usize]));
     rows
 }
@@ -59,7 +59,7 @@ fn rows(topology: &Topology, tet: &Tet) -> [f32; ROWS] {
 pub(crate) fn elastic<W: Real>(topology: &Topology, x: &mut [Vec3], inverse_h2: f32) {
     let blocks = topology.blocks(W::LANES);
     let numbers = blocks.numbers.as_slice().chunks_exact(ROWS * W::LANES);
-    let (gamma, inverse_h2) = (W::splat(topology.gamma), W::splat(inverse_h2));
+    let inverse_h2 = W::splat(inverse_h2);
     for (numbers, nodes) in numbers.zip(blocks.nodes.chunks_exact(4 * W::LANES)) {
         let mut row = [W::splat(0.0); ROWS];
         for i in 0..ROWS {
@@ -67,10 +67,9 @@ pub(crate) fn elastic<W: Real>(topology: &Topology, x: &mut [Vec3], inverse_h2: 
         }
         let rest = Rest {
             inverse: [[row[0], row[1], row[2]], [row[3], row[4], row[5]], [row[6], row[7], row[8]]],
-            inverse_volume6: row[9],
+            balance6: row[9],
             alpha_deviatoric: row[10] * inverse_h2,
             alpha_volume: row[11] * inverse_h2,
-            gamma,
         };
         let mut corners = [
             W::gather(x, &nodes[..W::LANES]),

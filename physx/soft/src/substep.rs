@@ -169,10 +169,9 @@ fn elastic<R: Real, W: Real>(pack: &mut Pack, h: f32) {
 fn rest<R: Real>(tet: &Tet, gamma: f32, inverse_h2: f32) -> Rest<R> {
     Rest {
         inverse: [splat(tet.inverse_rest[0]), splat(tet.inverse_rest[1]), splat(tet.inverse_rest[2])],
-        inverse_volume6: R::splat(tet.inverse_volume6),
+        balance6: R::splat(tet.volume6 * gamma),
         alpha_deviatoric: R::splat(tet.compliance_deviatoric * inverse_h2),
         alpha_volume: R::splat(tet.compliance_volume * inverse_h2),
-        gamma: R::splat(gamma),
     }
 }
 

@@ -62,11 +62,11 @@ pub struct Tet {
     pub nodes: [u32; 4],
     /// Inverse of the rest edge matrix, by rows: edge i contributes row i to the deformation gradient.
     pub inverse_rest: [[f32; 3]; 3],
-    /// `1 / (6 × rest volume)`, 1/m³.
-    pub inverse_volume6: f32,
+    /// Six times the rest volume, m³: the determinant of the rest edge matrix.
+    pub volume6: f32,
     /// Compliance of the deviatoric constraint without the time step, `1/(μ V)`, 1/J.
     pub compliance_deviatoric: f32,
-    /// Compliance of the volumetric constraint without the time step, `1/(λ V)`, 1/J.
+    /// Compliance of the volumetric constraint on six times the volume, without the time step, `(6V)²/(λ V)`, m⁶/J.
     pub compliance_volume: f32,
 }
 
@@ -234,9 +234,9 @@ fn rest_tet(nodes: [u32; 4], rest: &[Vec3], mu: f32, lambda: f32) -> (Tet, f32, 
     let tet = Tet {
         nodes,
         inverse_rest,
-        inverse_volume6: 1.0 / det,
+        volume6: det,
         compliance_deviatoric: 1.0 / (mu * volume),
-        compliance_volume: 1.0 / (lambda * volume),
+        compliance_volume: 6.0 * det / lambda,
     };
     (tet, volume, det / largest)
 }

@@ -55,7 +55,7 @@ fn mesh(topology: &Topology, softness: f32) -> ffi::Mesh {
     let mut volume_of = BTreeMap::new();
     let mut tets = Vec::new();
     for tet in &topology.tets {
-        let volume = 1.0 / (6.0 * tet.inverse_volume6);
+        let volume = tet.volume6 / 6.0;
         tets.push((tet.nodes, softness * 36.0 * volume / (lambda - mu).max(1e-3 * mu)));
         for i in 0..4 {
             for j in i + 1..4 {

@@ -52,10 +52,10 @@ pub(super) fn rest_hessian(topology: &Topology) -> (BlockRows, BlockRows) {
     let n = topology.rest.len();
     let (mut laplacian, mut volumetric): (BlockRows, BlockRows) = (vec![Vec::new(); n], vec![Vec::new(); n]);
     for tet in &topology.tets {
-        let volume = 1.0 / (6.0 * f64::from(tet.inverse_volume6));
+        let volume = f64::from(tet.volume6) / 6.0;
         let x = tet.nodes.map(|n| topology.rest[n as usize].map(f64::from));
         let e: [[f64; 3]; 3] = std::array::from_fn(|i| std::array::from_fn(|k| x[i + 1][k] - x[0][k]));
-        let scale = f64::from(tet.inverse_volume6);
+        let scale = 1.0 / f64::from(tet.volume6);
         let face = |a, b| block::cross(a, b).map(|c: f64| c * scale);
         let inner = [face(e[1], e[2]), face(e[2], e[0]), face(e[0], e[1])];
         let first: [f64; 3] = std::array::from_fn(|k| -(inner[0][k] + inner[1][k] + inner[2][k]));
@@ -124,8 +124,8 @@ impl Elastic {
         let (_, lambda) = topology.material.neo_hookean();
         let element = |tet: &crate::topology::Tet| Element {
             nodes: tet.nodes,
-            inverse_volume6: tet.inverse_volume6,
-            lambda_volume: lambda / (6.0 * tet.inverse_volume6),
+            inverse_volume6: 1.0 / tet.volume6,
+            lambda_volume: lambda * tet.volume6 / 6.0,
         };
         let (mut start, mut other, mut stiffness) = (vec![0], Vec::new(), Vec::new());
         for (i, row) in laplacian.iter().enumerate() {
