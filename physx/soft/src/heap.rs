@@ -1,4 +1,4 @@
-//! Bodies for the tests of contact: boxes of six tetrahedra a cell, their surfaces, and a brute-force search.
+//! Bodies for the tests of contact: boxes of six tetrahedra a cell, and surfaces that move.
 
 use crate::bounds::Aabb;
 use crate::contact::Law;

@@ -135,22 +135,6 @@ impl Pack {
         lane
     }
 
-    /// Writes the surface of a body at the step's start, with the displacements of an interval at its present speed.
-    pub fn show_start(&mut self, rule: &StepRule) {
-        let surface = self.topology.layout.surface;
-        self.resize_surfaces();
-        let (x, v, origin, lanes) = (self.x.as_slice(), self.v.as_slice(), self.origin.as_slice(), self.lanes);
-        for (lane, words) in self.surfaces[..self.members].iter_mut().enumerate() {
-            for i in 0..surface {
-                for k in 0..3 {
-                    let at = (3 * i + k) * lanes + lane;
-                    words[3 * i + k] = origin[k * lanes + lane] + x[at];
-                    words[3 * surface + 3 * i + k] = v[at] * rule.interval();
-                }
-            }
-        }
-    }
-
     /// Runs interval `interval` (counted from the step's start) up to the point where contacts with moving bodies are resolved: all its
     /// substeps but the second half of the last. Then the surfaces show where it led.
     pub fn advance(&mut self, interval: u32, rule: &StepRule, colliders: &[Collider]) {

@@ -16,7 +16,7 @@ use crate::topology::Topology;
 use crate::vec3::{Vec3, add, add_scaled, length, scale, sub};
 use crate::watch::{Touch, Watch};
 
-/// A body's surface in the last substep of an interval, world frame; see [`Body::surface`](crate::Body::surface).
+/// A body's surface in the last substep of an interval, world frame; see [`Pack::surface`](crate::Pack::surface).
 #[derive(Clone, Copy, Debug)]
 pub struct Surface<'a> {
     /// Positions `[x y z; surface]`, then displacements `[dx dy dz; surface]`, m.

@@ -1,10 +1,10 @@
 //! Vectors of three numbers, in the fixed operation order that the law asks for.
 //!
-//! Nothing is fused here: this is code for any x86-64, where a fused operation may be a call into the C library. The elastic kernel,
-//! which is compiled for the instruction, asks for it by name ([`fused_dot`], [`fused_cross`]).
+//! Nothing is fused here: this is code for any x86-64, where a fused operation may be a call into the C library. Elastic kernels,
+//! which are compiled for the instruction, ask for it by name ([`fused_dot`], [`fused_cross`]).
 //!
-//! No closures over [`Real`] here or in any kernel: they are not inlined where the register's instructions are known, and then every
-//! operation is a call.
+//! No closures over [`Real`] here, nor in a kernel's inner loops: where one is not inlined into what is compiled for the register's
+//! instructions, every operation is a call. What takes one all the same is `#[inline(always)]` and generic over it.
 
 use crate::simd::Real;
 

@@ -57,7 +57,7 @@ pub struct SoftBox {
     /// Target edge length of the tetrahedra, in metres. `auto`: a third of the smallest extent.
     #[serde(default)]
     pub edge_m: AutoOr<f32>,
-    /// Number of cells along x, y, z, instead of `edge_m`; each cell becomes five or six tetrahedra.
+    /// Number of cells along x, y, z, instead of `edge_m`; each cell becomes five tetrahedra.
     #[serde(default)]
     pub cells: Option<[u32; 3]>,
 }

@@ -41,7 +41,8 @@ impl TriangleMesh {
         self.bounds
     }
 
-    /// Collects for each of `nodes` the triangles within `margin` or the thickness, from those that meet `reach`.
+    /// Collects for each of `nodes` the triangles that it may touch, from those near `reach`: it is within `margin` metres in front of
+    /// them, or behind them by no more than it may get in a step.
     pub fn candidates(&self, reach: &Aabb, nodes: impl Iterator<Item = Vec3>, margin: f32, out: &mut Nearest) {
         let search = reach.grown(self.behind(margin));
         let first =

@@ -61,7 +61,7 @@ impl Isa {
         }
     }
 
-    /// Its name, as in the job file and in reports.
+    /// Its name, as on the command line and in reports.
     pub fn name(self) -> &'static str {
         match self {
             Isa::Scalar => "scalar",
