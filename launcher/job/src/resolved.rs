@@ -47,7 +47,7 @@ impl Job {
         }
         forget_files(&mut value);
         let mut hasher = blake3::Hasher::new();
-        hasher.update(b"rankzero job 1\n");
+        hasher.update(b"rankzero job 2\n");
         hasher.update(value.to_string().as_bytes());
         *hasher.finalize().as_bytes()
     }

@@ -1,8 +1,8 @@
 //! `rankzero run`: one rank of a run, from start to summary.
 //!
 //! Rank 0 reads the job and cooks its meshes; all ranks get the same bytes, build the same scene and check that they did
-//! ([`start`]). Then they step together ([`drive`]); rank 0 keeps the journal and tells the others, one header a step, when an epoch
-//! or the end is due. At the end everybody's figures are gathered into `summary.json` ([`summary`]).
+//! (`start`). Then they step together (`drive`); rank 0 keeps the journal and tells the others, one header a step, when an epoch
+//! or the end is due. At the end everybody's figures are gathered into `summary.json` (`summary`).
 
 mod control;
 mod drive;

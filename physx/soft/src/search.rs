@@ -1,4 +1,4 @@
-//! Which triangles of another body the nodes of a body may touch in a step: the same rule as [`Sought`](crate::candidates::Sought),
+//! Which triangles of another body the nodes of a body may touch in a step: the same rule as [`Sought`],
 //! over patches of triangles in lanes.
 
 use crate::bounds::Aabb;

@@ -1,7 +1,7 @@
 //! Bodies by formula: box, sphere, torus and capsule, as conforming tetrahedral meshes of even size.
 //!
 //! A box is a grid of cells cut in five, mirrored from cell to cell. Round bodies are cut from a body-centred cubic lattice,
-//! whose tetrahedra are the best that fill space: see [`mod@lattice`] and [`mod@smooth`]. All are centred at the origin; torus
+//! whose tetrahedra are the best that fill space: see `lattice` and `smooth`. All are centred at the origin; torus
 //! and capsule have their axis along *y*.
 
 mod lattice;
