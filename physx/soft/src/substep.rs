@@ -152,15 +152,21 @@ fn elastic<R: Real, W: Real>(pack: &mut Pack, h: f32) {
     if W::LANES > R::LANES {
         return solo::elastic::<W>(topology, pack.x.vectors_mut::<f32>(), inverse_h2);
     }
-    let (x, w) = (pack.x.vectors_mut::<R>(), &topology.inverse_mass);
+    let x = pack.x.vectors_mut::<R>();
     for tet in &topology.tets {
-        let n = tet.nodes.map(|n| n as usize);
-        let w = [R::splat(w[n[0]]), R::splat(w[n[1]]), R::splat(w[n[2]]), R::splat(w[n[3]])];
-        let mut corners = [x[n[0]], x[n[1]], x[n[2]], x[n[3]]];
-        project(&rest(tet, topology.gamma, inverse_h2), &mut corners, w);
-        for i in 0..4 {
-            x[n[i]] = corners[i];
-        }
+        elastic_one(topology, tet, x, inverse_h2);
+    }
+}
+
+/// Projects one tetrahedron in every lane.
+#[inline(always)]
+pub(crate) fn elastic_one<R: Real>(topology: &Topology, tet: &Tet, x: &mut [Vec3<R>], inverse_h2: f32) {
+    let (n, w) = (tet.nodes.map(|n| n as usize), &topology.inverse_mass);
+    let w = [R::splat(w[n[0]]), R::splat(w[n[1]]), R::splat(w[n[2]]), R::splat(w[n[3]])];
+    let mut corners = [x[n[0]], x[n[1]], x[n[2]], x[n[3]]];
+    project(&rest(tet, topology.gamma, inverse_h2), &mut corners, w);
+    for i in 0..4 {
+        x[n[i]] = corners[i];
     }
 }
 
