@@ -10,10 +10,10 @@ RUN_DIR ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 BIN     := $(or $(CARGO_TARGET_DIR),target)/release/rankzero
 
 .DEFAULT_GOAL := help
-.PHONY: help deps run test bench counts lint docs clean
+.PHONY: help deps run test bench convergence counts lint docs clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## Install the system packages that are missing (Debian, Ubuntu)
 	@.ci/deps.sh
@@ -34,6 +34,9 @@ test: deps ## Run all tests, then each fuzz target for FUZZ_S (20) seconds
 bench: ## Run the benchmarks, or those of SUITE (overhead, solver); ARGS, say, --quick
 	@.ci/deps.sh $(if $(filter overhead,$(SUITE)),,cmake)
 	cargo run --release -p rankzero-bench $(if $(filter overhead,$(SUITE)),,--features peers) -- $(SUITE) $(ARGS)
+
+convergence: deps ## Measure how errors fall with substeps and cells; draw docs/images/convergence.svg
+	cargo run --release -p rankzero-bench --bin convergence
 
 counts: ## Compare the solver's instructions with bench/counts.json
 	@.ci/deps.sh valgrind

@@ -1,5 +1,5 @@
 //! Measures rankzero on this machine in one go: what it costs beyond the simulation ([`overhead`]), and how fast and how right
-//! its solver is beside other engines ([`solver`]).
+//! its solver is beside other engines ([`solver`]). How fast errors fall with substeps and cells is measured apart ([`convergence`]).
 //!
 //! What is compared is measured in turns, so that a machine that gets slower or faster meanwhile does so for both. Every suite
 //! gives a table and a file of the same rows ([`report`]).
@@ -7,6 +7,7 @@
 
 pub mod allocations;
 pub mod clock;
+pub mod convergence;
 pub mod engine;
 pub mod error;
 pub mod overhead;

@@ -19,7 +19,9 @@ pub const GRAVITY: f64 = 9.81;
 /// Steps of a second.
 pub const RATE: u64 = 60;
 
-/// The material of all bodies, but for its damping.
+/// The material of all bodies, but for its stiffness and damping.
+const SOFT: &str = "density_kg_m3: 100, poisson: 0.3, friction: 0.5";
+/// The same with its stiffness.
 const MATERIAL: &str = "density_kg_m3: 100, young_pa: 5.0e4, poisson: 0.3, friction: 0.5";
 
 /// A scene: its job, and its meshes as rankzero cooked them.
@@ -49,6 +51,14 @@ impl World {
     /// [`BenchError::Job`] where that is too few.
     pub fn scene_with(&self, substeps: u32) -> Result<Arc<Scene>, BenchError> {
         scene(&self.name, &self.text, &self.assets, Some(substeps))
+    }
+
+    /// The same with the job's `solver` set.
+    ///
+    /// # Errors
+    /// [`BenchError::Job`] where there is no such solver.
+    pub fn solved_by(&self, solver: &str) -> Result<Self, BenchError> {
+        Self::new(&self.name, format!("{}solver: {solver}\n", self.text))
     }
 
     /// Number of bodies.
@@ -131,16 +141,35 @@ environment: {{ planes: [{{ friction: 0.5 }}] }}
 /// Length of the bars of [`bars`], m.
 pub const BAR: f64 = 1.0;
 
+/// Young's modulus of [`beam`], Pa.
+pub const BEAM_YOUNG: f64 = 4e6;
+/// Density of [`beam`], kg/m³.
+pub const BEAM_DENSITY: f64 = 500.0;
+/// Steps after which [`beam`] rests: its swing has fallen to `e⁻¹²`.
+pub const BEAM_STEPS: u64 = 3 * RATE;
+
 /// `side`² bars of 1 m and 96 tetrahedra that hang by their upper ends and are let go at once; `damping` in 1/s.
 ///
 /// # Errors
 /// As [`World::new`].
 pub fn bars(side: u32, damping: f64) -> Result<World, BenchError> {
-    let text = format!(
+    World::new("bars", hung(side, YOUNG, damping))
+}
+
+/// One of [`bars`], a tenth as stiff and without damping, so that it swings by a fifth of its length.
+///
+/// # Errors
+/// As [`World::new`].
+pub fn soft_bar() -> Result<World, BenchError> {
+    World::new("bar", hung(1, 0.1 * YOUNG, 0.0))
+}
+
+fn hung(side: u32, young: f64, damping: f64) -> String {
+    format!(
         "name: bars
 time: {{ steps: 600, substeps: 10 }}
 sleep: {{ enabled: false }}
-materials: {{ soft: {{ {MATERIAL}, damping_per_s: {damping} }} }}
+materials: {{ soft: {{ {SOFT}, young_pa: {young:e}, damping_per_s: {damping} }} }}
 soft_bodies:
   - name: bars
     shape: {{ box: {{ size_m: [0.5, {BAR}, 0.5], cells: [2, 4, 2] }} }}
@@ -148,8 +177,29 @@ soft_bodies:
     layout: {{ grid: {{ origin_m: [0, 2, 0], spacing_m: [2, 1, 2], cells: [{side}, 1, {side}] }} }}
     pinned: [{{ box: {{ min_m: [-1, 0.499, -1], max_m: [1, 0.501, 1] }} }}]
 "
+    )
+}
+
+/// A bar of 1 × 0.2 × 0.2 m of so many `cells`, clamped at one end, that bends under its own weight and comes to rest.
+///
+/// Its material is [`BEAM_YOUNG`] and [`BEAM_DENSITY`] with ν = 0.3. Substeps are as many as the job's solver takes by itself.
+///
+/// # Errors
+/// As [`World::new`].
+pub fn beam(cells: [u32; 3]) -> Result<World, BenchError> {
+    let text = format!(
+        "name: beam
+time: {{ steps: {BEAM_STEPS} }}
+sleep: {{ enabled: false }}
+materials: {{ gum: {{ density_kg_m3: {BEAM_DENSITY}, young_pa: {BEAM_YOUNG:e}, poisson: 0.3, damping_per_s: 8 }} }}
+soft_bodies:
+  - name: beam
+    shape: {{ box: {{ size_m: [1, 0.2, 0.2], cells: {cells:?} }} }}
+    material: gum
+    pinned: [{{ box: {{ min_m: [-0.51, -1, -1], max_m: [-0.499, 1, 1] }} }}]
+"
     );
-    World::new("bars", text)
+    World::new("beam", text)
 }
 
 /// `side`² × `layers` cubes of 0.5 m and 48 tetrahedra that fall together into a pit, crosswise turned, until they lie on each other.

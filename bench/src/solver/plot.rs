@@ -34,11 +34,54 @@ pub struct Line {
     pub points: Vec<(f64, f64)>,
 }
 
-/// Error against cost, a panel beside the other, both axes logarithmic.
+/// Two quantities against each other, both axes logarithmic.
+#[derive(Debug)]
+pub struct LogLog {
+    /// What it is about.
+    pub title: &'static str,
+    /// What is to the right.
+    pub right: &'static str,
+    /// What is upwards.
+    pub up: &'static str,
+    /// What is drawn.
+    pub series: Vec<Series>,
+}
+
+/// A line of a [`LogLog`].
+#[derive(Debug)]
+pub struct Series {
+    /// What it is.
+    pub name: String,
+    /// Its points.
+    pub points: Vec<(f64, f64)>,
+    /// What stands beside each point; a line without labels is a thin one to compare with, without dots.
+    pub labels: Vec<String>,
+}
+
+/// Error against cost, a panel beside the other.
 ///
 /// # Errors
 /// [`BenchError::Plot`] where it cannot be drawn or written.
 pub fn accuracy(file: &Path, panels: &[Panel]) -> Result<(), BenchError> {
+    let series = |curve: &Curve| Series {
+        name: curve.name.to_owned(),
+        points: curve.points.iter().map(|p| (p.cost, p.error)).collect(),
+        labels: curve.points.iter().map(|p| p.substeps.to_string()).collect(),
+    };
+    let panel = |panel: &Panel| LogLog {
+        title: panel.title,
+        right: "CPU milliseconds for a body and a simulated second",
+        up: "relative error",
+        series: panel.curves.iter().map(series).collect(),
+    };
+    log_log(file, &panels.iter().map(panel).collect::<Vec<_>>())
+}
+
+/// A panel beside the other.
+///
+/// # Errors
+/// As [`accuracy`].
+pub fn log_log(file: &Path, panels: &[LogLog]) -> Result<(), BenchError> {
     let area = SVGBackend::new(file, (SIZE.0 * panels.len() as u32, SIZE.1)).into_drawing_area();
     let drawn = || -> Result<(), Failure> {
         area.fill(&WHITE)?;
@@ -63,33 +106,31 @@ fn range(values: impl Iterator<Item = f64>) -> std::ops::Range<f64> {
     if least <= most { 0.7 * least..1.5 * most } else { 0.1..1.0 }
 }
 
-fn one<'a>(area: &DrawingArea<SVGBackend<'a>, Shift>, panel: &Panel) -> Result<(), Failure<'a>> {
-    let points = || panel.curves.iter().flat_map(|curve| &curve.points);
-    let (costs, errors) = (range(points().map(|p| p.cost)), range(points().map(|p| p.error)));
+fn one<'a>(area: &DrawingArea<SVGBackend<'a>, Shift>, panel: &LogLog) -> Result<(), Failure<'a>> {
+    let points = || panel.series.iter().flat_map(|series| &series.points);
+    let (right, up) = (range(points().map(|p| p.0)), range(points().map(|p| p.1)));
     let mut chart = ChartBuilder::on(area)
         .caption(panel.title, ("sans-serif", 18))
         .margin(12)
         .x_label_area_size(42)
         .y_label_area_size(64)
-        .build_cartesian_2d(costs.log_scale(), errors.log_scale())?;
+        .build_cartesian_2d(right.log_scale(), up.log_scale())?;
     chart
         .configure_mesh()
-        .x_desc("CPU milliseconds for a body and a simulated second")
-        .y_desc("relative error")
-        .x_label_formatter(&|cost| short(*cost))
-        .y_label_formatter(&|error| short(*error))
+        .x_desc(panel.right)
+        .y_desc(panel.up)
+        .x_label_formatter(&|value| short(*value))
+        .y_label_formatter(&|value| short(*value))
         .light_line_style(WHITE)
         .draw()?;
-    for (curve, colour) in panel.curves.iter().zip(COLOURS.iter().cycle()) {
-        let places: Vec<(f64, f64)> = curve.points.iter().map(|p| (p.cost, p.error)).collect();
-        let line = LineSeries::new(places.iter().copied(), colour.stroke_width(2));
-        let legend = move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(2));
-        chart.draw_series(line)?.label(curve.name).legend(legend);
-        chart.draw_series(places.iter().map(|place| Circle::new(*place, 3, colour.filled())))?;
-        let label = |(place, point): (&(f64, f64), &super::curve::Point)| {
-            Text::new(point.substeps.to_string(), *place, ("sans-serif", 11))
-        };
-        chart.draw_series(places.iter().zip(&curve.points).map(label))?;
+    for (series, colour) in panel.series.iter().zip(COLOURS.iter().cycle()) {
+        let guide = series.labels.is_empty();
+        let style = if guide { BLACK.mix(0.4).stroke_width(1) } else { colour.stroke_width(2) };
+        let legend = move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], style);
+        chart.draw_series(LineSeries::new(series.points.iter().copied(), style))?.label(&series.name).legend(legend);
+        let labelled = series.points.iter().zip(&series.labels);
+        chart.draw_series(labelled.clone().map(|(place, _)| Circle::new(*place, 3, colour.filled())))?;
+        chart.draw_series(labelled.map(|(place, label)| Text::new(label.clone(), *place, ("sans-serif", 11))))?;
     }
     let labels = &mut chart.configure_series_labels();
     labels.position(SeriesLabelPosition::LowerLeft).border_style(BLACK).background_style(WHITE.mix(0.7)).draw()

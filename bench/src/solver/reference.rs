@@ -7,7 +7,7 @@
 //! that of the mesh alone, which all engines share.
 
 use crate::engine::start_of;
-use crate::world::{DENSITY, GRAVITY, RATE, World, YOUNG};
+use crate::world::{GRAVITY, RATE, World};
 
 /// Integration steps of a step of 1/60 s. A wave takes 20 of them through the flattest element of a cube.
 const SMALL: u32 = 400;
@@ -58,27 +58,29 @@ impl Truth {
         let topology = world.scene.topology(body);
         let wide = |p: &[f32; 3]| p.map(f64::from);
         let rest: Vec<Vec3> = topology.rest.iter().map(wide).collect();
+        let [young, poisson, density, damping] =
+            [topology.material.young, topology.material.poisson, topology.material.density, topology.material.damping]
+                .map(f64::from);
         let mut mass = vec![0.0; rest.len()];
         let tet = |nodes: [u32; 4]| {
             let nodes = nodes.map(|n| n as usize);
             let [a, b, c] = edges(nodes, &rest);
             let volume = dot(a, cross(b, c)) / 6.0;
             let inverse = [cross(b, c), cross(c, a), cross(a, b)].map(|row| row.map(|entry| entry / (6.0 * volume)));
-            nodes.iter().for_each(|&n| mass[n] += 0.25 * DENSITY * volume);
+            nodes.iter().for_each(|&n| mass[n] += 0.25 * density * volume);
             Tet { nodes, inverse, volume }
         };
         let tets = topology.tets.iter().map(|t| t.nodes).map(tet).collect();
         let held = topology.inverse_mass.iter().map(|w| *w == 0.0);
-        let poisson = f64::from(topology.material.poisson);
         Self {
             tets,
             inverse_mass: mass.iter().zip(held).map(|(m, held)| if held { 0.0 } else { 1.0 / m }).collect(),
             x: start_of(&world.scene, body).iter().map(wide).collect(),
             v: vec![[0.0; 3]; rest.len()],
             planes: world.planes().iter().map(|(normal, offset)| (wide(normal), f64::from(*offset))).collect(),
-            mu: YOUNG / (2.0 * (1.0 + poisson)),
-            lambda: YOUNG * poisson / ((1.0 + poisson) * (1.0 - 2.0 * poisson)),
-            damping: f64::from(topology.material.damping),
+            mu: young / (2.0 * (1.0 + poisson)),
+            lambda: young * poisson / ((1.0 + poisson) * (1.0 - 2.0 * poisson)),
+            damping,
         }
     }
 

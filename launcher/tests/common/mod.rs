@@ -1,6 +1,8 @@
 //! Runs of jobs inside the test process: ranks are threads, joined by the in-process fabric.
 #![allow(dead_code)]
 
+pub mod energy;
+
 use std::sync::Arc;
 use std::time::Duration;
 
