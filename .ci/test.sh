@@ -55,5 +55,10 @@ for script in physx/mesh/fuzz/run.sh launcher/job/fuzz/run.sh; do
     account "$status" "$((status == 0))" "$((status != 0))" "$script"
 done
 
+echo "counts: instructions of the solver"
+.ci/deps.sh valgrind && bench/counts.sh </dev/null
+status=$?
+account "$status" "$((status == 0))" "$((status != 0))" bench/counts.sh
+
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

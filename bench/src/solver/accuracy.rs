@@ -31,7 +31,7 @@ use crate::stats::Measured;
 use crate::world::{BAR, DENSITY, GRAVITY, RATE, World, YOUNG, bars, cubes};
 
 /// Substeps of rankzero that are tried; fewer are refused on these meshes.
-const OURS: [u32; 7] = [4, 5, 7, 10, 20, 40, 80];
+const OURS: [u32; 6] = [5, 7, 10, 20, 40, 80];
 /// Those at which springs are fitted.
 const FINE: u32 = 64;
 /// Damping of the bars whose sag counts, 1/s.

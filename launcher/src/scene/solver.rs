@@ -38,7 +38,7 @@ pub fn decide(job: &Job, forms: &mut [Form]) -> Result<(u32, u32), SceneError> {
         .map(|(&needed, form)| match job.solver {
             Solver::Xpbd => false,
             Solver::Implicit => true,
-            Solver::Auto => needed > asked.unwrap_or(SWEEPS_MAX) && form.topology.layout.nodes <= IMPLICIT_NODES_MAX,
+            Solver::Auto => needed > SWEEPS_MAX && form.topology.layout.nodes <= IMPLICIT_NODES_MAX,
         })
         .collect();
     let swept = (0..forms.len()).filter(|&g| !implicit[g]);

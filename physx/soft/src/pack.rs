@@ -30,8 +30,9 @@ pub struct Pack {
     pub(crate) x: Aligned,
     pub(crate) v: Aligned,
     pub(crate) predicted: Aligned,
-    /// Positions at the substep's start and what the solve writes down, for bodies that are solved implicitly.
+    /// Positions at the substep's start, the way from the predicted ones, and what the solve writes down, for bodies that are solved implicitly.
     pub(crate) begin: Aligned,
+    pub(crate) moved: Aligned,
     pub(crate) scratch: Aligned,
     /// What contacts with moving bodies do to the surface nodes in the running interval.
     pub(crate) corrections: Aligned,
@@ -59,6 +60,7 @@ impl Pack {
             v: Aligned::default(),
             predicted: Aligned::default(),
             begin: Aligned::default(),
+            moved: Aligned::default(),
             scratch: Aligned::default(),
             corrections: Aligned::default(),
             near: Near::default(),
@@ -90,6 +92,7 @@ impl Pack {
         self.corrections.resize(3 * surface * width);
         if topology.is_implicit() {
             self.begin.resize(3 * n * width);
+            self.moved.resize(3 * n * width);
             self.scratch.resize(3 * n * width * SCRATCH);
         }
     }

@@ -145,7 +145,15 @@ fn elastic<R: Real, W: Real>(pack: &mut Pack, h: f32) {
     let topology = &*pack.topology;
     if let Some(factor) = &topology.implicit {
         let x = &mut pack.x.vectors_mut::<R>()[..topology.layout.nodes];
-        implicit::solve(factor, &Effort::default(), pack.begin.vectors(), x, pack.scratch.vectors_mut());
+        let moved = pack.moved.vectors_mut::<R>();
+        implicit::solve(factor, &Effort::default(), pack.begin.vectors(), x, moved, pack.scratch.vectors_mut());
+        // Velocities take their change at once, in all its digits, and contacts what they change from here on.
+        let inverse_h = R::splat(1.0 / h);
+        let nodes = pack.v.vectors_mut::<R>().iter_mut().zip(pack.predicted.vectors_mut::<R>());
+        for ((v, predicted), (x, moved)) in nodes.zip(x.iter().zip(&*moved)) {
+            *v = add_scaled(*v, *moved, inverse_h);
+            *predicted = *x;
+        }
         return;
     }
     let inverse_h2 = 1.0 / (h * h);

@@ -43,25 +43,25 @@ impl Momentum {
         scale(sum, R::splat(self.inverse_total))
     }
 
-    /// Moves `x` as a rigid body until going there from `begin` within a substep has the linear and the angular momentum of going to
-    /// `target`.
+    /// Moves `target + moved` as a rigid body until going there from `begin` within a substep has the linear and the angular momentum of
+    /// going to `target`. All of it happens in the small numbers `moved`, whose last digits are worth more than those of positions.
     ///
     /// Implicit Euler takes a share `(ω h)²/2` of the angular momentum in every substep, since the displacement `x − begin` is not
     /// along the motion at `begin`: with few substeps a spinning body would visibly slow down.
     #[inline(always)]
-    pub fn restore<R: Real>(&self, begin: &[Vec3<R>], target: &[Vec3<R>], x: &mut [Vec3<R>]) {
-        let shift = self.mean(|i| sub(target[i], x[i]));
-        for x in x.iter_mut() {
-            *x = add(*x, shift);
+    pub fn restore<R: Real>(&self, begin: &[Vec3<R>], target: &[Vec3<R>], moved: &mut [Vec3<R>]) {
+        let shift = self.mean(|i| moved[i]);
+        for moved in moved.iter_mut() {
+            *moved = sub(*moved, shift);
         }
-        let (from, centre) = (self.mean(|i| begin[i]), self.mean(|i| x[i]));
+        let (from, centre) = (self.mean(|i| begin[i]), self.mean(|i| target[i]));
         let mut active = R::Mask::splat(true);
         for _ in 0..TURNS {
-            let turn = self.missing_turn(begin, from, target, x, centre);
+            let turn = self.missing_turn(begin, from, target, moved, centre);
             let length = dot(turn, turn).sqrt();
             // Not where it is no number, or has no end.
             active = active & length.less(R::splat(f32::MAX));
-            rotate(x, centre, scale(turn, R::splat(1.0).smaller(R::splat(TURN_MAX) / length)), active);
+            rotate(target, moved, centre, scale(turn, R::splat(1.0).smaller(R::splat(TURN_MAX) / length)), active);
             active = active & R::splat(TURN_LINEAR).less(length);
             if !active.any() {
                 break;
@@ -69,22 +69,22 @@ impl Momentum {
         }
     }
 
-    /// The rotation vector (rad) about `centre` that gives `x` the angular momentum of `target`, to first order.
+    /// The rotation vector (rad) about `centre` that gives `target + moved` the angular momentum of `target`, to first order.
     #[inline(always)]
     fn missing_turn<R: Real>(
         &self,
         begin: &[Vec3<R>],
         from: Vec3<R>,
         target: &[Vec3<R>],
-        x: &[Vec3<R>],
+        moved: &[Vec3<R>],
         centre: Vec3<R>,
     ) -> Vec3<R> {
         // Σ m a × (t × b) = T t with T = Σ m ((a · b) 1 − b aᵀ).
         let zero = R::splat(0.0);
         let (mut missing, mut trace, mut outer) = ([zero; 3], zero, [[zero; 3]; 3]);
         for (i, &m) in self.mass.iter().enumerate() {
-            let (a, b) = (scale(sub(begin[i], from), R::splat(m)), sub(x[i], centre));
-            missing = add(missing, cross(a, sub(target[i], x[i])));
+            let (a, b) = (scale(sub(begin[i], from), R::splat(m)), add(sub(target[i], centre), moved[i]));
+            missing = sub(missing, cross(a, moved[i]));
             trace = trace + dot(a, b);
             for (row, b) in outer.iter_mut().zip(b) {
                 for (entry, a) in row.iter_mut().zip(a) {
@@ -98,17 +98,17 @@ impl Momentum {
     }
 }
 
-/// Turns `x` about `centre` where the mask holds, by Cayley's map: a rotation for any vector, which for small ones is the rotation
-/// vector (rad).
+/// Turns `target + moved` about `centre` where the mask holds, by Cayley's map: a rotation for any vector, which for small ones is the
+/// rotation vector (rad).
 #[inline(always)]
-fn rotate<R: Real>(x: &mut [Vec3<R>], centre: Vec3<R>, turn: Vec3<R>, active: R::Mask) {
+fn rotate<R: Real>(target: &[Vec3<R>], moved: &mut [Vec3<R>], centre: Vec3<R>, turn: Vec3<R>, active: R::Mask) {
     let half = scale(turn, R::splat(0.5));
     let share = R::splat(2.0) / (R::splat(1.0) + dot(half, half));
-    for x in x.iter_mut() {
-        let first = cross(half, sub(*x, centre));
+    for (moved, target) in moved.iter_mut().zip(target) {
+        let first = cross(half, add(sub(*target, centre), *moved));
         let both = add(first, cross(half, first));
         for k in 0..3 {
-            x[k] = R::select(active, both[k].fma(share, x[k]), x[k]);
+            moved[k] = R::select(active, both[k].fma(share, moved[k]), moved[k]);
         }
     }
 }

@@ -47,8 +47,9 @@ pub struct Work {
 /// Does a substep's elasticity: `x` comes in as the predicted positions and leaves as those that balance inertia and elastic forces.
 ///
 /// `begin` and `x` hold positions (m, any common origin near the body) of all nodes at the substep's start and after free
-/// flight over it; `scratch` holds [`SCRATCH`] vectors per node, with anything in them. Velocities change by the difference of `x`
-/// going out and coming in over the substep. Pinned nodes stay where they are. A lane's numbers depend on that lane alone.
+/// flight over it; `scratch` holds [`SCRATCH`] vectors per node, with anything in them. `moved` comes out as the way from the
+/// predicted positions, which over the substep is the change of velocities, in more digits than `x` has. Pinned nodes stay where they are.
+/// A lane's numbers depend on that lane alone.
 ///
 /// # Panics
 /// If the slices do not fit the mesh.
@@ -58,10 +59,12 @@ pub fn solve<R: Real>(
     effort: &Effort,
     begin: &[Vec3<R>],
     x: &mut [Vec3<R>],
+    moved: &mut [Vec3<R>],
     scratch: &mut [Vec3<R>],
 ) -> Work {
     let n = factor.nodes();
-    assert!(begin.len() == n && x.len() == n && scratch.len() >= SCRATCH * n, "not of this mesh");
+    assert!(begin.len() == n && x.len() == n && moved.len() == n, "not of this mesh");
+    assert!(scratch.len() >= SCRATCH * n, "too little to work in");
     let (target, scratch) = scratch.split_at_mut(n);
     let (at, scratch) = scratch.split_at_mut(n);
     let (step, scratch) = scratch.split_at_mut(n);
@@ -75,8 +78,14 @@ pub fn solve<R: Real>(
         let slope = newton_step(factor, effort, target, at, step, scratch, &mut work);
         energy = descend(factor, target, at, step, x, (energy, slope), &mut work);
     }
+    for i in 0..n {
+        moved[i] = add(sub(at[i], target[i]), step[i]);
+    }
     if factor.free {
-        factor.momentum.restore(begin, target, x);
+        factor.momentum.restore(begin, target, moved);
+    }
+    for i in 0..n {
+        x[i] = add(target[i], moved[i]);
     }
     work
 }

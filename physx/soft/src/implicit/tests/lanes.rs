@@ -19,6 +19,7 @@ impl Kernel for Side<'_> {
     fn run<R: Real>(self) -> Vec<Vec<u32>> {
         let n = self.topology.rest.len();
         let mut scratch = vec![[R::splat(f32::NAN); 3]; SCRATCH * n];
+        let mut moved = vec![[R::splat(f32::NAN); 3]; n];
         let mut out = Vec::new();
         for group in self.states.chunks_exact(R::LANES) {
             let gather =
@@ -31,7 +32,7 @@ impl Kernel for Side<'_> {
                     x[i] = add_scaled(x[i], v[i], R::splat(self.h));
                 }
                 let flown = x.clone();
-                solve(self.factor, &Effort::default(), &begin, &mut x, &mut scratch);
+                solve(self.factor, &Effort::default(), &begin, &mut x, &mut moved, &mut scratch);
                 for i in 0..n {
                     v[i] = add_scaled(v[i], sub(x[i], flown[i]), R::splat(1.0 / self.h));
                 }

@@ -68,6 +68,7 @@ impl Kernel for Substeps<'_> {
         let Substeps(m, count) = self;
         let n = m.x.len();
         let mut scratch = vec![[R::splat(0.0); 3]; SCRATCH * n];
+        let mut moved = vec![[R::splat(0.0); 3]; n];
         for _ in 0..count {
             let begin: Vec<[R; 3]> = m.x.iter().map(|x| x.map(R::splat)).collect();
             for i in (0..n).filter(|&i| m.topology.inverse_mass[i] != 0.0) {
@@ -75,10 +76,10 @@ impl Kernel for Substeps<'_> {
                 m.x[i] = add_scaled(m.x[i], m.v[i], m.h);
             }
             let mut x: Vec<[R; 3]> = m.x.iter().map(|x| x.map(R::splat)).collect();
-            m.work.push(solve(&m.factor, &m.effort, &begin, &mut x, &mut scratch));
+            m.work.push(solve(&m.factor, &m.effort, &begin, &mut x, &mut moved, &mut scratch));
             for i in 0..n {
                 let solved = x[i].map(|c| c.lane(0));
-                m.v[i] = add_scaled(m.v[i], sub(solved, m.x[i]), 1.0 / m.h);
+                m.v[i] = add_scaled(m.v[i], moved[i].map(|c| c.lane(0)), 1.0 / m.h);
                 m.x[i] = solved;
             }
         }

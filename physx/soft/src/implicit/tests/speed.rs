@@ -28,6 +28,7 @@ impl Kernel for Parts<'_> {
             };
         }
         let mut scratch = vec![[zero; 3]; SCRATCH * n];
+        let mut moved = vec![[zero; 3]; n];
         // Each lane is stretched differently, and falls.
         let stretch = R::from_lanes(|l| 1.0 + 1e-3 * l as f32);
         let begin: Vec<[R; 3]> =
@@ -45,7 +46,7 @@ impl Kernel for Parts<'_> {
                 let fall = if topology.inverse_mass[i] == 0.0 { 0.0 } else { -9.81 * h * h };
                 x[i] = [begin[i][0], begin[i][1], begin[i][2] + R::splat(fall)];
             }
-            work = solve(factor, &Effort::default(), &begin, &mut x, &mut scratch);
+            work = solve(factor, &Effort::default(), &begin, &mut x, &mut moved, &mut scratch);
         });
         println!("  {work:?}");
     }
