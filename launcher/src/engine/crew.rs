@@ -12,6 +12,7 @@ use rankzero_soft::rule::StepRule;
 use rankzero_soft::shell::Shell;
 use rankzero_soft::simd::{Isa, MAX_LANES};
 use rankzero_soft::{Pack, Topology};
+use rayon::prelude::*;
 
 use super::board::Board;
 use super::contacts::Contacts;
@@ -220,9 +221,10 @@ impl Crew {
     /// Assigns a member to each team.
     pub fn assign(&mut self, scene: &Scene, teams: &[Team], isa: Isa) {
         self.used = teams.len();
-        for team in &teams[self.members.len().min(self.used)..] {
-            self.members.push(Member::new(scene.forms[team.form as usize].topology.clone(), team, isa));
-        }
+        // Made by the worker threads, so that their memory lies near a core that computes.
+        let more = teams[self.members.len().min(self.used)..].par_iter();
+        let member = |team: &Team| Member::new(scene.forms[team.form as usize].topology.clone(), team, isa);
+        self.members.par_extend(more.map(member));
     }
 
     /// Forgets all members, for another width of lanes.

@@ -30,6 +30,7 @@ use std::time::Duration;
 use rankzero_comm::{Bootstrap, Fabric, Rank, RungTraffic};
 use rankzero_soft::reach::Reach;
 use rankzero_soft::simd::Isa;
+use rayon::prelude::*;
 
 pub use error::EngineError;
 pub use ownership::Ownership;
@@ -133,9 +134,10 @@ impl<F: Fabric + Bootstrap> Engine<F> {
             scene,
         };
         let me = engine.rank();
-        for id in engine.ownership.bodies_of(me) {
-            engine.board.state.memory.store(engine.board.state_of(id).0, &engine.scene.initial_state(id));
-        }
+        let ids: Vec<u32> = engine.ownership.bodies_of(me).collect();
+        let (board, scene) = (&engine.board, &engine.scene);
+        // By the worker threads, so that pages lie near a core that computes, not all near the first.
+        ids.par_iter().for_each(|&id| board.state.memory.store(board.state_of(id).0, &scene.initial_state(id)));
         engine.adopt();
         Ok(engine)
     }
@@ -221,7 +223,6 @@ impl<F: Fabric> Engine<F> {
     /// As for a step.
     pub fn digest(&mut self) -> Result<Option<String>, EngineError> {
         use board::{DIGEST_WORDS, Kind};
-        use rayon::prelude::*;
         let (step, master) = (self.step, Rank(0));
         self.link.settle(Kind::Digest, step, step)?;
         let board = &self.board;
