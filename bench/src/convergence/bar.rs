@@ -12,8 +12,8 @@ use crate::world::{RATE, World, soft_bar};
 
 /// Substeps that are tried.
 const SUBSTEPS: [u32; 8] = [2, 4, 8, 16, 32, 64, 128, 256];
-/// Up to which of them each of the [`SOLVERS`] is fitted: with more, rounding of positions outgrows the error.
-const FITTED: [u32; 2] = [16, 64];
+/// Up to which of them each of the [`SOLVERS`] is fitted.
+const FITTED: [u32; 2] = [256, 256];
 const STEPS: u64 = RATE;
 
 /// Heights of the lower end after each step, m above where it starts.

@@ -9,8 +9,8 @@ use crate::world::{BEAM_DENSITY, BEAM_STEPS, BEAM_YOUNG, GRAVITY, World, beam};
 const CELLS: [u32; 4] = [5, 10, 20, 40];
 /// From which of them on the order is fitted: one cell across says nothing.
 const FROM: u32 = 10;
-/// Up to which of them each of the [`SOLVERS`] is fitted: XPBD needs 172 substeps for more, and rounding outgrows the error.
-const FITTED: [u32; 2] = [20, 40];
+/// Up to which of them each of the [`SOLVERS`] is fitted.
+const FITTED: [u32; 2] = [40, 40];
 /// Deflection of the solid body, finely meshed with elements that do not lock, m: `docs/locking.md`.
 pub const SOLID: f64 = 0.0469;
 

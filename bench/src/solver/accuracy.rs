@@ -2,8 +2,7 @@
 //!
 //! All engines get the same meshes, masses and elastic constants, and are held to what they can all be held to: the motion of a few
 //! points, against the truth for that very mesh ([`reference`](super::reference)), which no engine computes. Rankzero's own run with very many
-//! substeps would not do: once a substep moves nodes by little more than the last digit of a single-precision number, rounding
-//! drives them.
+//! substeps would not do: nobody should be the judge in his own case.
 //!
 //! - **Bars** hang by their upper ends and are let go at once. *Sag*: error of the displacement of the lower end in the second second of a
 //!   damped bar; near `ρ g L² / 2E`. Without damping the lower end swings about it with a period near that of the first longitudinal wave,

@@ -30,9 +30,10 @@ pub struct Pack {
     pub(crate) x: Aligned,
     pub(crate) v: Aligned,
     pub(crate) predicted: Aligned,
-    /// Positions at the substep's start, the way from the predicted ones, and what the solve writes down, for bodies that are solved implicitly.
-    pub(crate) begin: Aligned,
+    /// How far elasticity has moved the nodes from their predicted positions in the substep.
     pub(crate) moved: Aligned,
+    /// Positions at the substep's start, and what the solve writes down, for bodies that are solved implicitly.
+    pub(crate) begin: Aligned,
     pub(crate) scratch: Aligned,
     /// What contacts with moving bodies do to the surface nodes in the running interval.
     pub(crate) corrections: Aligned,
@@ -84,15 +85,15 @@ impl Pack {
         self.members = 0;
         self.near.clear();
         self.origin.resize(3 * width);
-        // One node more than there are, for constraints that do nothing.
-        self.x.resize(3 * (n + 1) * width);
-        self.x.as_mut_slice()[3 * n * width..].fill(0.0);
+        self.x.resize(3 * n * width);
         self.v.resize(3 * n * width);
-        self.predicted.resize(3 * n * width);
+        // One node more than there are, for constraints that do nothing.
+        self.predicted.resize(3 * (n + 1) * width);
+        self.predicted.as_mut_slice()[3 * n * width..].fill(0.0);
+        self.moved.resize(3 * (n + 1) * width);
         self.corrections.resize(3 * surface * width);
         if topology.is_implicit() {
             self.begin.resize(3 * n * width);
-            self.moved.resize(3 * n * width);
             self.scratch.resize(3 * n * width * SCRATCH);
         }
     }

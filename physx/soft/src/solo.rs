@@ -6,7 +6,7 @@ use crate::neo_hookean::{Rest, project};
 use crate::simd::{Aligned, MAX_LANES, Real};
 use crate::substep::elastic_one;
 use crate::topology::{Tet, Topology};
-use crate::vec3::Vec3;
+use crate::vec3::{Vec3, add};
 
 /// Numbers of a block: nine of the inverse rest matrix, `6 V γ`, two compliances, four inverse masses; each for all lanes.
 const ROWS: usize = 16;
@@ -71,27 +71,28 @@ fn rows(topology: &Topology, tet: &Tet) -> [f32; ROWS] {
     rows
 }
 
-/// Projects all tetrahedra in colour order; `x` are the body's positions in m, and one more.
+/// Projects all tetrahedra in colour order: `from` is where the body's nodes started in m, `moved` how far they have come; both hold one
+/// more.
 #[inline(always)]
-pub(crate) fn elastic<W: Real>(topology: &Topology, x: &mut [Vec3], inverse_h2: f32) {
+pub(crate) fn elastic<W: Real>(topology: &Topology, from: &[Vec3], moved: &mut [Vec3], inverse_h2: f32) {
     let blocks = topology.blocks(W::LANES);
     let mut numbers = blocks.numbers.as_slice().chunks_exact(ROWS * W::LANES);
     let mut nodes = blocks.nodes.chunks_exact(4 * W::LANES);
     for (count, singles) in &blocks.colours {
         for _ in 0..*count {
             if let (Some(numbers), Some(nodes)) = (numbers.next(), nodes.next()) {
-                block::<W>(numbers, nodes, x, inverse_h2);
+                block::<W>(numbers, nodes, from, moved, inverse_h2);
             }
         }
         for tet in &topology.tets[singles.clone()] {
-            elastic_one(topology, tet, x, inverse_h2);
+            elastic_one(topology, tet, from, moved, inverse_h2);
         }
     }
 }
 
 /// Projects the tetrahedra of a block.
 #[inline(always)]
-fn block<W: Real>(numbers: &[f32], nodes: &[u32], x: &mut [Vec3], inverse_h2: f32) {
+fn block<W: Real>(numbers: &[f32], nodes: &[u32], from: &[Vec3], moved: &mut [Vec3], inverse_h2: f32) {
     let mut row = [W::splat(0.0); ROWS];
     for i in 0..ROWS {
         row[i] = W::load(&numbers[i * W::LANES..]);
@@ -103,15 +104,15 @@ fn block<W: Real>(numbers: &[f32], nodes: &[u32], x: &mut [Vec3], inverse_h2: f3
         alpha_deviatoric: row[10] * inverse_h2,
         alpha_volume: row[11] * inverse_h2,
     };
-    let mut corners = [
-        W::gather(x, &nodes[..W::LANES]),
-        W::gather(x, &nodes[W::LANES..2 * W::LANES]),
-        W::gather(x, &nodes[2 * W::LANES..3 * W::LANES]),
-        W::gather(x, &nodes[3 * W::LANES..]),
-    ];
-    project(&rest, &mut corners, [row[12], row[13], row[14], row[15]]);
+    let (mut corners, mut ways) = ([[W::splat(0.0); 3]; 4], [[W::splat(0.0); 3]; 4]);
     for i in 0..4 {
-        scatter(&corners[i], &nodes[i * W::LANES..(i + 1) * W::LANES], x);
+        let nodes = &nodes[i * W::LANES..(i + 1) * W::LANES];
+        ways[i] = W::gather(moved, nodes);
+        corners[i] = add(W::gather(from, nodes), ways[i]);
+    }
+    project(&rest, &corners, [row[12], row[13], row[14], row[15]], &mut ways);
+    for i in 0..4 {
+        scatter(&ways[i], &nodes[i * W::LANES..(i + 1) * W::LANES], moved);
     }
 }
 

@@ -140,41 +140,56 @@ fn predict<R: Real>(pack: &mut Pack, rule: &StepRule, h: f32) {
     }
 }
 
+/// Moves the nodes from their predicted positions to where elasticity wants them. Velocities take the change at once, in all its digits;
+/// what contacts change from here on is the difference to the predicted positions, which are made those that were reached.
+///
+/// The difference of the positions at both ends instead would round a velocity by the position's last digit in every substep, some
+/// of it always the same way.
 #[inline(always)]
 fn elastic<R: Real, W: Real>(pack: &mut Pack, h: f32) {
-    let topology = &*pack.topology;
-    if let Some(factor) = &topology.implicit {
-        let x = &mut pack.x.vectors_mut::<R>()[..topology.layout.nodes];
-        let moved = pack.moved.vectors_mut::<R>();
-        implicit::solve(factor, &Effort::default(), pack.begin.vectors(), x, moved, pack.scratch.vectors_mut());
-        // Velocities take their change at once, in all its digits, and contacts what they change from here on.
-        let inverse_h = R::splat(1.0 / h);
-        let nodes = pack.v.vectors_mut::<R>().iter_mut().zip(pack.predicted.vectors_mut::<R>());
-        for ((v, predicted), (x, moved)) in nodes.zip(x.iter().zip(&*moved)) {
-            *v = add_scaled(*v, *moved, inverse_h);
-            *predicted = *x;
-        }
-        return;
-    }
+    let (topology, nodes) = (&*pack.topology, pack.topology.layout.nodes);
     let inverse_h2 = 1.0 / (h * h);
-    if W::LANES > R::LANES {
-        return solo::elastic::<W>(topology, pack.x.vectors_mut::<f32>(), inverse_h2);
+    if let Some(factor) = &topology.implicit {
+        let (x, moved) = (&mut pack.x.vectors_mut::<R>()[..nodes], &mut pack.moved.vectors_mut::<R>()[..nodes]);
+        implicit::solve(factor, &Effort::default(), pack.begin.vectors(), x, moved, pack.scratch.vectors_mut());
+    } else {
+        pack.moved.as_mut_slice().fill(0.0);
+        if W::LANES > R::LANES {
+            solo::elastic::<W>(topology, pack.predicted.vectors(), pack.moved.vectors_mut(), inverse_h2);
+        } else {
+            let (from, moved) = (pack.predicted.vectors::<R>(), pack.moved.vectors_mut::<R>());
+            for tet in &topology.tets {
+                elastic_one(topology, tet, from, moved, inverse_h2);
+            }
+        }
     }
-    let x = pack.x.vectors_mut::<R>();
-    for tet in &topology.tets {
-        elastic_one(topology, tet, x, inverse_h2);
+    let inverse_h = R::splat(1.0 / h);
+    let states = pack.x.vectors_mut::<R>().iter_mut().zip(pack.v.vectors_mut::<R>());
+    let ways = pack.predicted.vectors_mut::<R>().iter_mut().zip(pack.moved.vectors::<R>());
+    for ((x, v), (predicted, moved)) in states.zip(ways) {
+        *v = add_scaled(*v, *moved, inverse_h);
+        *predicted = add(*predicted, *moved);
+        *x = *predicted;
     }
 }
 
-/// Projects one tetrahedron in every lane.
+/// Projects one tetrahedron in every lane: `from` is where the nodes started, `moved` how far they have come.
 #[inline(always)]
-pub(crate) fn elastic_one<R: Real>(topology: &Topology, tet: &Tet, x: &mut [Vec3<R>], inverse_h2: f32) {
+pub(crate) fn elastic_one<R: Real>(
+    topology: &Topology,
+    tet: &Tet,
+    from: &[Vec3<R>],
+    moved: &mut [Vec3<R>],
+    inverse_h2: f32,
+) {
     let (n, w) = (tet.nodes.map(|n| n as usize), &topology.inverse_mass);
     let w = [R::splat(w[n[0]]), R::splat(w[n[1]]), R::splat(w[n[2]]), R::splat(w[n[3]])];
-    let mut corners = [x[n[0]], x[n[1]], x[n[2]], x[n[3]]];
-    project(&rest(tet, topology.gamma, inverse_h2), &mut corners, w);
+    let mut ways = [moved[n[0]], moved[n[1]], moved[n[2]], moved[n[3]]];
+    let corners =
+        [add(from[n[0]], ways[0]), add(from[n[1]], ways[1]), add(from[n[2]], ways[2]), add(from[n[3]], ways[3])];
+    project(&rest(tet, topology.gamma, inverse_h2), &corners, w, &mut ways);
     for i in 0..4 {
-        x[n[i]] = corners[i];
+        moved[n[i]] = ways[i];
     }
 }
 
@@ -207,8 +222,7 @@ fn collide<R: Real>(pack: &mut Pack, colliders: &[Collider], t: f32, rule: &Step
     pack.near.resolve(colliders, &mut nodes, moment);
 }
 
-/// Adds what the constraints did to the predicted velocity. Taking the difference of positions over the whole substep instead would
-/// round a fast body's velocity by its position's last digit in every substep, always the same way.
+/// Adds what colliders and contacts did after the elastic constraints.
 #[inline(always)]
 fn velocities<R: Real>(pack: &mut Pack, inverse_h: f32) {
     let (x, predicted) = (pack.x.vectors::<R>(), pack.predicted.vectors::<R>());
