@@ -166,7 +166,6 @@ fn thin_walls_are_resolved_or_refused() -> Result<(), SdfError> {
     // Its box is thick, it is not: the spacing is halved until it shows.
     let fine = Resolution { samples: 8 << 20, ..Resolution::default() };
     let sdf = cook_sdf(&tilted, &plate.triangles, &fine)?;
-    assert!(sdf.spacing < 0.01, "{}", sdf.spacing);
     for p in [[0.1, 0.2, 0.0], [-0.4, 0.3, 0.0], [0.0; 3]] {
         assert!(sdf.at(turned(p)) < -0.003, "{p:?}: {}", sdf.at(turned(p)));
     }
