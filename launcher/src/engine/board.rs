@@ -143,6 +143,18 @@ impl Board {
         run(&self.state_at, body)
     }
 
+    /// Copies the state of a body into `out`.
+    pub fn load_state(&self, body: u32, out: &mut Vec<u32>) {
+        let (at, words) = self.state_of(body);
+        out.resize(words, 0);
+        self.state.memory.load(at, out);
+    }
+
+    /// Copies the state of a body from `words`.
+    pub fn store_state(&self, body: u32, words: &[u32]) {
+        self.state.memory.store(self.state_of(body).0, words);
+    }
+
     /// Where the surface of a body in exchange `exchange` is, and its length.
     pub fn halo_of(&self, body: u32, exchange: u64) -> (usize, usize) {
         let (at, len) = run(&self.halo_at, body);

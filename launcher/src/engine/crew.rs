@@ -106,10 +106,9 @@ impl Member {
         self.team = *team;
         let topology = &orders.scene.forms[team.form as usize].topology;
         self.pack.reset(topology, team.width);
-        self.state.resize(topology.layout.words(), 0);
         for &slot in team.slots() {
             let id = orders.own[slot as usize].id;
-            orders.board.state.memory.load(orders.board.state_of(id).0, &mut self.state);
+            orders.board.load_state(id, &mut self.state);
             self.pack.join(&self.state, &orders.reaches[id as usize], orders.rule(), orders.colliders);
         }
         self.stop_clock();
@@ -168,7 +167,7 @@ impl Member {
         for (lane, &slot) in self.team.slots().iter().enumerate() {
             let own = &orders.own[slot as usize];
             self.pack.state(lane, &mut self.state);
-            orders.board.state.memory.store(orders.board.state_of(own.id).0, &self.state);
+            orders.board.store_state(own.id, &self.state);
             own.set_reach(self.pack.reach(lane));
             if !self.pack.is_finite(lane) {
                 blown = blown.or(Some(own.id));

@@ -137,7 +137,7 @@ impl<F: Fabric + Bootstrap> Engine<F> {
         let ids: Vec<u32> = engine.ownership.bodies_of(me).collect();
         let (board, scene) = (&engine.board, &engine.scene);
         // By the worker threads, so that pages lie near a core that computes, not all near the first.
-        ids.par_iter().for_each(|&id| board.state.memory.store(board.state_of(id).0, &scene.initial_state(id)));
+        ids.par_iter().for_each(|&id| board.store_state(id, &scene.initial_state(id)));
         engine.adopt();
         Ok(engine)
     }
@@ -206,9 +206,8 @@ impl<F: Fabric> Engine<F> {
 
     /// The canonical state of a body of this rank.
     pub fn state(&self, body: u32) -> Vec<u32> {
-        let (at, len) = self.board.state_of(body);
-        let mut words = vec![0; len];
-        self.board.state.memory.load(at, &mut words);
+        let mut words = Vec::new();
+        self.board.load_state(body, &mut words);
         words
     }
 
@@ -227,9 +226,8 @@ impl<F: Fabric> Engine<F> {
         self.link.settle(Kind::Digest, step, step)?;
         let board = &self.board;
         self.own.par_iter().for_each(|own| {
-            let (at, words) = board.state_of(own.id);
-            let mut state = vec![0; words];
-            board.state.memory.load(at, &mut state);
+            let mut state = Vec::new();
+            board.load_state(own.id, &mut state);
             board.digest.memory.store(board.digest_of(own.id), &digest::of_state(&state));
         });
         if self.rank() != master {

@@ -106,9 +106,7 @@ impl Own {
     /// Shows the surface of a body that sleeps.
     pub fn show_still(&mut self, scene: &Scene, board: &Board, isa: Isa, state: &mut Vec<u32>) {
         let layout = scene.layout(self.id);
-        let (at, words) = board.state_of(self.id);
-        state.resize(words, 0);
-        board.state.memory.load(at, state);
+        board.load_state(self.id, state);
         self.still.resize(layout.halo_words(), 0.0);
         still_surface(state, layout, &mut self.still);
         self.shell.update(true, &self.still, scene.topology(self.id), isa);

@@ -143,26 +143,22 @@ impl Pack {
     /// substeps but the second half of the last. Then the surfaces show where it led.
     pub fn advance(&mut self, interval: u32, rule: &StepRule, colliders: &[Collider]) {
         self.resize_surfaces();
-        let isa = self.isa();
-        isa.run(Advance { pack: self, interval, rule, colliders });
+        self.run(Task::Advance { interval }, rule, colliders);
     }
 
     /// Ends an interval: takes the corrections of contacts, stays out of colliders, sets velocities.
     pub fn settle(&mut self, interval: u32, rule: &StepRule, colliders: &[Collider]) {
-        let isa = self.isa();
-        isa.run(Settle { pack: self, interval, rule, colliders });
+        self.run(Task::Settle { interval }, rule, colliders);
     }
 
     /// Runs the whole step of bodies that touch nothing that moves freely.
     pub fn whole_step(&mut self, rule: &StepRule, colliders: &[Collider]) {
-        let isa = self.isa();
-        isa.run(Whole { pack: self, rule, colliders });
+        self.run(Task::Whole, rule, colliders);
     }
 
     /// Ends the step: damping, the quiet counts, what [`Pack::reach`] and [`Pack::is_finite`] tell.
     pub fn end(&mut self, rule: &StepRule) {
-        let isa = self.isa();
-        isa.run(End { pack: self, rule });
+        self.run(Task::End, rule, &[]);
     }
 
     /// The surface of a body: positions, then displacements over an interval, world frame, m.
@@ -215,8 +211,8 @@ impl Pack {
         self.blown >> lane & 1 == 0
     }
 
-    fn isa(&self) -> Isa {
-        self.isa
+    fn run(&mut self, task: Task, rule: &StepRule, colliders: &[Collider]) {
+        self.isa.run(Work { pack: self, task, rule, colliders });
     }
 
     fn resize_surfaces(&mut self) {
@@ -237,80 +233,44 @@ pub fn still_surface(state: &[u32], layout: StateLayout, out: &mut [f32]) {
     displacements.fill(0.0);
 }
 
-struct Advance<'a> {
+/// What a pack does within a step.
+#[derive(Clone, Copy)]
+enum Task {
+    Advance { interval: u32 },
+    Settle { interval: u32 },
+    Whole,
+    End,
+}
+
+/// A task and what it needs.
+struct Work<'a> {
     pack: &'a mut Pack,
-    interval: u32,
+    task: Task,
     rule: &'a StepRule,
     colliders: &'a [Collider],
 }
 
-impl Kernel for Advance<'_> {
-    type Output = ();
+impl Work<'_> {
+    /// `R` has the width of the pack, `W` that of the instructions.
     #[inline(always)]
-    fn run<R: Real>(self) {
-        let Advance { pack, interval, rule, colliders } = self;
-        if pack.lanes == R::LANES {
-            substep::advance::<R, R>(pack, interval, rule, colliders);
-            substep::show::<R>(pack, rule);
-        } else {
-            substep::advance::<f32, R>(pack, interval, rule, colliders);
-            substep::show::<f32>(pack, rule);
+    fn in_lanes<R: Real, W: Real>(self) {
+        let Work { pack, task, rule, colliders } = self;
+        match task {
+            Task::Advance { interval } => {
+                substep::advance::<R, W>(pack, interval, rule, colliders);
+                substep::show::<R>(pack, rule);
+            }
+            Task::Settle { interval } => substep::settle::<R>(pack, interval, rule, colliders),
+            Task::Whole => substep::whole::<R, W>(pack, rule, colliders),
+            Task::End => substep::end::<R>(pack, rule),
         }
     }
 }
 
-struct Settle<'a> {
-    pack: &'a mut Pack,
-    interval: u32,
-    rule: &'a StepRule,
-    colliders: &'a [Collider],
-}
-
-impl Kernel for Settle<'_> {
+impl Kernel for Work<'_> {
     type Output = ();
     #[inline(always)]
     fn run<R: Real>(self) {
-        let Settle { pack, interval, rule, colliders } = self;
-        if pack.lanes == R::LANES {
-            substep::settle::<R>(pack, interval, rule, colliders);
-        } else {
-            substep::settle::<f32>(pack, interval, rule, colliders);
-        }
-    }
-}
-
-struct Whole<'a> {
-    pack: &'a mut Pack,
-    rule: &'a StepRule,
-    colliders: &'a [Collider],
-}
-
-impl Kernel for Whole<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<R: Real>(self) {
-        let Whole { pack, rule, colliders } = self;
-        if pack.lanes == R::LANES {
-            substep::whole::<R, R>(pack, rule, colliders);
-        } else {
-            substep::whole::<f32, R>(pack, rule, colliders);
-        }
-    }
-}
-
-struct End<'a> {
-    pack: &'a mut Pack,
-    rule: &'a StepRule,
-}
-
-impl Kernel for End<'_> {
-    type Output = ();
-    #[inline(always)]
-    fn run<R: Real>(self) {
-        if self.pack.lanes == R::LANES {
-            substep::end::<R>(self.pack, self.rule);
-        } else {
-            substep::end::<f32>(self.pack, self.rule);
-        }
+        if self.pack.lanes == R::LANES { self.in_lanes::<R, R>() } else { self.in_lanes::<f32, R>() }
     }
 }

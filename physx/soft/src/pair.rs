@@ -13,7 +13,7 @@ use crate::search::Search;
 use crate::shell::Shell;
 use crate::simd::{Isa, Kernel, Real};
 use crate::topology::Topology;
-use crate::vec3::{Vec3, add, add_scaled, length, scale, sub};
+use crate::vec3::{Vec3, add_scaled, length, scale, sub};
 use crate::watch::{Touch, Watch};
 
 /// A body's surface in the last substep of an interval, world frame; see [`Pack::surface`](crate::Pack::surface).
@@ -259,18 +259,11 @@ fn pushes(hit: &Touch, own: Masses<'_>, other: Masses<'_>, law: &Law, friction: 
     Some((scale(push, own.inverse[node]), [of_corner(0), of_corner(1), of_corner(2)]))
 }
 
-/// Adds a list of pushes to the corrections of a body's surface nodes.
-pub fn add_pushes(pushes: &Pushes, corrections: &mut [Vec3]) {
-    for &(node, push) in pushes {
-        corrections[node as usize] = add(corrections[node as usize], push);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::heap::{Random, Shown, cube, law, rule};
-    use crate::vec3::{ZERO, dot};
+    use crate::vec3::{ZERO, add, dot};
 
     /// Two boxes whose faces come to overlap by some centimetres over ten intervals, in some motion of their own.
     fn meeting<'a>(a: &'a Topology, b: &'a Topology, seed: u32) -> [Shown<'a>; 2] {

@@ -79,13 +79,11 @@ impl Near {
             });
             self.reached[at].lanes |= 1 << lane;
             if let Geometry::Mesh(mesh) = &collider.geometry {
-                // By collider, not by place: places shift as lanes add colliders.
-                let meshes = all[..i].iter().filter(|c| matches!(c.geometry, Geometry::Mesh(_))).count();
-                let room = (meshes + 1) * lanes;
-                if self.triangles.len() < room {
-                    self.triangles.resize_with(room, Nearest::default);
+                let first = meshes_before(all, i) * lanes;
+                if self.triangles.len() < first + lanes {
+                    self.triangles.resize_with(first + lanes, Nearest::default);
                 }
-                mesh.candidates(reach, nodes.clone(), margin, &mut self.triangles[meshes * lanes + lane]);
+                mesh.candidates(reach, nodes.clone(), margin, &mut self.triangles[first + lane]);
             }
         }
     }
@@ -103,9 +101,7 @@ impl Near {
                 Geometry::HeightField(field) => solid.push_all(nodes, &Looked { field, lanes: reached.lanes }),
                 Geometry::Field(field) => solid.push_all(nodes, &Looked { field, lanes: reached.lanes }),
                 Geometry::Mesh(mesh) => {
-                    let before = &all[..reached.collider as usize];
-                    let meshes = before.iter().filter(|c| matches!(c.geometry, Geometry::Mesh(_))).count();
-                    let near = &self.triangles[meshes * R::LANES..];
+                    let near = &self.triangles[meshes_before(all, reached.collider as usize) * R::LANES..];
                     solid.push_all(nodes, &Triangles { mesh, near, lanes: reached.lanes });
                 }
                 Geometry::Moving(moving) => solid.push_all(nodes, &Posed { moving, pose: moving.pose(moment.t) }),
@@ -117,6 +113,11 @@ impl Near {
     pub fn is_empty(&self) -> bool {
         self.reached.is_empty()
     }
+}
+
+/// How many meshes come before a collider: the place of its triangles, whatever else is in reach.
+fn meshes_before(all: &[Collider], collider: usize) -> usize {
+    all[..collider].iter().filter(|c| matches!(c.geometry, Geometry::Mesh(_))).count()
 }
 
 /// A collider as nodes meet it.
