@@ -11,6 +11,71 @@ pub enum FailureCause {
     /// The peer's endpoint no longer exists: its process or thread ended.
     #[error("its endpoint is closed")]
     Closed,
+    /// The kernel of this node says that its process has ended.
+    #[error("its process has ended")]
+    Exited,
+    /// Its connection was closed or reset, and its port no longer answers.
+    #[error("its connection is gone and its port refuses new ones")]
+    Refused,
+    /// A connection failed; the peer may live.
+    #[error("the connection failed: {}", std::io::Error::from_raw_os_error(*.errno))]
+    Io {
+        /// Error number of the system.
+        errno: i32,
+    },
+    /// An RDMA operation failed; the peer may live.
+    #[error("an RDMA operation ended with status {status} ({})", wc_status_name(*.status))]
+    Rdma {
+        /// Status of the work completion, as in `enum ibv_wc_status`.
+        status: u32,
+    },
+    /// The peer sent something that cannot be trusted any further.
+    #[error("it sent what this rank refuses")]
+    Protocol,
+    /// It did not answer in time; it may live.
+    #[error("it did not answer in time")]
+    Silent,
+    /// A test asked for it.
+    #[error("a fault was injected")]
+    Injected,
+}
+
+impl FailureCause {
+    /// Whether it proves that the process of the peer has ended, rather than that one path to it is lost.
+    pub const fn proves_death(self) -> bool {
+        matches!(self, FailureCause::Closed | FailureCause::Exited | FailureCause::Refused)
+    }
+}
+
+/// The name that libibverbs gives a status of a work completion.
+const fn wc_status_name(status: u32) -> &'static str {
+    const NAMES: [&str; 24] = [
+        "success",
+        "local length error",
+        "local queue pair operation error",
+        "local EE context operation error",
+        "local protection error",
+        "flushed",
+        "memory window bind error",
+        "bad response",
+        "local access error",
+        "remote invalid request",
+        "remote access error",
+        "remote operation error",
+        "transport retries exceeded: no acknowledgement",
+        "receiver-not-ready retries exceeded",
+        "local RDD violation",
+        "remote invalid RD request",
+        "remote aborted",
+        "invalid EE context number",
+        "invalid EE context state",
+        "fatal error",
+        "response timeout",
+        "general error",
+        "tag matching error",
+        "tag matching rendezvous incomplete",
+    ];
+    if (status as usize) < NAMES.len() { NAMES[status as usize] } else { "unknown" }
 }
 
 /// What was wrong with a packet.
@@ -171,6 +236,38 @@ pub enum CommError {
         len: usize,
         /// Length of the segment, in words.
         words: usize,
+    },
+    /// A range to be written that exceeds the peer's segment.
+    #[error("range of {len} words at {to} exceeds the {words} words of {segment} on {peer}")]
+    BeyondPeer {
+        /// The peer.
+        peer: Rank,
+        /// Target segment.
+        segment: SegmentId,
+        /// First word.
+        to: usize,
+        /// Words.
+        len: usize,
+        /// Length of the segment there, in words.
+        words: usize,
+    },
+    /// No rung serves a pair of ranks, or none that is allowed.
+    #[error("no allowed path to {peer}: {reasons}")]
+    NoPath {
+        /// The peer.
+        peer: Rank,
+        /// Each rung that was tried and why it does not serve.
+        reasons: String,
+    },
+    /// A call of the system failed.
+    #[error("{operation} failed{}: {source}", .peer.map(|p| format!(" towards {p}")).unwrap_or_default())]
+    Io {
+        /// What was being done.
+        operation: &'static str,
+        /// The peer concerned, if one.
+        peer: Option<Rank>,
+        /// What the system said.
+        source: std::io::Error,
     },
     /// No more segments can be registered.
     #[error("more than {0} segments")]

@@ -51,8 +51,14 @@ pub struct Token(pub(crate) u64);
 pub enum Rung {
     /// Threads of one process.
     Local,
+    /// Shared memory, among processes of one node.
+    Shm,
+    /// RDMA through libibverbs.
+    Verbs,
     /// Point-to-point messages of an MPI library.
     Mpi,
+    /// TCP connections of our own.
+    Tcp,
 }
 
 impl Rung {
@@ -60,7 +66,10 @@ impl Rung {
     pub const fn name(self) -> &'static str {
         match self {
             Rung::Local => "local",
+            Rung::Shm => "shm",
+            Rung::Verbs => "verbs",
             Rung::Mpi => "mpi",
+            Rung::Tcp => "tcp",
         }
     }
 }

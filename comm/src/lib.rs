@@ -27,6 +27,9 @@ pub mod local;
 pub mod mpi;
 mod packet_fabric;
 mod segment;
+#[allow(unsafe_code)]
+pub mod shm;
+mod transport;
 mod wire;
 
 pub use bootstrap::MAX_BOOTSTRAP_BYTES;
@@ -35,3 +38,4 @@ pub use fabric::{Bootstrap, Endpoint, Event, Fabric, Put, RungTraffic, Write};
 pub use ids::{Rank, Rung, SegmentId, Token};
 pub use packet_fabric::{Incoming, Lane, Limits, PacketFabric, Port};
 pub use segment::Segment;
+pub use transport::{Happening, OFFER_BYTES_MAX, Posted, Transport, Unavailable};

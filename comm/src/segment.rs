@@ -7,11 +7,21 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use crate::error::CommError;
+use crate::shm::Mapping;
 
 /// Registered memory. Zero at the start; pages that nobody touches cost no physical memory.
 #[derive(Debug)]
 pub struct Segment {
-    words: Box<[AtomicU32]>,
+    memory: Memory,
+}
+
+/// Where the words lie.
+#[derive(Debug)]
+enum Memory {
+    /// In a file that other processes of the node can map.
+    Shared(Mapping),
+    /// In this process alone.
+    Private(Box<[AtomicU32]>),
 }
 
 impl Segment {
@@ -20,19 +30,49 @@ impl Segment {
     /// # Errors
     /// [`CommError::OutOfMemory`] when the system refuses the reservation.
     pub fn new(words: usize) -> Result<Arc<Segment>, CommError> {
+        match Mapping::create(words) {
+            Ok(mapping) => Ok(Arc::new(Segment { memory: Memory::Shared(mapping) })),
+            Err(error) => {
+                tracing::debug!(%error, words, "a segment cannot be shared, so it is private");
+                Segment::private(words)
+            }
+        }
+    }
+
+    /// [`Segment::new`], in memory that no other process can map.
+    ///
+    /// # Errors
+    /// [`CommError::OutOfMemory`] when the system refuses the reservation.
+    pub fn private(words: usize) -> Result<Arc<Segment>, CommError> {
         let words = bytemuck::allocation::try_zeroed_slice_box(words)
             .map_err(|()| CommError::OutOfMemory { bytes: words as u128 * 4 })?;
-        Ok(Arc::new(Segment { words }))
+        Ok(Arc::new(Segment { memory: Memory::Private(words) }))
     }
 
     /// Length in words.
     pub fn len(&self) -> usize {
-        self.words.len()
+        self.words().len()
     }
 
     /// Whether it has no words.
     pub fn is_empty(&self) -> bool {
-        self.words.is_empty()
+        self.words().is_empty()
+    }
+
+    /// All its words.
+    pub fn words(&self) -> &[AtomicU32] {
+        match &self.memory {
+            Memory::Shared(mapping) => mapping.words(),
+            Memory::Private(words) => words,
+        }
+    }
+
+    /// The mapping, where other processes of the node can map it too.
+    pub(crate) fn mapping(&self) -> Option<&Mapping> {
+        match &self.memory {
+            Memory::Shared(mapping) => Some(mapping),
+            Memory::Private(_) => None,
+        }
     }
 
     /// Copies the words from `at` on into `out`.
@@ -77,7 +117,7 @@ impl Segment {
     /// When the range exceeds the segment.
     pub fn range(&self, at: usize, len: usize) -> &[AtomicU32] {
         assert!(self.holds(at, len), "range of {len} words at {at} exceeds the {} words of the segment", self.len());
-        &self.words[at..at + len]
+        &self.words()[at..at + len]
     }
 
     /// Whether `len` words from `at` on lie within the segment.

@@ -10,10 +10,12 @@ const FILE_LINES: [usize; 2] = [400, 500];
 /// Lines of a function, likewise.
 const FUNCTION_LINES: [usize; 2] = [70, 100];
 /// Where `unsafe` may stand.
-const UNSAFE: [&str; 6] = [
+const UNSAFE: [&str; 8] = [
     "bench/src/allocations.rs",
     "bench/src/peers/jolt/ffi.rs",
     "comm/src/mpi",
+    "comm/src/shm",
+    "comm/src/verbs",
     "gpu",
     "physx/src/ffi",
     "physx/soft/src/simd",
