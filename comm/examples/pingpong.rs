@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rankzero_comm::mpi::{self, MpiFabric, Patience};
+use rankzero_comm::mpi::Patience;
+use rankzero_comm::world::{self, Options, WorldFabric};
 use rankzero_comm::{Bootstrap, Endpoint, Event, Fabric, Limits, Put, Rank, Segment, SegmentId, Write};
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
@@ -23,9 +24,10 @@ fn main() -> Outcome<()> {
     if let Some(words) = std::env::args().nth(2).and_then(|text| text.parse().ok()) {
         limits.packet_words = words;
     }
-    let mut fabric = mpi::start(limits, patience, soon())?;
+    let mut fabric = world::start(&Options { limits, patience, ..Options::default() }, soon())?;
     let segment = Segment::new(4 << 20)?;
     let id = fabric.register(Arc::clone(&segment))?;
+    fabric.open(soon())?;
     segment.store(0, &vec![1; 4 << 20]);
     let partner = Rank(fabric.rank().0 ^ 1);
     let sizes = if std::env::args().any(|arg| arg == "steps") { &[][..] } else { &SIZES[..] };
@@ -52,11 +54,11 @@ fn main() -> Outcome<()> {
         let share = (cpu_seconds() - cpu) / begun.elapsed().as_secs_f64();
         println!("waiting for nothing: cpu/wall {share:.3}");
     }
-    fabric.shutdown(true, soon())?;
+    world::shutdown(fabric, true, soon())?;
     Ok(())
 }
 
-fn rounds(fabric: &mut MpiFabric, partner: Rank, id: SegmentId, words: usize, exchanges: u32) -> Outcome<()> {
+fn rounds(fabric: &mut WorldFabric, partner: Rank, id: SegmentId, words: usize, exchanges: u32) -> Outcome<()> {
     let first = fabric.rank() < partner;
     let puts = [Put { from: 0, to: 0, len: words }];
     let mut events = Vec::new();
@@ -83,7 +85,7 @@ fn rounds(fabric: &mut MpiFabric, partner: Rank, id: SegmentId, words: usize, ex
 
 /// Steps of a simulation: every rank computes for some 2 ms, by turns more and less, and exchanges 16 KiB
 /// with both neighbours. What counts is the CPU time beyond the computing.
-fn steps(fabric: &mut MpiFabric, id: SegmentId) -> Outcome<()> {
+fn steps(fabric: &mut WorldFabric, id: SegmentId) -> Outcome<()> {
     const STEPS: u32 = 300;
     let (me, size) = (fabric.rank().0, fabric.size());
     let (mut events, mut arrived) = (Vec::new(), 0);

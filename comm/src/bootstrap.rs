@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use crate::error::{CommError, Malformed};
 use crate::fabric::{Bootstrap, Endpoint};
 use crate::ids::Rank;
-use crate::packet_fabric::{Lane, PacketFabric, Port};
+use crate::ladder::Ladder;
+use crate::transport::Transport;
 
 /// Longest start-up message, in bytes. A job file, addresses, keys, hashes: none comes near.
 pub const MAX_BOOTSTRAP_BYTES: usize = 64 << 20;
@@ -19,7 +20,7 @@ const VERDICT_GRACE: Duration = Duration::from_millis(500);
 /// How many operations a rank may be ahead of another.
 const AHEAD_MAX: u32 = 64;
 
-const MAGIC: u32 = u32::from_le_bytes(*b"RZS1");
+pub(crate) const MAGIC: u32 = u32::from_le_bytes(*b"RZS1");
 const HEADER_WORDS: usize = 4;
 /// The coordinator.
 const ROOT: Rank = Rank(0);
@@ -96,9 +97,8 @@ impl Mailbox {
 }
 
 /// A start-up message as words.
-fn encode(kind: Kind, operation: u32, bytes: &[u8], mut packet: Vec<u32>) -> Vec<u32> {
-    packet.clear();
-    packet.resize(HEADER_WORDS + bytes.len().div_ceil(4), 0);
+fn encode(kind: Kind, operation: u32, bytes: &[u8]) -> Vec<u32> {
+    let mut packet = vec![0; HEADER_WORDS + bytes.len().div_ceil(4)];
     packet[..HEADER_WORDS].copy_from_slice(&[MAGIC, kind as u32, operation, bytes.len() as u32]);
     bytemuck::cast_slice_mut::<u32, u8>(&mut packet[HEADER_WORDS..])[..bytes.len()].copy_from_slice(bytes);
     packet
@@ -126,10 +126,10 @@ fn split(mut joined: &[u8]) -> Option<Vec<Vec<u8>>> {
     Some(parts)
 }
 
-impl<P: Port> PacketFabric<P> {
+impl<T: Transport + ?Sized> Ladder<T> {
     fn post(&mut self, to: Rank, kind: Kind, bytes: &[u8]) -> Result<(), CommError> {
-        let packet = encode(kind, self.mailbox.operation, bytes, self.port.buffer());
-        self.send(to, Lane::Start, packet)
+        let message = encode(kind, self.mailbox.operation, bytes);
+        self.send_message(to, &message)
     }
 
     /// The messages of all `missing` for this operation, in that order.
@@ -142,7 +142,7 @@ impl<P: Port> PacketFabric<P> {
         let begun = Instant::now();
         let mut got: Vec<Option<(Kind, Vec<u8>)>> = missing.iter().map(|_| None).collect();
         loop {
-            self.progress()?;
+            self.progress(true)?;
             self.refused_start()?;
             for (slot, &from) in got.iter_mut().zip(missing) {
                 if slot.is_none() {
@@ -154,14 +154,14 @@ impl<P: Port> PacketFabric<P> {
             if absent.is_empty() {
                 return Ok(got.into_iter().flatten().collect());
             }
-            let dead = absent.iter().find_map(|&peer| Some((peer, self.engine.failure(peer)?)));
+            let dead = absent.iter().find_map(|&peer| Some((peer, self.failure(peer)?)));
             if let Some((peer, cause)) = dead {
                 return Err(CommError::PeerFailed { peer, cause });
             }
             if Instant::now() >= deadline {
                 return Err(CommError::Timeout { operation, waited: begun.elapsed(), missing: absent });
             }
-            self.port.wait(deadline);
+            self.wait(deadline);
         }
     }
 
@@ -221,7 +221,7 @@ impl<P: Port> PacketFabric<P> {
     }
 }
 
-impl<P: Port> Bootstrap for PacketFabric<P> {
+impl<T: Transport + ?Sized> Bootstrap for Ladder<T> {
     fn broadcast(&mut self, from: Rank, bytes: &mut Vec<u8>, deadline: Instant) -> Result<(), CommError> {
         let size = self.size();
         if from.0 >= size {
@@ -282,7 +282,7 @@ mod tests {
     fn bad_messages_are_refused_and_old_ones_dropped() {
         let mut mailbox = Mailbox::default();
         mailbox.advance();
-        let message = |kind, operation, bytes: &[u8]| encode(kind, operation, bytes, Vec::new());
+        let message = |kind, operation, bytes: &[u8]| encode(kind, operation, bytes);
         assert_eq!(mailbox.take(Rank(1), &message(Kind::Contribution, 0, b"late")), Ok(()));
         assert!(mailbox.messages.is_empty());
         assert_eq!(mailbox.take(Rank(1), &message(Kind::Contribution, 1, b"hello")), Ok(()));

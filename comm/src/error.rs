@@ -98,9 +98,9 @@ pub enum Malformed {
     /// Flags that this version does not know.
     #[error("unknown flags {0:#x}")]
     Flags(u32),
-    /// A generation that this rank has not reached.
-    #[error("generation {theirs}, this rank is at {ours}")]
-    Generation {
+    /// A connection that this rank has not made.
+    #[error("connection {theirs}, this rank is at {ours}")]
+    Connection {
         /// Of the packet.
         theirs: u32,
         /// Of this rank.
@@ -252,11 +252,11 @@ pub enum CommError {
         words: usize,
     },
     /// No rung serves a pair of ranks, or none that is allowed.
-    #[error("no allowed path to {peer}: {reasons}")]
+    #[error("{rank} reports: {reasons}")]
     NoPath {
-        /// The peer.
-        peer: Rank,
-        /// Each rung that was tried and why it does not serve.
+        /// Who does not reach a peer.
+        rank: Rank,
+        /// Whom, and for each rung that may serve why it does not.
         reasons: String,
     },
     /// A call of the system failed.

@@ -41,7 +41,7 @@ pub enum Event {
         /// What it said.
         notification: u32,
     },
-    /// The source ranges of a write of this rank may be changed again. Says nothing about its arrival.
+    /// A write of this rank is in place at its peer; its source ranges may be changed again.
     Completed {
         /// The write.
         token: Token,
@@ -52,6 +52,17 @@ pub enum Event {
         peer: Rank,
         /// The evidence.
         cause: FailureCause,
+    },
+    /// Writes to a peer take another rung from now on; none was lost or repeated.
+    RungChanged {
+        /// The peer.
+        peer: Rank,
+        /// The rung until now.
+        from: Rung,
+        /// The rung from now on.
+        to: Rung,
+        /// What was wrong with the old one; `None`: nothing, the new one is better.
+        cause: Option<FailureCause>,
     },
 }
 
@@ -70,6 +81,26 @@ pub struct RungTraffic {
     pub received_messages: u64,
 }
 
+impl RungTraffic {
+    /// Nothing yet.
+    pub const fn new(rung: Rung) -> Self {
+        Self { rung, sent_bytes: 0, sent_messages: 0, received_bytes: 0, received_messages: 0 }
+    }
+}
+
+/// How a peer is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pick {
+    /// The peer.
+    pub peer: Rank,
+    /// The rung that serves it now.
+    pub rung: Option<Rung>,
+    /// Device, port, addresses: the connection in the words of its field.
+    pub detail: String,
+    /// The other rungs, the best first, and why they do not serve.
+    pub others: Vec<(Rung, String)>,
+}
+
 /// Who this process is within the run.
 pub trait Endpoint {
     /// The rank of this process.
@@ -83,15 +114,25 @@ pub trait Endpoint {
 /// Progress is made inside the calls and nowhere else: a rank that computes for long without a [`Fabric::poll`] delays
 /// whoever waits for a large write of its own. Between pieces of work, poll with a deadline that has passed.
 pub trait Fabric: Endpoint {
-    /// The rung that serves `peer` now.
-    fn rung(&self, peer: Rank) -> Rung;
+    /// The rung that serves `peer` now; `None` for this rank itself, and for a peer that cannot be reached.
+    fn rung(&self, peer: Rank) -> Option<Rung>;
 
-    /// Makes a segment known. Every rank registers the same segments in the same order, lengths may differ, and all
-    /// ranks pass a barrier before the first write.
+    /// How every peer is reached, and why not better.
+    fn picks(&self) -> Vec<Pick>;
+
+    /// Makes a segment known. Every rank registers the same segments in the same order, lengths may differ; afterwards all
+    /// ranks call [`Fabric::open`].
     ///
     /// # Errors
     /// [`CommError::TooManySegments`], or what the rung says when it cannot pin the memory.
     fn register(&mut self, segment: Arc<Segment>) -> Result<SegmentId, CommError>;
+
+    /// Finds and tests the paths to all peers; all ranks call it after the last [`Fabric::register`] and before the first
+    /// write. Returns once all ranks are ready for writes.
+    ///
+    /// # Errors
+    /// [`CommError::NoPath`] naming a rank and a peer that it does not reach, or not by what the policy asks for; [`CommError::Timeout`].
+    fn open(&mut self, deadline: Instant) -> Result<(), CommError>;
 
     /// Starts a write and returns at once. The source ranges must not change before [`Event::Completed`].
     ///

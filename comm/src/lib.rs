@@ -17,25 +17,27 @@
 #![deny(unsafe_code)]
 
 mod bootstrap;
-mod engine;
 mod error;
 mod fabric;
 mod idle;
 mod ids;
+mod ladder;
 pub mod local;
 #[allow(unsafe_code)]
 pub mod mpi;
-mod packet_fabric;
+pub mod packets;
+pub mod port;
 mod segment;
 #[allow(unsafe_code)]
 pub mod shm;
 mod transport;
-mod wire;
+pub mod world;
 
 pub use bootstrap::MAX_BOOTSTRAP_BYTES;
 pub use error::{CommError, FailureCause, Malformed};
-pub use fabric::{Bootstrap, Endpoint, Event, Fabric, Put, RungTraffic, Write};
+pub use fabric::{Bootstrap, Endpoint, Event, Fabric, Pick, Put, RungTraffic, Write};
 pub use ids::{Rank, Rung, SegmentId, Token};
-pub use packet_fabric::{Incoming, Lane, Limits, PacketFabric, Port};
+pub use ladder::{Ladder, Policy, Standing};
+pub use packets::Limits;
 pub use segment::Segment;
 pub use transport::{Happening, OFFER_BYTES_MAX, Posted, Transport, Unavailable};

@@ -1,29 +1,28 @@
 //! Ranks as threads of one process: the fabric of a run with one rank, and the one on which protocols are tested.
 //!
-//! The same engine, packets and start-up protocol as between processes; only the moving is a channel. [`Faults`] injects
-//! what a network may do.
+//! The same engine, packets and protocols as between processes; only the moving is a channel. [`Faults`] injects what a
+//! network may do.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
-use std::time::Instant;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use crate::error::{CommError, FailureCause};
+use crate::idle::Patience;
 use crate::ids::{Rank, Rung};
-use crate::packet_fabric::{Incoming, Lane, Limits, PacketFabric, Port};
+use crate::ladder::{Ladder, Policy};
+use crate::packets::{Limits, Packets};
+use crate::port::{Incoming, Lane, Port};
+use crate::transport::Transport;
 
 /// A fabric among threads.
-pub type LocalFabric = PacketFabric<LocalPort>;
+pub type LocalFabric = Ladder<dyn Transport + Send>;
 
 #[derive(Debug)]
-enum Parcel {
-    Packet {
-        from: Rank,
-        lane: Lane,
-        words: Vec<u32>,
-    },
-    /// Someone ended: look who.
-    Wake,
+struct Parcel {
+    from: Rank,
+    lane: Lane,
+    words: Vec<u32>,
 }
 
 /// One rank's end of the channels.
@@ -35,28 +34,46 @@ pub struct LocalPort {
     ended: Arc<[AtomicBool]>,
     /// Whose end has been reported.
     reported: Vec<bool>,
-    /// A parcel that ended a wait.
-    held: Option<Parcel>,
 }
 
 /// The fabrics of a run of `size` ranks, by rank; each may move to a thread of its own.
-pub fn hub(size: u32) -> Vec<LocalFabric> {
-    hub_with(size, Limits::default())
+///
+/// # Errors
+/// [`CommError::OutOfMemory`].
+pub fn hub(size: u32) -> Result<Vec<LocalFabric>, CommError> {
+    Ok(hub_with(size, Limits::default())?.0)
 }
 
-/// [`hub`] with other bounds.
-pub fn hub_with(size: u32, limits: Limits) -> Vec<LocalFabric> {
+/// [`hub`] with other bounds, and a handle that injects faults.
+///
+/// # Errors
+/// [`CommError::OutOfMemory`].
+pub fn hub_with(size: u32, limits: Limits) -> Result<(Vec<LocalFabric>, Faults), CommError> {
+    let (ports, faults) = ports(size);
+    let fabrics = ports
+        .into_iter()
+        .map(|port| {
+            let (me, policy) = (port.me, Policy::default());
+            let first: Box<dyn Transport + Send> = Box::new(Packets::new(port, limits));
+            Ladder::new(me, size, first, policy, limits.backlog_words, Patience::SHARED_CORE)
+        })
+        .collect::<Result<_, _>>()?;
+    Ok((fabrics, faults))
+}
+
+/// The ends of the channels of `size` ranks, by rank, and a handle that injects faults.
+pub fn ports(size: u32) -> (Vec<LocalPort>, Faults) {
     let ended: Arc<[AtomicBool]> = (0..size).map(|_| AtomicBool::new(false)).collect();
     let (outboxes, inboxes): (Vec<_>, Vec<_>) = (0..size).map(|_| channel()).unzip();
-    Rank::all(size)
+    let faults = Faults { outboxes: outboxes.clone(), ended: Arc::clone(&ended) };
+    let ports = Rank::all(size)
         .zip(inboxes)
         .map(|(me, inbox)| {
-            let outboxes = outboxes.clone();
             let reported = vec![false; size as usize];
-            let port = LocalPort { me, inbox, outboxes, ended: Arc::clone(&ended), reported, held: None };
-            PacketFabric::new(port, 0, limits)
+            LocalPort { me, inbox, outboxes: outboxes.clone(), ended: Arc::clone(&ended), reported }
         })
-        .collect()
+        .collect();
+    (ports, faults)
 }
 
 /// Injects faults into a hub, from any thread.
@@ -66,31 +83,16 @@ pub struct Faults {
     ended: Arc<[AtomicBool]>,
 }
 
-impl LocalFabric {
-    /// A handle that injects faults into this fabric's hub.
-    pub fn faults(&self) -> Faults {
-        Faults { outboxes: self.port.outboxes.clone(), ended: Arc::clone(&self.port.ended) }
-    }
-}
-
 impl Faults {
     /// Ends a rank as the death of its process would: its peers see it as failed, its own calls fail.
     pub fn kill(&self, rank: Rank) {
-        end(rank, &self.ended, &self.outboxes);
+        self.ended[rank.index()].store(true, Ordering::Release);
     }
 
     /// Puts a packet of any content before `to`, as if `from` had sent it.
     pub fn inject(&self, from: Rank, to: Rank, words: Vec<u32>) {
-        // A receiver that has ended takes nothing, as with a dead process.
-        let _ = self.outboxes[to.index()].send(Parcel::Packet { from, lane: Lane::Data, words });
-    }
-}
-
-fn end(rank: Rank, ended: &[AtomicBool], outboxes: &[Sender<Parcel>]) {
-    ended[rank.index()].store(true, Ordering::Release);
-    for outbox in outboxes {
-        // Whoever has ended needs no waking.
-        let _ = outbox.send(Parcel::Wake);
+        // A receiver that has ended gets nothing.
+        let _ = self.outboxes[to.index()].send(Parcel { from, lane: Lane::Data, words });
     }
 }
 
@@ -98,11 +100,18 @@ impl LocalPort {
     fn has_ended(&self, rank: Rank) -> bool {
         self.ended[rank.index()].load(Ordering::Acquire)
     }
+
+    fn check_alive(&self) -> Result<(), CommError> {
+        if self.has_ended(self.me) {
+            return Err(CommError::PeerFailed { peer: self.me, cause: FailureCause::Closed });
+        }
+        Ok(())
+    }
 }
 
 impl Drop for LocalPort {
     fn drop(&mut self) {
-        end(self.me, &self.ended, &self.outboxes);
+        self.ended[self.me.index()].store(true, Ordering::Release);
     }
 }
 
@@ -122,31 +131,20 @@ impl Port for LocalPort {
     }
 
     fn send(&mut self, to: Rank, lane: Lane, words: Vec<u32>) -> Result<(), CommError> {
-        if self.has_ended(self.me) {
-            return Err(CommError::PeerFailed { peer: self.me, cause: FailureCause::Closed });
-        }
+        self.check_alive()?;
         // An ended receiver comes out of progress.
-        let _ = self.outboxes[to.index()].send(Parcel::Packet { from: self.me, lane, words });
+        let _ = self.outboxes[to.index()].send(Parcel { from: self.me, lane, words });
         Ok(())
     }
 
     fn progress(&mut self, sink: &mut dyn FnMut(Incoming<'_>)) -> Result<(), CommError> {
-        if self.has_ended(self.me) {
-            return Err(CommError::PeerFailed { peer: self.me, cause: FailureCause::Closed });
-        }
+        self.check_alive()?;
         // Read before the inbox: whatever a rank sent before its end is then in the inbox already.
         let down: Vec<Rank> =
             Rank::all(self.size()).filter(|&peer| !self.reported[peer.index()] && self.has_ended(peer)).collect();
-        let mut next = self.held.take();
-        loop {
-            match next.take().map_or_else(|| self.inbox.try_recv(), Ok) {
-                Ok(Parcel::Packet { from, lane, words }) => {
-                    if !self.reported[from.index()] {
-                        sink(Incoming::Packet { from, lane, words: &words });
-                    }
-                }
-                Ok(Parcel::Wake) => {}
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
+        while let Ok(Parcel { from, lane, words }) = self.inbox.try_recv() {
+            if !self.reported[from.index()] {
+                sink(Incoming::Packet { from, lane, words: &words });
             }
         }
         for peer in down {
@@ -156,10 +154,7 @@ impl Port for LocalPort {
         Ok(())
     }
 
-    fn wait(&mut self, deadline: Instant) {
-        if self.held.is_none() {
-            let left = deadline.saturating_duration_since(Instant::now());
-            self.held = self.inbox.recv_timeout(left).ok();
-        }
+    fn describe(&self, _peer: Rank) -> String {
+        "channel between threads".to_owned()
     }
 }

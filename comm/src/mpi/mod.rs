@@ -3,7 +3,7 @@
 //! MPI never reports a dead peer, hangs in collectives and in `MPI_Finalize` once a rank died, and some launchers end
 //! everybody when a rank aborts. Hence the rules here: `MPI_ERRORS_RETURN` on every communicator, non-blocking calls
 //! under our own deadlines, no collective after start-up, and no finalisation but an explicit clean one
-//! ([`MpiFabric::shutdown`]).
+//! ([`crate::world::shutdown`]).
 //!
 //! The library may be called from the thread that started it and from no other (`MPI_THREAD_FUNNELED`), which the types
 //! enforce: [`MpiPort`] is not [`Send`]. The raw interface is used because the wrappers of the `mpi` crate discard return codes.
@@ -24,12 +24,7 @@ pub use crate::idle::Patience;
 pub use port::MpiPort;
 
 use crate::error::CommError;
-use crate::fabric::Bootstrap;
-use crate::packet_fabric::{Limits, PacketFabric};
 use call::check;
-
-/// A fabric over MPI.
-pub type MpiFabric = PacketFabric<MpiPort>;
 
 /// Whether [`start`] has been called; MPI starts once a process.
 static STARTED: AtomicBool = AtomicBool::new(false);
@@ -60,12 +55,12 @@ pub fn library() -> String {
     String::from_utf8_lossy(&text[..len]).trim_end_matches(['\0', '\n']).to_owned()
 }
 
-/// Starts MPI and returns the fabric among all ranks of the launcher. To be called once, from the main thread.
+/// Starts MPI. To be called once, from the main thread.
 ///
 /// # Errors
 /// [`CommError::MpiUnusable`] when MPI was started before or allows no threads, [`CommError::Timeout`] when the other
 /// ranks do not start in time, [`CommError::Mpi`].
-pub fn start(limits: Limits, patience: Patience, deadline: Instant) -> Result<MpiFabric, CommError> {
+pub fn start(patience: Patience, deadline: Instant) -> Result<MpiPort, CommError> {
     if STARTED.swap(true, Ordering::SeqCst) {
         return Err(CommError::MpiUnusable("it was started before, and starts only once a process".to_owned()));
     }
@@ -78,8 +73,7 @@ pub fn start(limits: Limits, patience: Patience, deadline: Instant) -> Result<Mp
     }
     // Sleeps of this thread then last what they are told to, and not 50 µs more. Refused, they are only less exact.
     let _ = nix::sys::prctl::set_timerslack(1000);
-    let port = MpiPort::open(level, patience, deadline)?;
-    Ok(PacketFabric::new(port, 0, limits))
+    MpiPort::open(patience, deadline)
 }
 
 fn init() -> Result<ThreadLevel, CommError> {
@@ -101,46 +95,12 @@ fn init() -> Result<ThreadLevel, CommError> {
     Ok(level)
 }
 
-impl MpiFabric {
-    /// How much the library allows threads.
-    pub fn thread_level(&self) -> ThreadLevel {
-        self.port.thread_level()
-    }
-
-    /// Ends the use of MPI.
-    ///
-    /// `clean`: all ranks call it, meet at a barrier, and MPI is finalised. Otherwise (some rank has failed) nothing is
-    /// said to MPI at all, as any word may hang or take the survivors down: the caller flushes its files and leaves by
-    /// `_exit(0)`, so that the library's exit handlers do not run either.
-    ///
-    /// # Errors
-    /// What kept the barrier from being passed: MPI is not finalised then, and the caller leaves as after a failure.
-    pub fn shutdown(mut self, clean: bool, deadline: Instant) -> Result<(), CommError> {
-        if !clean {
-            return Ok(());
-        }
-        self.barrier(deadline)?;
-        self.flush(deadline)?;
-        drop(self);
-        // SAFETY: started once, by this thread (the fabric is not Send); no request is left; after this no fabric
-        // exists, and STARTED keeps another from being made.
-        let code = unsafe { ffi::MPI_Finalize() };
-        check("MPI_Finalize", None, code)
-    }
-
-    /// Makes progress until the library has taken everything that was sent.
-    fn flush(&mut self, deadline: Instant) -> Result<(), CommError> {
-        let begun = Instant::now();
-        while let Some(peer) = self.port.sending_to() {
-            self.progress()?;
-            if Instant::now() >= deadline {
-                let missing = vec![peer];
-                return Err(CommError::Timeout { operation: "last messages", waited: begun.elapsed(), missing });
-            }
-            crate::packet_fabric::Port::wait(&mut self.port, deadline);
-        }
-        Ok(())
-    }
+/// Ends the use of MPI; every rank calls it once no port is left.
+pub(crate) fn finalize() -> Result<(), CommError> {
+    // SAFETY: started once, by this thread (a port is not Send, and was made here); every port is gone and left no request;
+    // STARTED keeps another from being made.
+    let code = unsafe { ffi::MPI_Finalize() };
+    check("MPI_Finalize", None, code)
 }
 
 /// Ends the process at once: no destructors, no exit handlers, so that the MPI library's clean-up cannot hang.

@@ -11,13 +11,13 @@ use std::time::Instant;
 
 use mpi::ffi;
 
+use super::ThisThreadOnly;
 use super::call::check;
-use super::{ThisThreadOnly, ThreadLevel};
 use crate::bootstrap::MAX_BOOTSTRAP_BYTES;
 use crate::error::{CommError, Malformed};
 use crate::idle::{Idle, Patience};
 use crate::ids::{Rank, Rung};
-use crate::packet_fabric::{Incoming, Lane, Port};
+use crate::port::{Incoming, Lane, Port};
 
 /// Buffers kept for reuse.
 const SPARE_MAX: usize = 64;
@@ -29,7 +29,7 @@ const BATCH_MAX: usize = 256;
 const MESSAGE_BYTES_MAX: usize = MAX_BOOTSTRAP_BYTES + 4096;
 
 const TAG_DATA: c_int = 1;
-const TAG_START: c_int = 2;
+const TAG_MESSAGE: c_int = 2;
 
 /// Packets over MPI.
 #[derive(Debug)]
@@ -37,8 +37,6 @@ pub struct MpiPort {
     comm: ffi::MPI_Comm,
     rank: Rank,
     size: u32,
-    level: ThreadLevel,
-    idle: Idle,
     /// Requests of sends under way; `send_buffers` and `send_peers` run in parallel.
     sends: Vec<ffi::MPI_Request>,
     send_buffers: Vec<Vec<u32>>,
@@ -64,7 +62,7 @@ struct Receive {
 
 impl MpiPort {
     /// Opens a communicator of our own among all ranks.
-    pub(super) fn open(level: ThreadLevel, patience: Patience, deadline: Instant) -> Result<MpiPort, CommError> {
+    pub(super) fn open(patience: Patience, deadline: Instant) -> Result<MpiPort, CommError> {
         // SAFETY: constants of the linked library, which is initialised.
         let (world, itself) = unsafe { (ffi::RSMPI_COMM_WORLD, ffi::RSMPI_COMM_SELF) };
         return_errors(world)?;
@@ -83,8 +81,6 @@ impl MpiPort {
             comm,
             rank: Rank(rank),
             size,
-            level,
-            idle: Idle::new(patience),
             sends: Vec::new(),
             send_buffers: Vec::new(),
             send_peers: Vec::new(),
@@ -93,15 +89,6 @@ impl MpiPort {
             spare: Vec::new(),
             this_thread_only: PhantomData,
         })
-    }
-
-    pub(super) fn thread_level(&self) -> ThreadLevel {
-        self.level
-    }
-
-    /// A rank towards which a send is not complete.
-    pub(super) fn sending_to(&self) -> Option<Rank> {
-        self.send_peers.first().copied()
     }
 
     fn recycle(&mut self, buffer: Vec<u32>) {
@@ -128,7 +115,7 @@ impl MpiPort {
                 ffi::RSMPI_STATUSES_IGNORE,
             )
         };
-        check("MPI_Testsome", self.sending_to(), code)?;
+        check("MPI_Testsome", self.unsent(), code)?;
         let count = usize::try_from(count).unwrap_or(0).min(pending);
         // From the back, so that what fills a gap is never one that is still to be removed.
         self.finished[..count].sort_unstable();
@@ -138,7 +125,6 @@ impl MpiPort {
             self.send_peers.swap_remove(index);
             let buffer = self.send_buffers.swap_remove(index);
             self.recycle(buffer);
-            self.idle.reset();
         }
         Ok(())
     }
@@ -175,7 +161,7 @@ impl MpiPort {
             }
             _ if !bytes.is_multiple_of(4) => Err(Malformed::Length { words: bytes / 4, expected: 0 }),
             TAG_DATA => Ok(Lane::Data),
-            TAG_START => Ok(Lane::Start),
+            TAG_MESSAGE => Ok(Lane::Message),
             other => Err(Malformed::Kind(other as u32)),
         };
         self.receive(message, from, lane, bytes)?;
@@ -226,7 +212,6 @@ impl MpiPort {
                 Err(what) => Incoming::Garbage { from, what },
             });
             self.recycle(done.buffer);
-            self.idle.reset();
         }
         Ok(())
     }
@@ -274,7 +259,7 @@ impl Port for MpiPort {
         assert!(to.0 < self.size, "the engine names only ranks of the run");
         let tag = match lane {
             Lane::Data => TAG_DATA,
-            Lane::Start => TAG_START,
+            Lane::Message => TAG_MESSAGE,
         };
         let bytes = packet.len() * 4;
         assert!(bytes <= MESSAGE_BYTES_MAX, "packets are bounded");
@@ -303,8 +288,16 @@ impl Port for MpiPort {
         self.deliver(sink)
     }
 
-    fn wait(&mut self, deadline: Instant) {
-        self.idle.wait(deadline, !(self.sends.is_empty() && self.receives.is_empty()));
+    fn describe(&self, _peer: Rank) -> String {
+        super::library().lines().next().unwrap_or("MPI").to_owned()
+    }
+
+    fn busy(&self) -> bool {
+        !(self.sends.is_empty() && self.receives.is_empty())
+    }
+
+    fn unsent(&self) -> Option<Rank> {
+        self.send_peers.first().copied()
     }
 }
 

@@ -173,6 +173,7 @@ impl<F: Fabric> Link<F> {
                     }
                 }
                 Event::PeerFailed { peer, cause } => self.failed[peer.index()] = Some(cause),
+                Event::RungChanged { .. } => {}
             }
         }
     }

@@ -103,7 +103,7 @@ impl<F: Fabric + Bootstrap> Engine<F> {
     pub fn new(scene: Arc<Scene>, mut fabric: F, owners: Vec<Rank>, timeout: Duration) -> Result<Self, EngineError> {
         let board = Board::new(&scene, &mut fabric)?;
         let rigids = Rigids::new(&scene).map_err(|source| EngineError::Rigid { step: 0, source })?;
-        fabric.barrier(std::time::Instant::now() + timeout.max(Duration::from_secs(60)))?;
+        fabric.open(std::time::Instant::now() + timeout.max(Duration::from_secs(60)))?;
         let ownership = Ownership::new(&scene, owners);
         let mut engine = Self {
             link: Link::new(fabric, timeout),

@@ -18,7 +18,8 @@ pub use error::RunError;
 pub use progress::{PROGRESS_VARIABLE, wants_bar};
 pub use start::{Options, RankInfo, resolve};
 
-use rankzero_comm::mpi::{self, Patience};
+use rankzero_comm::mpi::Patience;
+use rankzero_comm::world::{self, Options as FabricOptions};
 use rankzero_comm::{Endpoint, local};
 use rankzero_slurm::launch::{Launch, environment};
 
@@ -56,12 +57,12 @@ pub fn run(options: &Options) -> Result<Ending, RunError> {
     let launch = Launch::detect(&environment())?;
     let deadline = std::time::Instant::now() + start::START_TIMEOUT;
     if !launch.launcher.offers_mpi() || launch.size == 1 {
-        let fabric = local::hub(1).remove(0);
+        let fabric = local::hub(1)?.remove(0);
         return Ok(drive::drive(options, &launch, fabric)?.0);
     }
     let binding = binding::plan(launch.local_rank, launch.local_size, options.threads)?;
     let patience = if binding.oversubscribed { Patience::SHARED_CORE } else { Patience::OWN_CORE };
-    let fabric = mpi::start(Default::default(), patience, deadline)?;
+    let fabric = world::start(&FabricOptions { patience, ..FabricOptions::default() }, deadline)?;
     if fabric.size() != launch.size {
         return Err(RunError::OtherWorld { told: launch.size, found: fabric.size() });
     }
@@ -70,7 +71,7 @@ pub fn run(options: &Options) -> Result<Ending, RunError> {
         tracing::warn!("cannot tell the launch how the run ended: {error}");
     }
     let end = std::time::Instant::now() + END_TIMEOUT;
-    if let Err(error) = fabric.shutdown(true, end) {
+    if let Err(error) = world::shutdown(fabric, true, end) {
         tracing::warn!("MPI was not shut down cleanly: {error}");
     }
     Ok(ending)

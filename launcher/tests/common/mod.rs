@@ -41,7 +41,7 @@ impl Run {
     }
 
     pub fn of(scene: Arc<Scene>) -> Self {
-        let fabric = hub(1).remove(0);
+        let fabric = hub(1).unwrap().remove(0);
         let owners = vec![Rank(0); scene.batches.len()];
         let engine = Engine::new(scene.clone(), fabric, owners, TIMEOUT).unwrap();
         Run { scene, engine }
@@ -128,6 +128,7 @@ pub fn digest(scene: &Arc<Scene>, spread: &Spread) -> String {
         spread.owners.clone()
     };
     let runs: Vec<_> = hub(spread.ranks)
+        .unwrap()
         .into_iter()
         .map(|fabric| {
             let (scene, owners, moves) = (scene.clone(), owners.clone(), spread.moves.clone());
@@ -148,7 +149,7 @@ pub fn digest(scene: &Arc<Scene>, spread: &Spread) -> String {
 
 /// The digest of a scene on one rank, in the thread pool of the caller.
 pub fn digest_here(scene: &Arc<Scene>) -> String {
-    let fabric = hub(1).remove(0);
+    let fabric = hub(1).unwrap().remove(0);
     let mut engine = Engine::new(scene.clone(), fabric, vec![Rank(0); scene.batches.len()], TIMEOUT).unwrap();
     for _ in 0..scene.steps {
         engine.step(&[0; HEADER_WORDS]).unwrap();

@@ -7,7 +7,7 @@
 use crate::error::Malformed;
 
 /// First word: "RZP" and the protocol version.
-pub const MAGIC: u32 = u32::from_le_bytes(*b"RZP1");
+pub const MAGIC: u32 = u32::from_le_bytes(*b"RZP2");
 /// Length of the header, in words.
 pub const HEADER_WORDS: usize = 12;
 /// Length of the description of a piece, in words.
@@ -30,8 +30,8 @@ pub enum Kind {
 pub struct Header {
     /// What it is for.
     pub kind: Kind,
-    /// Generation of the sender's fabric.
-    pub generation: u32,
+    /// The number that the receiver gave its side of the connection.
+    pub connection: u32,
     /// Number of this packet from its sender to its receiver, from 0; for [`Kind::Ack`] not counted.
     pub sequence: u64,
     /// Words of packets that the sender has taken from the receiver so far.
@@ -70,7 +70,7 @@ impl Header {
         let [acknowledged_low, acknowledged_high] = halves(self.acknowledged);
         [
             MAGIC,
-            self.generation,
+            self.connection,
             kind,
             flags,
             sequence_low,
@@ -122,7 +122,7 @@ impl<'a> Packet<'a> {
         };
         let [
             magic,
-            generation,
+            connection,
             kind,
             flags,
             seq_low,
@@ -158,7 +158,7 @@ impl<'a> Packet<'a> {
         }
         let header = Header {
             kind,
-            generation,
+            connection,
             sequence: whole(seq_low, seq_high),
             acknowledged: whole(ack_low, ack_high),
             segment,
@@ -187,7 +187,7 @@ mod tests {
     fn sample() -> Vec<u32> {
         let header = Header {
             kind: Kind::Write { last: true },
-            generation: 3,
+            connection: 3,
             sequence: 0x1_0000_0002,
             acknowledged: 0x2_0000_0001,
             segment: 1,

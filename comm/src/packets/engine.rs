@@ -1,24 +1,24 @@
 //! What a packet rung does apart from moving packets: order, flow control, validation, placement. No I/O, no clock.
 //!
+//! **Connections.** Every rank numbers its side of a connection to a peer anew with each offer, and a packet carries the
+//! number that its receiver gave. So packets of an older connection are recognised and dropped, however late they come.
+//!
 //! **Flow control.** A sender counts the words of the packets that it sent to a peer, the peer returns how many it has
-//! taken: on every packet that it sends anyway, and in a packet of its own once a quarter of the window is owed. At
-//! most [`Limits::window_words`] are unacknowledged; what exceeds them waits as a description of its ranges (the words
-//! stay in the segment), up to [`Limits::backlog_words`]. So a peer that is slow or stopped bounds our memory, whatever
-//! the library underneath buffers.
+//! taken: on every packet that it sends anyway, in a packet of its own once a quarter of the window is owed, and for the rest
+//! when [`Engine::owe_acknowledgements`] says that it is time. At most [`Limits::window_words`] are unacknowledged. A write is
+//! delivered once all of its words are acknowledged.
 //!
 //! **Invariants.** A refused packet has no effect. A packet is placed in whole before its notification is queued.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::error::{CommError, FailureCause, Malformed};
-use crate::fabric::{Event, Put, Write};
-use crate::ids::{Rank, SegmentId, Token};
+use super::wire::{HEADER_WORDS, Header, Kind, PIECE_WORDS, Packet, Piece};
+use crate::error::Malformed;
+use crate::fabric::{Put, Write};
+use crate::ids::{Rank, SegmentId};
 use crate::segment::Segment;
-use crate::wire::{HEADER_WORDS, Header, Kind, PIECE_WORDS, Packet, Piece};
-
-/// Most segments of one fabric.
-pub const SEGMENTS_MAX: usize = 1 << 16;
+use crate::transport::{Happening, Posted};
 
 /// Bounds of a packet rung. Units: 32-bit words.
 #[derive(Clone, Copy, Debug)]
@@ -27,8 +27,8 @@ pub struct Limits {
     pub packet_words: usize,
     /// Most unacknowledged words towards one peer. Default 4 MiB.
     pub window_words: u64,
-    /// Most words towards one peer that wait for room in the window. Default 64 MiB. A single larger write is
-    /// taken when nothing else waits.
+    /// Most words of writes towards one peer that are not delivered. Default 64 MiB. A single larger write is taken when
+    /// nothing else waits.
     pub backlog_words: u64,
 }
 
@@ -41,7 +41,6 @@ impl Default for Limits {
 /// A write that was accepted and not yet packed in whole.
 #[derive(Debug)]
 struct Outgoing {
-    token: Token,
     source: Arc<Segment>,
     target: SegmentId,
     notification: u32,
@@ -50,116 +49,103 @@ struct Outgoing {
     next: (usize, usize),
 }
 
+/// One side of a connection.
 #[derive(Debug, Default)]
 struct Peer {
+    /// The number that this rank gave its side; 0: no offer was made.
+    mine: u32,
+    /// The number that the peer gave its side, where connected.
+    theirs: Option<u32>,
     queue: VecDeque<Outgoing>,
     queued_words: u64,
     sent_packets: u64,
     sent_words: u64,
     acknowledged_words: u64,
+    /// For each write that was packed in whole and is not delivered: words sent up to its end.
+    ends: VecDeque<u64>,
     taken_packets: u64,
     taken_words: u64,
     /// Of `taken_words`, what the peer has been told.
     reported_words: u64,
-    failed: Option<FailureCause>,
+    /// Whether an acknowledgement of less than a quarter window is due.
+    acknowledge: bool,
     /// Whether it is in the list of peers to serve.
     listed: bool,
+}
+
+impl Peer {
+    /// Forgets the connection, but for the number of this side.
+    fn reset(&mut self) {
+        *self = Peer { mine: self.mine, listed: self.listed, ..Peer::default() };
+    }
 }
 
 /// The state of one rank towards all peers.
 #[derive(Debug)]
 pub struct Engine {
-    me: Rank,
-    generation: u32,
     limits: Limits,
     segments: Vec<Arc<Segment>>,
     peers: Vec<Peer>,
     to_serve: Vec<Rank>,
-    events: VecDeque<Event>,
-    next_token: u64,
+    happenings: VecDeque<Happening>,
     /// Source ranges of the packet in the making; kept for its memory.
     ranges: Vec<(usize, usize)>,
 }
 
 impl Engine {
-    /// The engine of rank `me` of `size`. Packets of older generations are dropped, of later ones refused.
-    pub fn new(me: Rank, size: u32, generation: u32, limits: Limits) -> Engine {
+    /// The engine of a rank of `size`.
+    pub fn new(size: u32, limits: Limits) -> Engine {
         assert!(limits.packet_words > HEADER_WORDS + PIECE_WORDS, "a packet holds at least one word");
         assert!(limits.packet_words as u64 * 2 <= limits.window_words, "an acknowledgement must open the window");
         assert!(u32::try_from(limits.packet_words).is_ok(), "the header counts in 32 bits");
         Engine {
-            me,
-            generation,
             limits,
             segments: Vec::new(),
             peers: (0..size).map(|_| Peer::default()).collect(),
             to_serve: Vec::new(),
-            events: VecDeque::new(),
-            next_token: 0,
+            happenings: VecDeque::new(),
             ranges: Vec::new(),
         }
     }
 
-    /// The rank whose state this is.
-    pub fn rank(&self) -> Rank {
-        self.me
-    }
-
-    /// Ranks of the run.
-    pub fn size(&self) -> u32 {
-        self.peers.len() as u32
-    }
-
-    /// Why `peer` counts as gone, if it does.
-    pub fn failure(&self, peer: Rank) -> Option<FailureCause> {
-        self.peers.get(peer.index()).and_then(|peer| peer.failed)
-    }
-
-    /// Makes a segment known under the next number.
-    ///
-    /// # Errors
-    /// [`CommError::TooManySegments`].
-    pub fn register(&mut self, segment: Arc<Segment>) -> Result<SegmentId, CommError> {
-        let id = u16::try_from(self.segments.len()).map_err(|_| CommError::TooManySegments(SEGMENTS_MAX))?;
+    /// Makes the next segment known.
+    pub fn register(&mut self, segment: Arc<Segment>) {
         self.segments.push(segment);
-        Ok(SegmentId(id))
     }
 
-    /// Accepts a write; its packets come out of [`Engine::next_packet`].
-    ///
-    /// # Errors
-    /// See [`crate::Fabric::write_notify`].
-    pub fn accept(&mut self, to: Rank, write: &Write<'_>) -> Result<Token, CommError> {
-        let size = self.size();
-        let source = self.segments.get(write.source.index()).ok_or(CommError::UnknownSegment(write.source))?;
-        if self.segments.len() <= write.target.index() {
-            return Err(CommError::UnknownSegment(write.target));
+    /// Makes this side of a new connection; packets may come from now on. Returns its number, which the peer must know.
+    pub fn offer(&mut self, peer: Rank) -> u32 {
+        let state = &mut self.peers[peer.index()];
+        state.reset();
+        // Never 0, and different from all numbers of packets that may still be on their way.
+        state.mine = state.mine.wrapping_add(1).max(1);
+        state.mine
+    }
+
+    /// The peer's side has this number: packets may be sent from now on.
+    pub fn connect(&mut self, peer: Rank, theirs: u32) {
+        self.peers[peer.index()].theirs = Some(theirs);
+        self.list(peer);
+    }
+
+    /// Ends the connection; what comes later of it is dropped.
+    pub fn close(&mut self, peer: Rank) {
+        let state = &mut self.peers[peer.index()];
+        state.reset();
+        state.mine = state.mine.wrapping_add(1).max(1);
+    }
+
+    /// Accepts a write whose source ranges were checked; its packets come out of [`Engine::next_packet`].
+    pub fn accept(&mut self, to: Rank, write: &Write<'_>) -> Posted {
+        let Some(source) = self.segments.get(write.source.index()) else { return Posted::Full };
+        let peer = &mut self.peers[to.index()];
+        let words: u64 = write.puts.iter().map(|put| (put.len + PIECE_WORDS) as u64).sum();
+        let queued = peer.queued_words + words + HEADER_WORDS as u64;
+        if peer.theirs.is_none() || (!peer.queue.is_empty() && queued > self.limits.window_words) {
+            return Posted::Full;
         }
-        let mut words = HEADER_WORDS as u64;
-        for put in write.puts {
-            if !source.holds(put.from, put.len) || put.to.checked_add(put.len).is_none() {
-                let Put { from, len, .. } = *put;
-                return Err(CommError::OutOfBounds { segment: write.source, from, len, words: source.len() });
-            }
-            words = words.saturating_add((put.len + PIECE_WORDS) as u64);
-        }
-        let peer = self.peers.get_mut(to.index()).ok_or(CommError::UnknownPeer { peer: to, size })?;
-        if let Some(cause) = peer.failed {
-            return Err(CommError::PeerFailed { peer: to, cause });
-        }
-        let backlog = peer.queued_words.saturating_add(words);
-        if !peer.queue.is_empty() && backlog > self.limits.backlog_words {
-            return Err(CommError::Backpressure {
-                peer: to,
-                backlog_words: peer.queued_words + (peer.sent_words - peer.acknowledged_words),
-                limit_words: self.limits.backlog_words,
-            });
-        }
-        let token = Token(self.next_token);
-        self.next_token += 1;
-        peer.queued_words = backlog;
+        peer.queued_words = queued;
         peer.queue.push_back(Outgoing {
-            token,
             source: Arc::clone(source),
             target: write.target,
             notification: write.notification,
@@ -167,7 +153,7 @@ impl Engine {
             next: (0, 0),
         });
         self.list(to);
-        Ok(token)
+        Posted::Queued
     }
 
     /// The peers for which [`Engine::next_packet`] may have something, each once.
@@ -181,16 +167,14 @@ impl Engine {
 
     /// The next packet for `to`, in a buffer of the caller's, if there is one that may be sent now.
     pub fn next_packet(&mut self, to: Rank, buffer: impl FnOnce() -> Vec<u32>) -> Option<Vec<u32>> {
-        let Engine { generation, limits, peers, events, ranges, .. } = self;
+        let Engine { limits, peers, ranges, .. } = self;
         let peer = &mut peers[to.index()];
-        if peer.failed.is_some() {
-            return None;
-        }
+        let connection = peer.theirs?;
         let in_flight = peer.sent_words - peer.acknowledged_words;
         let room = in_flight + limits.packet_words as u64 <= limits.window_words;
         let mut header = Header {
             kind: Kind::Ack,
-            generation: *generation,
+            connection,
             sequence: peer.sent_packets,
             acknowledged: peer.taken_words,
             segment: 0,
@@ -198,6 +182,7 @@ impl Engine {
             pieces: 0,
             payload: 0,
         };
+        let owed = peer.taken_words - peer.reported_words;
         let packet = match peer.queue.front_mut() {
             Some(write) if room => {
                 let mut packet = buffer();
@@ -205,7 +190,7 @@ impl Engine {
                 peer.sent_packets += 1;
                 peer.sent_words += packet.len() as u64;
                 if last {
-                    events.push_back(Event::Completed { token: write.token });
+                    peer.ends.push_back(peer.sent_words);
                     peer.queue.pop_front();
                 }
                 // Table and header words of a split write exceed the estimate, so the count must not go below.
@@ -213,7 +198,7 @@ impl Engine {
                 peer.queued_words = if peer.queue.is_empty() { 0 } else { peer.queued_words.saturating_sub(packed) };
                 packet
             }
-            _ if peer.taken_words - peer.reported_words >= limits.window_words / 4 => {
+            _ if owed >= limits.window_words / 4 || (owed > 0 && peer.acknowledge) => {
                 let mut packet = buffer();
                 packet.clear();
                 packet.extend(header.encode());
@@ -222,10 +207,22 @@ impl Engine {
             _ => return None,
         };
         peer.reported_words = peer.taken_words;
+        peer.acknowledge = false;
         Some(packet)
     }
 
-    /// Takes a packet of `from`: checks it, places its words, queues its event.
+    /// Lets every peer be told what this rank has taken, however little that is.
+    pub fn owe_acknowledgements(&mut self) {
+        for index in 0..self.peers.len() {
+            let peer = &mut self.peers[index];
+            if peer.theirs.is_some() && peer.taken_words > peer.reported_words {
+                peer.acknowledge = true;
+                self.list(Rank(index as u32));
+            }
+        }
+    }
+
+    /// Takes a packet of `from`: checks it, places its words, queues what happened.
     ///
     /// # Errors
     /// Why it was refused. It had no effect then.
@@ -233,13 +230,19 @@ impl Engine {
         assert!(from.index() < self.peers.len(), "the port names only ranks of the run");
         let packet = Packet::parse(words)?;
         let header = packet.header;
-        if header.generation < self.generation {
-            tracing::debug!(peer = from.0, theirs = header.generation, "dropped a packet of an older generation");
+        let mine = self.peers[from.index()].mine;
+        if header.connection.wrapping_sub(mine) as i32 <= -1 {
+            tracing::debug!(peer = from.0, theirs = header.connection, mine, "dropped a packet of an older connection");
             return Ok(());
         }
         self.check(from, &packet)?;
         let peer = &mut self.peers[from.index()];
         peer.acknowledged_words = header.acknowledged;
+        let delivered = peer.ends.iter().take_while(|&&end| end <= header.acknowledged).count();
+        peer.ends.drain(..delivered);
+        if delivered > 0 {
+            self.happenings.push_back(Happening::Delivered { peer: from, count: delivered as u64 });
+        }
         if let Kind::Write { last } = header.kind {
             let segment = &self.segments[header.segment as usize];
             for (piece, words) in packet.pieces() {
@@ -248,32 +251,16 @@ impl Engine {
             peer.taken_packets += 1;
             peer.taken_words += words.len() as u64;
             if last {
-                self.events.push_back(Event::Arrived { from, notification: header.notification });
+                self.happenings.push_back(Happening::Arrived { from, notification: header.notification });
             }
         }
         self.list(from);
         Ok(())
     }
 
-    /// The peer is gone: what waits for it is dropped, and the event is queued once.
-    pub fn fail(&mut self, peer: Rank, cause: FailureCause) {
-        let state = &mut self.peers[peer.index()];
-        if state.failed.is_none() {
-            state.failed = Some(cause);
-            state.queue.clear();
-            state.queued_words = 0;
-            self.events.push_back(Event::PeerFailed { peer, cause });
-        }
-    }
-
-    /// Whether an event waits.
-    pub fn has_events(&self) -> bool {
-        !self.events.is_empty()
-    }
-
-    /// Moves all waiting events to `into`.
-    pub fn drain_events(&mut self, into: &mut Vec<Event>) {
-        into.extend(self.events.drain(..));
+    /// Moves what happened to `into`.
+    pub fn drain(&mut self, into: &mut Vec<Happening>) {
+        into.extend(self.happenings.drain(..));
     }
 
     fn list(&mut self, peer: Rank) {
@@ -288,8 +275,8 @@ impl Engine {
     fn check(&self, from: Rank, packet: &Packet<'_>) -> Result<(), Malformed> {
         let peer = &self.peers[from.index()];
         let header = packet.header;
-        if header.generation != self.generation {
-            return Err(Malformed::Generation { theirs: header.generation, ours: self.generation });
+        if header.connection != peer.mine {
+            return Err(Malformed::Connection { theirs: header.connection, ours: peer.mine });
         }
         let (least, most) = (peer.acknowledged_words, peer.sent_words);
         if !(least..=most).contains(&header.acknowledged) {

@@ -1,0 +1,432 @@
+//! The fabric of a run: for each pair of ranks the best rung that passes its test, another when that breaks, and the
+//! better one again when it is back. No write is lost, repeated or reordered on the way.
+//!
+//! - `pair`: what is known about a peer; `policy`: which rungs it may take;
+//! - `connect`: how a rung comes up for a pair and is tested;
+//! - `route`: how a pair goes from one rung to another;
+//! - `open`: the start.
+//!
+//! **How nothing is lost.** A write stays in the queue of its pair, as ranges of a segment, until the peer is known to have it. Both
+//! sides count the writes of a pair over all rungs. To change rungs, the writer stops and asks; the reader closes the old rung, or
+//! waits for what the writer knows to have been delivered, and answers how many have arrived; the writer forgets those and posts
+//! the rest on the new rung.
+
+mod connect;
+mod message;
+mod open;
+mod pair;
+mod policy;
+mod route;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+pub use policy::{Policy, Standing};
+
+use crate::bootstrap::{self, Mailbox};
+use crate::error::{CommError, FailureCause};
+use crate::fabric::{Endpoint, Event, Fabric, Pick, Put, RungTraffic, Write};
+use crate::idle::{Idle, Patience};
+use crate::ids::{Rank, Rung, SegmentId, Token};
+use crate::segment::Segment;
+use crate::transport::{Happening, Posted, Transport};
+use connect::SCRATCH;
+use message::Message;
+use pair::{Out, Pair, Pending};
+
+/// Most segments of one fabric.
+pub const SEGMENTS_MAX: usize = 1 << 16;
+/// How often what is due by time is looked at.
+const TICK: Duration = Duration::from_millis(1);
+/// A rung that serves no pair is looked at in one pass of so many, unless something of it is awaited.
+const COLD_PASSES: u32 = 16;
+
+/// Rungs for all pairs of this rank, behind one [`Fabric`].
+#[derive(Debug)]
+pub struct Ladder<T: Transport + ?Sized> {
+    me: Rank,
+    size: u32,
+    policy: Policy,
+    backlog_words: u64,
+    /// The best first.
+    transports: Vec<Box<T>>,
+    /// Rungs that this process cannot offer, and why.
+    missing: Vec<(Rung, String)>,
+    /// The rung that carries messages from the start.
+    messenger: Rung,
+    segments: Vec<Arc<Segment>>,
+    pairs: Vec<Pair>,
+    events: VecDeque<Event>,
+    /// Pairs whose writes wait for room.
+    stalled: Vec<Rank>,
+    /// Which transports serve a pair now.
+    hot: Vec<bool>,
+    happenings: Vec<Happening>,
+    pub(crate) mailbox: Mailbox,
+    /// First refusal since it was last told: start-up must not fail for a data packet, nor the reverse.
+    refused_data: Option<CommError>,
+    refused_start: Option<CommError>,
+    next_token: u64,
+    next_question: u32,
+    next_tick: Instant,
+    passes: u32,
+    /// Attempts under way.
+    attempts: usize,
+    idle: Idle,
+}
+
+impl<T: Transport + ?Sized> Ladder<T> {
+    /// A ladder of one rung, which carries the messages of the start. At most `backlog_words` 32-bit words towards one peer wait for
+    /// delivery.
+    ///
+    /// # Errors
+    /// [`CommError::OutOfMemory`], or what the rung says when it cannot register memory.
+    pub fn new(
+        me: Rank,
+        size: u32,
+        mut first: Box<T>,
+        policy: Policy,
+        backlog_words: u64,
+        patience: Patience,
+    ) -> Result<Self, CommError> {
+        let now = Instant::now();
+        let messenger = first.rung();
+        let scratch = Segment::new(Self::scratch_words(size))?;
+        first.register(SCRATCH, &scratch)?;
+        Ok(Ladder {
+            me,
+            size,
+            policy,
+            backlog_words,
+            transports: vec![first],
+            missing: Vec::new(),
+            messenger,
+            segments: vec![scratch],
+            pairs: (0..size).map(|_| Pair::new(1, now)).collect(),
+            events: VecDeque::new(),
+            stalled: Vec::new(),
+            hot: vec![true],
+            happenings: Vec::new(),
+            mailbox: Mailbox::default(),
+            refused_data: None,
+            refused_start: None,
+            next_token: 0,
+            next_question: 0,
+            next_tick: now,
+            passes: 0,
+            attempts: 0,
+            idle: Idle::new(patience),
+        })
+    }
+
+    /// Adds a rung; all before the first segment is registered. All ranks add the same rungs, or say that they miss them.
+    pub fn add(&mut self, mut transport: Box<T>) {
+        assert_eq!(self.segments.len(), 1, "rungs come before segments");
+        if let Err(error) = transport.register(SCRATCH, &self.segments[SCRATCH.index()]) {
+            return self.miss(transport.rung(), error.to_string());
+        }
+        let now = Instant::now();
+        self.transports.push(transport);
+        self.transports.sort_by_key(|transport| transport.rung());
+        self.pairs = (0..self.size).map(|_| Pair::new(self.transports.len(), now)).collect();
+        self.hot = vec![true; self.transports.len()];
+    }
+
+    /// Tells that this process has not got a rung, and why.
+    pub fn miss(&mut self, rung: Rung, reason: String) {
+        tracing::info!(%rung, %reason, "a rung is not available");
+        self.missing.push((rung, reason));
+    }
+
+    /// Why `peer` counts as gone, if it does.
+    pub(crate) fn failure(&self, peer: Rank) -> Option<FailureCause> {
+        self.pairs.get(peer.index()).and_then(|pair| pair.failed)
+    }
+
+    /// The first refused start-up message since the last call, as an error.
+    pub(crate) fn refused_start(&mut self) -> Result<(), CommError> {
+        self.refused_start.take().map_or(Ok(()), Err)
+    }
+
+    /// Sends a message by the best rung that carries any to `to`. That none does is no error: what is asked is asked again.
+    pub(crate) fn send_message(&mut self, to: Rank, words: &[u32]) -> Result<(), CommError> {
+        // Our own connections first, once they stand: they tell of a peer's end, which MPI does not.
+        let carrier = self.transports.iter().rposition(|transport| transport.carries_messages(to));
+        match carrier {
+            Some(at) => self.transports[at].send_message(to, words),
+            None => Ok(()),
+        }
+    }
+
+    fn say(&mut self, to: Rank, message: &Message) -> Result<(), CommError> {
+        tracing::trace!(%to, ?message, "says");
+        self.send_message(to, &message.encode())
+    }
+
+    /// All ranks but this one.
+    fn peers(&self) -> impl Iterator<Item = Rank> + use<T> {
+        let me = self.me;
+        Rank::all(self.size).filter(move |&peer| peer != me)
+    }
+
+    fn index_of(&self, rung: Rung) -> Option<usize> {
+        self.transports.iter().position(|transport| transport.rung() == rung)
+    }
+
+    /// Makes progress on every rung that serves, and on all of them if `all` or if something is awaited; what is due by time is done.
+    pub(crate) fn progress(&mut self, all: bool) -> Result<(), CommError> {
+        self.passes = self.passes.wrapping_add(1);
+        let all = all || self.attempts > 0 || self.passes.is_multiple_of(COLD_PASSES);
+        for at in 0..self.transports.len() {
+            if all || self.hot[at] {
+                let mut happenings = std::mem::take(&mut self.happenings);
+                self.transports[at].progress(&mut happenings)?;
+                self.take_in(at, &mut happenings)?;
+                self.happenings = happenings;
+            }
+        }
+        for peer in std::mem::take(&mut self.stalled) {
+            self.pairs[peer.index()].stalled = false;
+            self.flush(peer)?;
+        }
+        let now = Instant::now();
+        if now >= self.next_tick {
+            self.next_tick = now + TICK;
+            self.look_at_links(now)?;
+        }
+        Ok(())
+    }
+
+    /// Deals with what transport `at` reported.
+    fn take_in(&mut self, at: usize, happenings: &mut Vec<Happening>) -> Result<(), CommError> {
+        if !happenings.is_empty() {
+            self.idle.reset();
+        }
+        for happening in happenings.drain(..) {
+            match happening {
+                Happening::Up { peer } => self.link_up(peer, at)?,
+                Happening::Delivered { peer, count } => self.delivered(peer, at, count)?,
+                Happening::Arrived { from, notification } => self.arrived(from, at, notification)?,
+                Happening::Message { from, words } => self.take_message(from, &words)?,
+                Happening::Broken { peer, cause } => {
+                    tracing::debug!(%peer, rung = %self.transports[at].rung(), %cause, "a connection broke");
+                    self.break_link(peer, at, cause)?;
+                }
+                Happening::Refused { peer, what } => {
+                    tracing::warn!(peer = peer.0, %what, "refused a packet");
+                    self.refused_data.get_or_insert(CommError::Malformed { peer, what });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn take_message(&mut self, from: Rank, words: &[u32]) -> Result<(), CommError> {
+        if self.pairs[from.index()].failed.is_some() {
+            return Ok(());
+        }
+        let heard = if words.first() == Some(&bootstrap::MAGIC) {
+            self.mailbox.take(from, words)
+        } else {
+            match Message::parse(words) {
+                Ok(message) => {
+                    tracing::trace!(%from, ?message, "hears");
+                    return self.hear(from, message);
+                }
+                Err(what) => Err(what),
+            }
+        };
+        if let Err(what) = heard {
+            tracing::warn!(peer = from.0, %what, "refused a message");
+            self.refused_start.get_or_insert(CommError::Malformed { peer: from, what });
+        }
+        Ok(())
+    }
+
+    fn hear(&mut self, from: Rank, message: Message) -> Result<(), CommError> {
+        match message {
+            Message::Offer { rung, attempt, nonce, offer } => self.hear_offer(from, rung, attempt, nonce, &offer),
+            Message::Answer { rung, attempt, nonce, offer } => self.hear_answer(from, rung, attempt, nonce, &offer),
+            Message::Ready { rung, attempt } => self.hear_ready(from, rung, attempt),
+            Message::Verdict { rung, attempt } => self.hear_verdict(from, rung, attempt),
+            Message::Decline { rung, attempt, reason } => self.hear_decline(from, rung, attempt, reason),
+            Message::Switch { rung, question, closed, delivered } => {
+                self.hear_switch(from, rung, question, closed, delivered)
+            }
+            Message::Resume { rung, question, arrived } => self.hear_resume(from, rung, question, arrived),
+        }
+    }
+
+    /// Gives the core away for a moment, at most until `deadline`.
+    pub(crate) fn wait(&mut self, deadline: Instant) {
+        let busy = self.attempts > 0 || self.transports.iter().any(|transport| transport.busy());
+        self.idle.wait(deadline, busy);
+    }
+
+    /// Hands writes of the pair to its rung as long as that takes them.
+    fn flush(&mut self, peer: Rank) -> Result<(), CommError> {
+        let Ladder { pairs, transports, events, stalled, .. } = self;
+        let pair = &mut pairs[peer.index()];
+        let Out::On(at) = pair.out else { return Ok(()) };
+        while let Some(write) = pair.queue.get(pair.posted) {
+            match transports[at].post(peer, &write.write())? {
+                Posted::Delivered if pair.posted == 0 => {
+                    events.extend(pair.pop_delivered().map(|token| Event::Completed { token }));
+                }
+                // A rung that delivers at once has nothing under way; if one ever had, this one waits its turn.
+                Posted::Delivered | Posted::Queued => pair.posted += 1,
+                Posted::Full => {
+                    if !pair.stalled {
+                        pair.stalled = true;
+                        stalled.push(peer);
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks a write against this side and gives its length in words, as far as the backlog counts.
+    fn check(&self, peer: Rank, write: &Write<'_>) -> Result<u64, CommError> {
+        let unknown = |id: SegmentId| CommError::UnknownSegment(id);
+        let source = self.segments.get(write.source.index()).ok_or_else(|| unknown(write.source))?;
+        let target = self.segments.get(write.target.index()).ok_or_else(|| unknown(write.target))?;
+        let mut words = 16u64;
+        for put in write.puts {
+            let Put { from, to, len } = *put;
+            if !source.holds(from, len) || to.checked_add(len).is_none() {
+                return Err(CommError::OutOfBounds { segment: write.source, from, len, words: source.len() });
+            }
+            words = words.saturating_add(len as u64 + 4);
+        }
+        let pair = self.pairs.get(peer.index()).ok_or(CommError::UnknownPeer { peer, size: self.size })?;
+        if peer == self.me
+            && let Some(&Put { from, len, .. }) = write.puts.iter().find(|put| !target.holds(put.to, put.len))
+        {
+            return Err(CommError::OutOfBounds { segment: write.target, from, len, words: target.len() });
+        }
+        if let Some(cause) = pair.failed {
+            return Err(CommError::PeerFailed { peer, cause });
+        }
+        if !pair.queue.is_empty() && pair.queued_words.saturating_add(words) > self.backlog_words {
+            return Err(CommError::Backpressure {
+                peer,
+                backlog_words: pair.queued_words,
+                limit_words: self.backlog_words,
+            });
+        }
+        Ok(words)
+    }
+
+    /// A write of this rank to itself.
+    fn write_here(&self, write: &Write<'_>) {
+        let (source, target) = (&self.segments[write.source.index()], &self.segments[write.target.index()]);
+        for &Put { from, to, len } in write.puts {
+            let mut words = vec![0; len];
+            source.load(from, &mut words);
+            target.store(to, &words);
+        }
+    }
+
+    /// Makes progress until everything that was handed over has left this process.
+    pub(crate) fn flush_all(&mut self, deadline: Instant) -> Result<(), CommError> {
+        let begun = Instant::now();
+        loop {
+            self.progress(true)?;
+            let Some(peer) = self.transports.iter().find_map(|transport| transport.unsent()) else { return Ok(()) };
+            if Instant::now() >= deadline {
+                let (operation, missing) = ("last messages", vec![peer]);
+                return Err(CommError::Timeout { operation, waited: begun.elapsed(), missing });
+            }
+            self.wait(deadline);
+        }
+    }
+}
+
+impl<T: Transport + ?Sized> Endpoint for Ladder<T> {
+    fn rank(&self) -> Rank {
+        self.me
+    }
+
+    fn size(&self) -> u32 {
+        self.size
+    }
+}
+
+impl<T: Transport + ?Sized> Fabric for Ladder<T> {
+    fn rung(&self, peer: Rank) -> Option<Rung> {
+        let at = self.pairs.get(peer.index())?.out.rung()?;
+        Some(self.transports[at].rung())
+    }
+
+    fn picks(&self) -> Vec<Pick> {
+        self.peers().map(|peer| self.pick(peer)).collect()
+    }
+
+    fn register(&mut self, segment: Arc<Segment>) -> Result<SegmentId, CommError> {
+        let id = u16::try_from(self.segments.len()).map_err(|_| CommError::TooManySegments(SEGMENTS_MAX))?;
+        let id = SegmentId(id);
+        self.register_with_rungs(id, &segment)?;
+        self.segments.push(segment);
+        Ok(id)
+    }
+
+    fn open(&mut self, deadline: Instant) -> Result<(), CommError> {
+        self.open_pairs(deadline)
+    }
+
+    fn write_notify(&mut self, peer: Rank, write: &Write<'_>) -> Result<Token, CommError> {
+        let words = self.check(peer, write)?;
+        let token = Token(self.next_token);
+        if peer == self.me {
+            self.next_token += 1;
+            self.write_here(write);
+            self.events.push_back(Event::Arrived { from: peer, notification: write.notification });
+            self.events.push_back(Event::Completed { token });
+            return Ok(token);
+        }
+        let pair = &mut self.pairs[peer.index()];
+        pair.queue.push_back(Pending {
+            token,
+            source: write.source,
+            target: write.target,
+            puts: write.puts.to_vec(),
+            notification: write.notification,
+            words,
+        });
+        pair.queued_words += words;
+        if let Err(error) = self.flush(peer) {
+            let pair = &mut self.pairs[peer.index()];
+            if matches!(error, CommError::BeyondPeer { .. }) && pair.posted + 1 == pair.queue.len() {
+                pair.queue.pop_back();
+                pair.queued_words -= words;
+            }
+            return Err(error);
+        }
+        self.next_token += 1;
+        Ok(token)
+    }
+
+    fn poll(&mut self, deadline: Instant, events: &mut Vec<Event>) -> Result<(), CommError> {
+        loop {
+            self.progress(false)?;
+            if let Some(refused) = self.refused_data.take() {
+                return Err(refused);
+            }
+            if !self.events.is_empty() {
+                events.extend(self.events.drain(..));
+                return Ok(());
+            }
+            if Instant::now() >= deadline {
+                return Ok(());
+            }
+            self.wait(deadline);
+        }
+    }
+
+    fn traffic(&self) -> Vec<RungTraffic> {
+        self.transports.iter().map(|transport| transport.traffic()).collect()
+    }
+}

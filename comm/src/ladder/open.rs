@@ -1,0 +1,151 @@
+//! The start: which rungs each pair may take, their tests, and the choice.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::Ladder;
+use super::pair::{Out, Stage};
+use super::policy::Standing;
+use crate::error::CommError;
+use crate::fabric::{Bootstrap, Pick};
+use crate::ids::{Rank, Rung, SegmentId};
+use crate::segment::Segment;
+use crate::transport::Transport;
+
+impl<T: Transport + ?Sized> Ladder<T> {
+    /// Registers a segment with every rung; one that cannot take it is left out.
+    pub(super) fn register_with_rungs(&mut self, id: SegmentId, segment: &Arc<Segment>) -> Result<(), CommError> {
+        for at in 0..self.transports.len() {
+            if let Err(error) = self.transports[at].register(id, segment) {
+                let rung = self.transports[at].rung();
+                if rung == self.messenger {
+                    return Err(error);
+                }
+                tracing::warn!(%rung, %error, "a rung cannot register a segment and is not used");
+                for pair in &mut self.pairs {
+                    pair.links[at].stage = Stage::Barred(error.to_string());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// See [`crate::Fabric::open`].
+    pub(super) fn open_pairs(&mut self, deadline: Instant) -> Result<(), CommError> {
+        let nodes = self.all_gather(&node_identity(), deadline)?;
+        let now = Instant::now();
+        for peer in self.peers() {
+            self.pairs[peer.index()].same_node = nodes[peer.index()] == nodes[self.me.index()];
+            self.bar_what_may_not(peer);
+            if self.me < peer {
+                for at in 0..self.transports.len() {
+                    if self.pairs[peer.index()].links[at].stage == Stage::Untried {
+                        self.begin(peer, at, now)?;
+                    }
+                }
+            }
+        }
+        while let Some(peer) = self.undecided() {
+            if Instant::now() >= deadline {
+                let operation = "self-test of the paths between ranks";
+                return Err(CommError::Timeout { operation, waited: now.elapsed(), missing: vec![peer] });
+            }
+            self.progress(true)?;
+            self.wait(deadline);
+        }
+        let outcome = self.choose();
+        // Whoever found no path says so at the barrier, so that nobody waits for it.
+        let verdicts = self.all_gather(outcome.as_ref().err().map_or("", String::as_str).as_bytes(), deadline)?;
+        match verdicts.iter().zip(Rank::all(self.size)).find(|(reasons, _)| !reasons.is_empty()) {
+            Some((reasons, rank)) => {
+                let reasons = String::from_utf8_lossy(reasons).into_owned();
+                Err(CommError::NoPath { rank, reasons })
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn bar_what_may_not(&mut self, peer: Rank) {
+        let Ladder { pairs, transports, policy, .. } = self;
+        let pair = &mut pairs[peer.index()];
+        for (link, transport) in pair.links.iter_mut().zip(transports) {
+            if let Standing::Barred(reason) = policy.standing(transport.rung(), pair.same_node)
+                && link.stage == Stage::Untried
+            {
+                link.stage = Stage::Barred(reason.to_owned());
+            }
+        }
+    }
+
+    /// A peer of which some rung is neither verified nor failed.
+    fn undecided(&self) -> Option<Rank> {
+        self.peers().find(|peer| {
+            let pair = &self.pairs[peer.index()];
+            let open = |stage: &Stage| matches!(stage, Stage::Untried | Stage::Offered | Stage::Testing);
+            pair.failed.is_none() && pair.links.iter().any(|link| open(&link.stage))
+        })
+    }
+
+    /// Puts every pair on its best rung; what is wrong where there is none, or not the one asked for.
+    fn choose(&mut self) -> Result<(), String> {
+        let mut wrong = String::new();
+        for peer in self.peers() {
+            let pair = &mut self.pairs[peer.index()];
+            let best = pair.best();
+            let allowed = best.is_some_and(|at| self.policy.may_start_on(self.transports[at].rung(), pair.same_node));
+            if allowed {
+                pair.out = best.map_or(Out::Nowhere, Out::On);
+            } else {
+                // A String takes what is written to it.
+                let _ = write!(wrong, "{} does not reach {peer}: {}. ", self.me, self.reasons(peer));
+            }
+        }
+        self.find_hot();
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.trim_end().to_owned()) }
+    }
+
+    /// Why each rung that the policy would start on does not serve a peer.
+    fn reasons(&self, peer: Rank) -> String {
+        let same_node = self.pairs[peer.index()].same_node;
+        let asked = self.pick(peer).others.into_iter().filter(|&(rung, _)| self.policy.may_start_on(rung, same_node));
+        asked.map(|(rung, why)| format!("{rung}: {why}")).collect::<Vec<_>>().join("; ")
+    }
+
+    /// How a peer is reached, and why not better.
+    pub(super) fn pick(&self, peer: Rank) -> Pick {
+        let pair = &self.pairs[peer.index()];
+        let serving = pair.out.rung();
+        let mut others: Vec<(Rung, String)> = self.missing.clone();
+        for (at, link) in pair.links.iter().enumerate().filter(|&(at, _)| Some(at) != serving) {
+            let why = match &link.stage {
+                Stage::Barred(reason) | Stage::Failed(reason) => reason.clone(),
+                Stage::Verified => "ready, should the one above fail".to_owned(),
+                Stage::Untried => "not tried".to_owned(),
+                Stage::Offered | Stage::Testing => "being tested".to_owned(),
+            };
+            others.push((self.transports[at].rung(), why));
+        }
+        others.sort_by_key(|&(rung, _)| rung);
+        let detail = serving.map_or_else(String::new, |at| self.transports[at].describe(peer));
+        Pick { peer, rung: self.pair_rung(peer), detail, others }
+    }
+
+    fn pair_rung(&self, peer: Rank) -> Option<Rung> {
+        self.pairs[peer.index()].out.rung().map(|at| self.transports[at].rung())
+    }
+
+    pub(super) fn why_missing(&self, rung: Rung) -> String {
+        let known = self.missing.iter().find(|&&(missing, _)| missing == rung);
+        known.map_or_else(|| format!("it has no {rung} rung"), |(_, reason)| reason.clone())
+    }
+}
+
+/// What processes of one node have in common, and those of others have not.
+fn node_identity() -> Vec<u8> {
+    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let namespace = fs::read_link("/proc/self/ns/pid").map(|link| link.display().to_string()).unwrap_or_default();
+    let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    format!("{}/{namespace}/{host}", boot.trim()).into_bytes()
+}

@@ -1,0 +1,183 @@
+//! A rung made of packets: the [`Engine`](engine::Engine) driven over a [`Port`].
+
+mod engine;
+mod wire;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::error::CommError;
+use crate::fabric::{RungTraffic, Write};
+use crate::ids::{Rank, Rung, SegmentId};
+use crate::port::{Incoming, Lane, Port};
+use crate::segment::Segment;
+use crate::transport::{Happening, Posted, Transport, Unavailable};
+
+use engine::Engine;
+pub use engine::Limits;
+
+/// How long a small acknowledgement waits for a packet that takes it along.
+const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(1);
+/// Bytes of the number of a connection, in front of the port's own offer.
+const NUMBER_BYTES: usize = 4;
+
+/// A [`Transport`] over a port.
+#[derive(Debug)]
+pub struct Packets<P> {
+    pub(crate) port: P,
+    engine: Engine,
+    traffic: RungTraffic,
+    serving: Vec<Rank>,
+    /// Peers whose connection the port has yet to make, with the numbers that they gave their sides.
+    connecting: Vec<(Rank, u32)>,
+    happenings: Vec<Happening>,
+    acknowledge_at: Instant,
+}
+
+impl<P: Port> Packets<P> {
+    /// A rung over `port`. All ranks give the same `limits`.
+    pub fn new(port: P, limits: Limits) -> Self {
+        let engine = Engine::new(port.size(), limits);
+        Packets {
+            port,
+            engine,
+            traffic: RungTraffic::new(P::RUNG),
+            serving: Vec::new(),
+            connecting: Vec::new(),
+            happenings: Vec::new(),
+            acknowledge_at: Instant::now(),
+        }
+    }
+
+    /// Sends one packet and counts it.
+    fn send(&mut self, to: Rank, lane: Lane, packet: Vec<u32>) -> Result<(), CommError> {
+        self.traffic.sent_messages += 1;
+        self.traffic.sent_bytes += packet.len() as u64 * 4;
+        self.port.send(to, lane, packet)
+    }
+
+    fn send_what_may_go(&mut self) -> Result<(), CommError> {
+        let mut serving = std::mem::take(&mut self.serving);
+        self.engine.take_to_serve(&mut serving);
+        for &peer in &serving {
+            while let Some(packet) = self.engine.next_packet(peer, || self.port.buffer()) {
+                self.send(peer, Lane::Data, packet)?;
+            }
+        }
+        self.serving = serving;
+        Ok(())
+    }
+
+    fn take_what_came(&mut self) -> Result<(), CommError> {
+        let Self { port, engine, traffic, connecting, happenings, .. } = self;
+        port.progress(&mut |incoming| match incoming {
+            Incoming::Packet { from, lane, words } => {
+                traffic.received_messages += 1;
+                traffic.received_bytes += words.len() as u64 * 4;
+                match lane {
+                    Lane::Message => happenings.push(Happening::Message { from, words: words.to_vec() }),
+                    Lane::Data => match engine.take(from, words) {
+                        Ok(()) => engine.drain(happenings),
+                        Err(what) => happenings.push(Happening::Refused { peer: from, what }),
+                    },
+                }
+            }
+            Incoming::Garbage { from, what } => happenings.push(Happening::Refused { peer: from, what }),
+            Incoming::Up { peer } => {
+                if let Some(at) = connecting.iter().position(|&(waiting, _)| waiting == peer) {
+                    let (_, number) = connecting.swap_remove(at);
+                    engine.connect(peer, number);
+                    happenings.push(Happening::Up { peer });
+                }
+            }
+            Incoming::Down { peer, cause } => happenings.push(Happening::Broken { peer, cause }),
+        })
+    }
+}
+
+impl<P: Port> Transport for Packets<P> {
+    fn rung(&self) -> Rung {
+        P::RUNG
+    }
+
+    fn register(&mut self, _id: SegmentId, segment: &Arc<Segment>) -> Result<(), CommError> {
+        self.engine.register(Arc::clone(segment));
+        Ok(())
+    }
+
+    fn offer(&mut self, peer: Rank) -> Result<Vec<u8>, Unavailable> {
+        self.connecting.retain(|&(waiting, _)| waiting != peer);
+        let theirs = self.port.offer(peer)?;
+        let mut offer = self.engine.offer(peer).to_le_bytes().to_vec();
+        offer.extend(theirs);
+        Ok(offer)
+    }
+
+    fn connect(&mut self, peer: Rank, theirs: &[u8]) -> Result<(), Unavailable> {
+        let Some((number, theirs)) = theirs.split_first_chunk::<NUMBER_BYTES>() else {
+            return Err(Unavailable::new("its offer is too short; all ranks must run the same build of rankzero"));
+        };
+        let number = u32::from_le_bytes(*number);
+        if self.port.connect(peer, theirs)? {
+            self.engine.connect(peer, number);
+            self.happenings.push(Happening::Up { peer });
+        } else {
+            self.connecting.push((peer, number));
+        }
+        Ok(())
+    }
+
+    fn post(&mut self, peer: Rank, write: &Write<'_>) -> Result<Posted, CommError> {
+        let posted = self.engine.accept(peer, write);
+        self.send_what_may_go()?;
+        Ok(posted)
+    }
+
+    fn progress(&mut self, into: &mut Vec<Happening>) -> Result<(), CommError> {
+        self.take_what_came()?;
+        into.append(&mut self.happenings);
+        let now = Instant::now();
+        if now >= self.acknowledge_at {
+            self.acknowledge_at = now + ACKNOWLEDGE_AFTER;
+            self.engine.owe_acknowledgements();
+        }
+        self.send_what_may_go()
+    }
+
+    fn close(&mut self, peer: Rank, into: &mut Vec<Happening>) {
+        // What came before is taken; a port that fails here says so at the next progress.
+        let _ = self.take_what_came();
+        into.append(&mut self.happenings);
+        into.retain(|happening| !matches!(happening, Happening::Broken { peer: broken, .. } if *broken == peer));
+        self.engine.close(peer);
+        self.connecting.retain(|&(waiting, _)| waiting != peer);
+        self.port.close(peer);
+    }
+
+    fn describe(&self, peer: Rank) -> String {
+        self.port.describe(peer)
+    }
+
+    fn carries_messages(&self, peer: Rank) -> bool {
+        self.port.carries_messages(peer)
+    }
+
+    fn send_message(&mut self, to: Rank, words: &[u32]) -> Result<(), CommError> {
+        let mut packet = self.port.buffer();
+        packet.clear();
+        packet.extend_from_slice(words);
+        self.send(to, Lane::Message, packet)
+    }
+
+    fn busy(&self) -> bool {
+        self.port.busy()
+    }
+
+    fn unsent(&self) -> Option<Rank> {
+        self.port.unsent()
+    }
+
+    fn traffic(&self) -> RungTraffic {
+        self.traffic
+    }
+}

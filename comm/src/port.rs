@@ -1,0 +1,113 @@
+//! What moves whole packets in order: the part that MPI, TCP and threads of one process do each in their own way.
+
+use crate::error::{CommError, FailureCause, Malformed};
+use crate::ids::{Rank, Rung};
+use crate::transport::Unavailable;
+
+/// Two independent streams of packets between each pair of ranks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lane {
+    /// Packets of writes.
+    Data,
+    /// Messages: start-up and the choice of rungs.
+    Message,
+}
+
+/// What a port hands over while it makes progress.
+#[derive(Debug)]
+pub enum Incoming<'a> {
+    /// The connection asked for by [`Port::connect`] is there.
+    Up {
+        /// The peer.
+        peer: Rank,
+    },
+    /// A packet.
+    Packet {
+        /// Its sender, a rank of the run.
+        from: Rank,
+        /// Its stream.
+        lane: Lane,
+        /// Its words, as sent.
+        words: &'a [u32],
+    },
+    /// Something that is no packet.
+    Garbage {
+        /// Its sender, a rank of the run.
+        from: Rank,
+        /// What was wrong with it.
+        what: Malformed,
+    },
+    /// The connection is lost or did not come about; everything that the peer sent before was handed over.
+    Down {
+        /// The peer.
+        peer: Rank,
+        /// The evidence.
+        cause: FailureCause,
+    },
+}
+
+/// What a packet rung provides. Packets of one sender, receiver and lane arrive whole and in order. Calls never block.
+///
+/// The defaults are those of a port that needs no connections.
+pub trait Port: std::fmt::Debug {
+    /// The rung that this is.
+    const RUNG: Rung;
+
+    /// The rank of this process.
+    fn rank(&self) -> Rank;
+
+    /// Ranks of the run.
+    fn size(&self) -> u32;
+
+    /// A buffer for [`Port::send`], recycled where possible. Its content is arbitrary.
+    fn buffer(&mut self) -> Vec<u32>;
+
+    /// Starts to send and returns at once.
+    ///
+    /// # Errors
+    /// A failed call. A peer that is gone is no error but comes out of [`Port::progress`].
+    fn send(&mut self, to: Rank, lane: Lane, packet: Vec<u32>) -> Result<(), CommError>;
+
+    /// Hands over what has arrived, without waiting.
+    ///
+    /// # Errors
+    /// A failed call.
+    fn progress(&mut self, sink: &mut dyn FnMut(Incoming<'_>)) -> Result<(), CommError>;
+
+    /// What the peer must know to connect; opaque bytes.
+    ///
+    /// # Errors
+    /// Why this port does not serve the pair.
+    fn offer(&mut self, _peer: Rank) -> Result<Vec<u8>, Unavailable> {
+        Ok(Vec::new())
+    }
+
+    /// Connects by the peer's offer. `true`: connected already; otherwise [`Incoming::Up`] or [`Incoming::Down`] follows.
+    ///
+    /// # Errors
+    /// Why this port does not serve the pair.
+    fn connect(&mut self, _peer: Rank, _theirs: &[u8]) -> Result<bool, Unavailable> {
+        Ok(true)
+    }
+
+    /// Ends the connection to `peer`, if there is one.
+    fn close(&mut self, _peer: Rank) {}
+
+    /// The connection in the words of its field.
+    fn describe(&self, peer: Rank) -> String;
+
+    /// Whether messages can be sent to this peer now.
+    fn carries_messages(&self, _peer: Rank) -> bool {
+        true
+    }
+
+    /// Whether something is under way that only further calls move on.
+    fn busy(&self) -> bool {
+        false
+    }
+
+    /// A peer to whom something handed over has not left this process yet.
+    fn unsent(&self) -> Option<Rank> {
+        None
+    }
+}

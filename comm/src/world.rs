@@ -1,0 +1,62 @@
+//! The fabric among the processes of a run: MPI to start, and every other rung that this build and machine have.
+
+use std::time::Instant;
+
+use crate::error::CommError;
+use crate::fabric::Bootstrap;
+use crate::idle::Patience;
+use crate::ladder::{Ladder, Policy};
+use crate::mpi;
+use crate::packets::{Limits, Packets};
+use crate::port::Port;
+use crate::transport::Transport;
+
+/// A fabric among processes. It stays in the thread that started it, as MPI demands.
+pub type WorldFabric = Ladder<dyn Transport>;
+
+/// What a run asks of its fabric.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Which rungs may serve.
+    pub policy: Policy,
+    /// Bounds of the packet rungs, and of what waits for delivery.
+    pub limits: Limits,
+    /// How ranks wait.
+    pub patience: Patience,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { policy: Policy::default(), limits: Limits::default(), patience: Patience::SHARED_CORE }
+    }
+}
+
+/// Starts MPI and returns the fabric among all ranks of the launcher. To be called once, from the main thread.
+///
+/// # Errors
+/// As [`mpi::start`].
+pub fn start(options: &Options, deadline: Instant) -> Result<WorldFabric, CommError> {
+    let Options { policy, limits, patience } = *options;
+    let port = mpi::start(patience, deadline)?;
+    let (me, size) = (port.rank(), port.size());
+    let first: Box<dyn Transport> = Box::new(Packets::new(port, limits));
+    Ladder::new(me, size, first, policy, limits.backlog_words, patience)
+}
+
+/// Ends the fabric and with it the use of MPI.
+///
+/// `clean`: all ranks call it, meet at a barrier, and MPI is finalised. Otherwise (some rank has failed) nothing is
+/// said to MPI at all, as any word may hang or take the survivors down: the caller flushes its files and leaves by
+/// [`mpi::exit_now`], so that the library's exit handlers do not run either.
+///
+/// # Errors
+/// What kept the barrier from being passed: MPI is not finalised then, and the caller leaves as after a failure.
+pub fn shutdown(mut fabric: WorldFabric, clean: bool, deadline: Instant) -> Result<(), CommError> {
+    if !clean {
+        return Ok(());
+    }
+    fabric.barrier(deadline)?;
+    fabric.flush_all(deadline)?;
+    drop(fabric);
+    mpi::finalize()
+}
