@@ -45,7 +45,7 @@ impl fmt::Display for SegmentId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Token(pub(crate) u64);
 
-/// One way to move data between two ranks.
+/// One way to move data between two ranks; the better, the smaller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Rung {
@@ -62,6 +62,9 @@ pub enum Rung {
 }
 
 impl Rung {
+    /// All of them, the best first.
+    pub const ALL: [Rung; 5] = [Rung::Local, Rung::Shm, Rung::Verbs, Rung::Mpi, Rung::Tcp];
+
     /// The name used in job files, logs and `summary.json`.
     pub const fn name(self) -> &'static str {
         match self {

@@ -19,7 +19,7 @@ pub(super) const ATTEMPT_TIME: Duration = Duration::from_secs(5);
 /// Words that a test writes.
 const TEST_WORDS: usize = 2;
 /// Rungs that there can be.
-const RUNGS: usize = 5;
+const RUNGS: usize = Rung::ALL.len();
 /// The segment of the tests: places to write from, then places to be written to, for each peer and rung.
 pub(super) const SCRATCH: SegmentId = SegmentId(0);
 
@@ -235,13 +235,14 @@ impl<T: Transport + ?Sized> Ladder<T> {
             return Ok(());
         }
         link.stage = Stage::Verified;
+        link.backoff = self.retry_first;
         self.count_attempts();
         tracing::debug!(%peer, rung = %self.transports[at].rung(), "a rung has passed its test");
         self.promote(peer)
     }
 
     /// Closes a connection and counts what had come by it.
-    fn close(&mut self, peer: Rank, at: usize) -> Result<(), CommError> {
+    pub(super) fn close(&mut self, peer: Rank, at: usize) -> Result<(), CommError> {
         let mut left = Vec::new();
         self.transports[at].close(peer, &mut left);
         left.retain(|happening| !matches!(happening, Happening::Broken { peer: broken, .. } if *broken == peer));
@@ -253,7 +254,8 @@ impl<T: Transport + ?Sized> Ladder<T> {
         let rung = self.transports[at].rung();
         tracing::debug!(%peer, %rung, %reason, "a rung does not serve");
         self.close(peer, at)?;
-        let link = &mut self.pairs[peer.index()].links[at];
+        let pair = &mut self.pairs[peer.index()];
+        let link = &mut pair.links[at];
         let attempt = link.attempt;
         link.fail(reason.clone(), now);
         self.count_attempts();
@@ -267,8 +269,18 @@ impl<T: Transport + ?Sized> Ladder<T> {
         attempt: u32,
         reason: String,
     ) -> Result<(), CommError> {
-        let Some(at) = self.current(from, rung, attempt) else { return Ok(()) };
-        match self.pairs[from.index()].links[at].stage {
+        let Some(at) = self.index_of(rung) else { return Ok(()) };
+        let link = &mut self.pairs[from.index()].links[at];
+        if link.stage == Stage::Untried {
+            // The peer, which would have begun, cannot.
+            link.attempt = attempt;
+            link.fail(reason, Instant::now());
+            return Ok(());
+        }
+        if link.attempt != attempt {
+            return Ok(());
+        }
+        match link.stage {
             Stage::Verified => self.break_link(from, at, FailureCause::Silent),
             Stage::Offered | Stage::Testing => {
                 self.close(from, at)?;

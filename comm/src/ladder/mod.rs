@@ -73,6 +73,7 @@ pub struct Ladder<T: Transport + ?Sized> {
     passes: u32,
     /// Attempts under way.
     attempts: usize,
+    retry_first: Duration,
     idle: Idle,
 }
 
@@ -116,6 +117,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
             next_tick: now,
             passes: 0,
             attempts: 0,
+            retry_first: pair::RETRY_FIRST,
             idle: Idle::new(patience),
         })
     }
@@ -131,6 +133,13 @@ impl<T: Transport + ?Sized> Ladder<T> {
         self.transports.sort_by_key(|transport| transport.rung());
         self.pairs = (0..self.size).map(|_| Pair::new(self.transports.len(), now)).collect();
         self.hot = vec![true; self.transports.len()];
+    }
+
+    /// Sets the first wait before a broken rung is tried again; each further one is twice as long, up to half a minute.
+    /// Default one second.
+    pub fn retry_first(&mut self, wait: Duration) {
+        self.pairs.iter_mut().flat_map(|pair| &mut pair.links).for_each(|link| link.backoff = wait);
+        self.retry_first = wait;
     }
 
     /// Tells that this process has not got a rung, and why.

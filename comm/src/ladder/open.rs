@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Ladder;
+use super::message::Message;
 use super::pair::{Out, Stage};
 use super::policy::Standing;
 use crate::error::CommError;
@@ -40,11 +41,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
             self.pairs[peer.index()].same_node = nodes[peer.index()] == nodes[self.me.index()];
             self.bar_what_may_not(peer);
             if self.me < peer {
-                for at in 0..self.transports.len() {
-                    if self.pairs[peer.index()].links[at].stage == Stage::Untried {
-                        self.begin(peer, at, now)?;
-                    }
-                }
+                self.begin_all(peer, now)?;
             }
         }
         while let Some(peer) = self.undecided() {
@@ -65,6 +62,25 @@ impl<T: Transport + ?Sized> Ladder<T> {
             }
             None => Ok(()),
         }
+    }
+
+    /// Begins to connect to a peer of higher rank by every rung, or tells it why not.
+    fn begin_all(&mut self, peer: Rank, now: Instant) -> Result<(), CommError> {
+        for rung in Rung::ALL {
+            let reason = match self.index_of(rung) {
+                None => self.why_missing(rung),
+                Some(at) => match &self.pairs[peer.index()].links[at].stage {
+                    Stage::Barred(reason) => reason.clone(),
+                    _ => {
+                        self.begin(peer, at, now)?;
+                        continue;
+                    }
+                },
+            };
+            let reason = format!("{} says: {reason}", self.me);
+            self.say(peer, &Message::Decline { rung, attempt: 0, reason })?;
+        }
+        Ok(())
     }
 
     fn bar_what_may_not(&mut self, peer: Rank) {

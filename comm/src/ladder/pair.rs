@@ -8,7 +8,7 @@ use crate::fabric::{Put, Write};
 use crate::ids::{SegmentId, Token};
 
 /// First wait before a broken rung is tried again; each further one is twice as long.
-const RETRY_FIRST: Duration = Duration::from_secs(1);
+pub const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// Longest wait.
 const RETRY_MAX: Duration = Duration::from_secs(30);
 
@@ -147,6 +147,8 @@ pub struct Pair {
     pub asked: Option<(usize, u32, u64)>,
     /// One for each transport.
     pub links: Vec<Link>,
+    /// Whether it is being given up.
+    pub closing: bool,
     pub failed: Option<FailureCause>,
     pub same_node: bool,
     /// Whether it is in the list of pairs whose writes wait for room.
@@ -166,6 +168,7 @@ impl Pair {
             came_by: None,
             asked: None,
             links: (0..transports).map(|_| Link::new(now)).collect(),
+            closing: false,
             failed: None,
             same_node: false,
             stalled: false,

@@ -47,17 +47,15 @@ impl Policy {
 mod tests {
     use super::*;
 
-    const ALL: [Rung; 5] = [Rung::Local, Rung::Shm, Rung::Verbs, Rung::Mpi, Rung::Tcp];
-
     fn allowed(policy: Policy, same_node: bool) -> Vec<Rung> {
-        ALL.into_iter().filter(|&rung| policy.standing(rung, same_node) == Standing::Allowed).collect()
+        Rung::ALL.into_iter().filter(|&rung| policy.standing(rung, same_node) == Standing::Allowed).collect()
     }
 
     #[test]
     fn left_to_itself_a_node_shares_memory_and_nodes_use_rdma() {
         let policy = Policy::default();
         assert_eq!(allowed(policy, true), [Rung::Local, Rung::Shm, Rung::Mpi, Rung::Tcp]);
-        assert_eq!(allowed(policy, false), ALL);
+        assert_eq!(allowed(policy, false), Rung::ALL);
     }
 
     #[test]

@@ -18,7 +18,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
     pub(super) fn break_link(&mut self, peer: Rank, at: usize, cause: FailureCause) -> Result<(), CommError> {
         let pair = &self.pairs[peer.index()];
         let stands = matches!(pair.links[at].stage, Stage::Verified | Stage::Testing | Stage::Offered);
-        if pair.failed.is_some() || !(stands || cause.proves_death()) {
+        if pair.closing || !(stands || cause.proves_death()) {
             return Ok(());
         }
         self.fail_link(peer, at, cause.to_string(), Instant::now())?;
@@ -57,19 +57,18 @@ impl<T: Transport + ?Sized> Ladder<T> {
     /// The peer is gone: its rungs are closed, what waits for it is dropped, and the event is queued once.
     pub(super) fn give_up(&mut self, peer: Rank, cause: FailureCause) -> Result<(), CommError> {
         let pair = &mut self.pairs[peer.index()];
-        if pair.failed.is_some() {
+        if pair.closing {
             return Ok(());
         }
-        // First of all, so that nothing of what closing brings up leads back here.
-        pair.failed = Some(cause);
+        pair.closing = true;
         pair.out = Out::Nowhere;
+        // What it said and wrote before its end counts, by whichever rung it came.
         for at in 0..self.transports.len() {
-            let mut left = Vec::new();
-            self.transports[at].close(peer, &mut left);
-            left.clear();
+            self.close(peer, at)?;
             self.pairs[peer.index()].links[at].stage = Stage::Failed(cause.to_string());
         }
         let pair = &mut self.pairs[peer.index()];
+        pair.failed = Some(cause);
         pair.queue.clear();
         (pair.posted, pair.queued_words) = (0, 0);
         self.count_attempts();
