@@ -24,7 +24,7 @@ fn main() -> Outcome<()> {
     if let Some(words) = std::env::args().nth(2).and_then(|text| text.parse().ok()) {
         limits.packet_words = words;
     }
-    let mut fabric = world::start(&Options { limits, patience, ..Options::default() }, soon())?;
+    let mut fabric = world::start(&Options { limits, patience }, soon())?;
     let segment = Segment::new(4 << 20)?;
     let id = fabric.register(Arc::clone(&segment))?;
     fabric.open(soon())?;

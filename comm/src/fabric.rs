@@ -150,6 +150,18 @@ pub trait Fabric: Endpoint {
     /// before the error are kept for the next poll.
     fn poll(&mut self, deadline: Instant, events: &mut Vec<Event>) -> Result<(), CommError>;
 
+    /// Breaks a rung between this rank and all peers and keeps it broken, to test what happens then.
+    ///
+    /// # Errors
+    /// A failed call.
+    fn break_rung(&mut self, rung: Rung) -> Result<(), CommError>;
+
+    /// Lets a rung that [`Fabric::break_rung`] broke be tried again.
+    ///
+    /// # Errors
+    /// A failed call.
+    fn mend_rung(&mut self, rung: Rung) -> Result<(), CommError>;
+
     /// What went over each rung since the start.
     fn traffic(&self) -> Vec<RungTraffic>;
 

@@ -1,6 +1,7 @@
 //! Names of things: ranks, segments, tokens, rungs. Newtypes, so that one is never taken for another.
 
 use std::fmt;
+use std::str::FromStr;
 
 /// The number of a process within the run, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -76,6 +77,19 @@ impl Rung {
         }
     }
 }
+
+impl FromStr for Rung {
+    type Err = UnknownRung;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Rung::ALL.into_iter().find(|rung| rung.name() == name).ok_or_else(|| UnknownRung(name.to_owned()))
+    }
+}
+
+/// A name that is no rung's.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{0}` is no rung; there are local, shm, verbs, mpi and tcp")]
+pub struct UnknownRung(pub String);
 
 impl fmt::Display for Rung {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -36,7 +36,7 @@ pub mod world;
 pub use bootstrap::MAX_BOOTSTRAP_BYTES;
 pub use error::{CommError, FailureCause, Malformed};
 pub use fabric::{Bootstrap, Endpoint, Event, Fabric, Pick, Put, RungTraffic, Write};
-pub use ids::{Rank, Rung, SegmentId, Token};
+pub use ids::{Rank, Rung, SegmentId, Token, UnknownRung};
 pub use ladder::{Ladder, Policy, Standing};
 pub use packets::Limits;
 pub use segment::Segment;

@@ -14,11 +14,9 @@ use crate::transport::Transport;
 /// A fabric among processes. It stays in the thread that started it, as MPI demands.
 pub type WorldFabric = Ladder<dyn Transport>;
 
-/// What a run asks of its fabric.
+/// How a fabric starts.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
-    /// Which rungs may serve.
-    pub policy: Policy,
     /// Bounds of the packet rungs, and of what waits for delivery.
     pub limits: Limits,
     /// How ranks wait.
@@ -27,20 +25,37 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Self {
-        Self { policy: Policy::default(), limits: Limits::default(), patience: Patience::SHARED_CORE }
+        Self { limits: Limits::default(), patience: Patience::SHARED_CORE }
     }
 }
 
-/// Starts MPI and returns the fabric among all ranks of the launcher. To be called once, from the main thread.
+/// What a run asks of its fabric; the same on all ranks.
+#[derive(Clone, Debug, Default)]
+pub struct Wish {
+    /// Which rungs may serve.
+    pub policy: Policy,
+}
+
+/// Starts MPI and returns the fabric among all ranks of the launcher, with MPI as its only rung so far. To be called once, from the
+/// main thread.
 ///
 /// # Errors
 /// As [`mpi::start`].
 pub fn start(options: &Options, deadline: Instant) -> Result<WorldFabric, CommError> {
-    let Options { policy, limits, patience } = *options;
+    let Options { limits, patience } = *options;
     let port = mpi::start(patience, deadline)?;
     let (me, size) = (port.rank(), port.size());
     let first: Box<dyn Transport> = Box::new(Packets::new(port, limits));
-    Ladder::new(me, size, first, policy, limits.backlog_words, patience)
+    Ladder::new(me, size, first, Policy::default(), limits.backlog_words, patience)
+}
+
+/// Adds all other rungs that this machine has; before the first segment. All ranks call it with the same wish.
+///
+/// # Errors
+/// [`CommError::Timeout`] or [`CommError::PeerFailed`] naming who is missing. A rung that is not to be had is no error.
+pub fn equip(fabric: &mut WorldFabric, wish: &Wish, _deadline: Instant) -> Result<(), CommError> {
+    fabric.set_policy(wish.policy);
+    Ok(())
 }
 
 /// Ends the fabric and with it the use of MPI.

@@ -74,6 +74,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
             None => Some(self.why_missing(rung)),
             Some(at) => match &self.pairs[from.index()].links[at].stage {
                 Stage::Barred(reason) => Some(reason.clone()),
+                _ if self.is_banned(at) => Some(FailureCause::Injected.to_string()),
                 _ => None,
             },
         };
@@ -306,7 +307,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
                 if link.under_way() {
                     let reason = format!("its self-test did not end within {ATTEMPT_TIME:?}");
                     self.fail_link(peer, at, reason, now)?;
-                } else if matches!(link.stage, Stage::Failed(_)) && self.me < peer {
+                } else if matches!(link.stage, Stage::Failed(_)) && self.me < peer && !self.is_banned(at) {
                     self.begin(peer, at, now)?;
                 }
             }
@@ -317,6 +318,11 @@ impl<T: Transport + ?Sized> Ladder<T> {
             }
         }
         Ok(())
+    }
+
+    /// Whether a test keeps this rung broken.
+    fn is_banned(&self, at: usize) -> bool {
+        self.banned.contains(&self.transports[at].rung())
     }
 
     pub(super) fn count_attempts(&mut self) {

@@ -62,6 +62,8 @@ pub struct Ladder<T: Transport + ?Sized> {
     stalled: Vec<Rank>,
     /// Which transports serve a pair now.
     hot: Vec<bool>,
+    /// Rungs that a test keeps broken.
+    banned: Vec<Rung>,
     happenings: Vec<Happening>,
     pub(crate) mailbox: Mailbox,
     /// First refusal since it was last told: start-up must not fail for a data packet, nor the reverse.
@@ -108,6 +110,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
             events: VecDeque::new(),
             stalled: Vec::new(),
             hot: vec![true],
+            banned: Vec::new(),
             happenings: Vec::new(),
             mailbox: Mailbox::default(),
             refused_data: None,
@@ -140,6 +143,11 @@ impl<T: Transport + ?Sized> Ladder<T> {
     pub fn retry_first(&mut self, wait: Duration) {
         self.pairs.iter_mut().flat_map(|pair| &mut pair.links).for_each(|link| link.backoff = wait);
         self.retry_first = wait;
+    }
+
+    /// Asks for other paths than those it was made with; before [`Fabric::open`], and the same on all ranks.
+    pub fn set_policy(&mut self, policy: Policy) {
+        self.policy = policy;
     }
 
     /// Tells that this process has not got a rung, and why.
@@ -433,6 +441,15 @@ impl<T: Transport + ?Sized> Fabric for Ladder<T> {
             }
             self.wait(deadline);
         }
+    }
+
+    fn break_rung(&mut self, rung: Rung) -> Result<(), CommError> {
+        self.ban(rung)
+    }
+
+    fn mend_rung(&mut self, rung: Rung) -> Result<(), CommError> {
+        self.lift_ban(rung);
+        Ok(())
     }
 
     fn traffic(&self) -> Vec<RungTraffic> {

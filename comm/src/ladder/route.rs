@@ -43,15 +43,26 @@ impl<T: Transport + ?Sized> Ladder<T> {
         }
     }
 
-    /// Breaks a rung for all pairs, as a test does.
-    pub fn break_rung(&mut self, rung: Rung) -> Result<(), CommError> {
+    /// Breaks a rung for all pairs and keeps it so, as a test asks.
+    pub(super) fn ban(&mut self, rung: Rung) -> Result<(), CommError> {
+        self.banned.push(rung);
         let Some(at) = self.index_of(rung) else { return Ok(()) };
         for peer in self.peers() {
-            if self.pairs[peer.index()].links[at].stage == Stage::Verified {
-                self.break_link(peer, at, FailureCause::Injected)?;
-            }
+            self.break_link(peer, at, FailureCause::Injected)?;
         }
         Ok(())
+    }
+
+    /// Lets a rung be tried again, at once.
+    pub(super) fn lift_ban(&mut self, rung: Rung) {
+        self.banned.retain(|&banned| banned != rung);
+        let Some(at) = self.index_of(rung) else { return };
+        let now = Instant::now();
+        for pair in &mut self.pairs {
+            if matches!(pair.links[at].stage, Stage::Failed(_)) {
+                pair.links[at].due = now;
+            }
+        }
     }
 
     /// The peer is gone: its rungs are closed, what waits for it is dropped, and the event is queued once.

@@ -6,8 +6,7 @@
 
 use std::time::{Duration, Instant};
 
-use rankzero_comm::Put;
-use rankzero_comm::{Event, Fabric, FailureCause, Rank, RungTraffic, SegmentId, Token, Write};
+use rankzero_comm::{Event, Fabric, FailureCause, Pick, Put, Rank, Rung, RungTraffic, SegmentId, Token, Write};
 
 use super::board::{Kind, notification, parse};
 use super::error::EngineError;
@@ -31,6 +30,8 @@ pub struct Link<F> {
     pub waited: Duration,
     /// The longest single wait, and for whom.
     pub longest: Option<(Duration, Rank)>,
+    /// How often a pair of this rank changed its rung.
+    pub rung_changes: u64,
 }
 
 impl<F: Fabric> Link<F> {
@@ -47,6 +48,7 @@ impl<F: Fabric> Link<F> {
             timeout,
             waited: Duration::ZERO,
             longest: None,
+            rung_changes: 0,
         }
     }
 
@@ -69,6 +71,20 @@ impl<F: Fabric> Link<F> {
     /// What went over each rung.
     pub fn traffic(&self) -> Vec<RungTraffic> {
         self.fabric.traffic()
+    }
+
+    /// How every peer is reached.
+    pub fn picks(&self) -> Vec<Pick> {
+        self.fabric.picks()
+    }
+
+    /// Breaks a rung between this rank and all peers, or lets it be tried again.
+    ///
+    /// # Errors
+    /// [`EngineError::Comm`] where a call fails.
+    pub fn inject(&mut self, rung: Rung, broken: bool) -> Result<(), EngineError> {
+        let outcome = if broken { self.fabric.break_rung(rung) } else { self.fabric.mend_rung(rung) };
+        Ok(outcome?)
     }
 
     /// Gives the fabric back, for the end of the run.
@@ -173,7 +189,7 @@ impl<F: Fabric> Link<F> {
                     }
                 }
                 Event::PeerFailed { peer, cause } => self.failed[peer.index()] = Some(cause),
-                Event::RungChanged { .. } => {}
+                Event::RungChanged { .. } => self.rung_changes += 1,
             }
         }
     }

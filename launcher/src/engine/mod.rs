@@ -27,7 +27,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rankzero_comm::{Bootstrap, Fabric, Rank, RungTraffic};
+use rankzero_comm::{Bootstrap, Fabric, Pick, Rank, Rung, RungTraffic};
 use rankzero_soft::reach::Reach;
 use rankzero_soft::simd::Isa;
 use rayon::prelude::*;
@@ -187,6 +187,24 @@ impl<F: Fabric> Engine<F> {
     /// What went over each rung.
     pub fn traffic(&self) -> Vec<RungTraffic> {
         self.link.traffic()
+    }
+
+    /// How every peer is reached.
+    pub fn picks(&self) -> Vec<Pick> {
+        self.link.picks()
+    }
+
+    /// How often a pair of this rank changed its rung.
+    pub fn rung_changes(&self) -> u64 {
+        self.link.rung_changes
+    }
+
+    /// Breaks a rung between this rank and all peers, or lets it be tried again, to test what happens then.
+    ///
+    /// # Errors
+    /// [`EngineError::Comm`] where a call fails.
+    pub fn inject(&mut self, rung: Rung, broken: bool) -> Result<(), EngineError> {
+        self.link.inject(rung, broken)
     }
 
     /// The longest wait for a peer so far.

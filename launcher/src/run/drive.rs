@@ -6,16 +6,19 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use rankzero_comm::{Bootstrap, Fabric, Rank};
+use rankzero_comm::{Bootstrap, CommError, Fabric, Rank};
+use rankzero_job::Network;
 use rankzero_slurm::launch::Launch;
 use serde_json::json;
 
 use super::Ending;
 use super::control::{Decision, decode, encode};
 use super::error::RunError;
+use super::faults::{Act, Faults};
 use super::figures::{Figures, Split, usage};
 use super::frames::Frames;
 use super::journal::Journal;
+use super::paths;
 use super::progress::{Progress, say};
 use super::start::{self, Options, Start};
 use super::summary::Summary;
@@ -29,6 +32,7 @@ struct Drive<'a, F> {
     options: &'a Options,
     start: Start,
     began: Instant,
+    faults: Faults,
     engine: Engine<F>,
     journal: Option<Journal>,
     frames: Option<Frames>,
@@ -41,7 +45,7 @@ struct Drive<'a, F> {
     output: Duration,
 }
 
-/// Runs a rank on a fabric from start to summary; gives the fabric back.
+/// Runs a rank on a fabric from start to summary; gives the fabric back. `equip` gives the fabric what the job asks of it.
 ///
 /// # Errors
 /// [`RunError`].
@@ -49,9 +53,12 @@ pub fn drive<F: Fabric + Bootstrap>(
     options: &Options,
     launch: &Launch,
     mut fabric: F,
+    equip: impl FnOnce(&mut F, &Network) -> Result<(), CommError>,
 ) -> Result<(Ending, F), RunError> {
     let began = Instant::now();
+    let faults = Faults::from_environment().map_err(RunError::Faults)?;
     let start = start::together(options, launch, &mut fabric)?;
+    equip(&mut fabric, &start.job.network)?;
     let me = fabric.rank();
     let owners = first_owners(&start);
     let timeout = Duration::from_millis(start.job.network.result_timeout_ms);
@@ -74,6 +81,7 @@ pub fn drive<F: Fabric + Bootstrap>(
         options,
         progress: Progress::new(quiet, start.scene.steps, engine_size(&start)),
         began,
+        faults,
         engine,
         journal,
         frames,
@@ -112,6 +120,9 @@ fn first_owners(start: &Start) -> Vec<Rank> {
 impl<F: Fabric + Bootstrap> Drive<'_, F> {
     /// The journal's first lines: who takes part, and who computes what.
     fn introduce(&mut self, launch: &Launch) -> Result<(), RunError> {
+        for pick in self.engine.picks() {
+            tracing::info!("{} reaches {}", self.engine.rank(), paths::line(&pick));
+        }
         let Some(journal) = &mut self.journal else { return Ok(()) };
         for rank in &self.start.ranks {
             let fields = json!({
@@ -120,8 +131,14 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
             journal.write("rank_started", 0, fields)?;
         }
         let scene = &self.start.scene;
-        let fabric = self.engine.traffic().first().map_or("none", |t| t.rung.name());
-        journal.write("fabric", 0, json!({ "fabric": fabric, "launcher": launch.launcher.name() }))?;
+        let picks = self.engine.picks();
+        let fabric = paths::in_short(&picks);
+        let to_peers: Vec<_> = picks.iter().map(paths::to_json).collect();
+        journal.write(
+            "fabric",
+            0,
+            json!({ "fabric": fabric, "launcher": launch.launcher.name(), "paths": to_peers }),
+        )?;
         for note in &self.start.notes {
             journal.write("mesh_mended", 0, json!({ "note": note }))?;
         }
@@ -156,6 +173,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         let mut wished = false;
         self.frame()?;
         while self.engine.steps_done() < self.start.scene.steps {
+            self.inject_faults()?;
             self.migrate()?;
             let decision = self.decide(wished);
             let headers = self.engine.step(&encode(stop.load(Ordering::Relaxed), decision.as_ref()))?;
@@ -167,6 +185,15 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
             }
         }
         Ok(Ending::Finished)
+    }
+
+    /// Breaks and mends the rungs that a test names for this step.
+    fn inject_faults(&mut self) -> Result<(), RunError> {
+        for fault in self.faults.before(self.engine.steps_done()) {
+            tracing::warn!(?fault, "injects");
+            self.engine.inject(fault.rung, fault.act == Act::Break)?;
+        }
+        Ok(())
     }
 
     /// Rank 0's decision about the step to come.
@@ -267,7 +294,9 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
             cpu_steps_s: cpu_s - cpu_before,
             resident_bytes,
             bodies: self.engine.own_ids().count() as u64,
-            traffic: self.engine.traffic().iter().map(Into::into).collect(),
+            traffic: self.engine.traffic().iter().filter(|t| t.sent_messages > 0).map(Into::into).collect(),
+            paths: paths::in_short(&self.engine.picks()),
+            rung_changes: self.engine.rung_changes(),
             split: Split::new(&self.engine.time, self.output),
         };
         let wall_s = first_step.elapsed().as_secs_f64();

@@ -37,6 +37,9 @@ pub enum RunError {
     /// The fabric failed at the start or the end.
     #[error(transparent)]
     Comm(#[from] CommError),
+    /// The faults to inject cannot be read.
+    #[error("{0}")]
+    Faults(String),
     /// The fabric that was asked for is not there.
     #[error("network.fabric asks for {asked}, but {why}")]
     Fabric {
@@ -116,6 +119,7 @@ impl RunError {
             | RunError::OtherWorld { .. }
             | RunError::Disagreement { .. }
             | RunError::Fabric { .. }
+            | RunError::Faults(_)
             | RunError::Threads(_) => 3,
             RunError::Engine(EngineError::PeerFailed { .. } | EngineError::Silent { .. } | EngineError::Comm(_))
             | RunError::Comm(_) => 4,

@@ -53,6 +53,10 @@ pub struct Figures {
     pub bodies: u64,
     /// Traffic by rung.
     pub traffic: Vec<Traffic>,
+    /// How the peers were reached at the end, in short.
+    pub paths: String,
+    /// How often a pair of this rank changed its rung.
+    pub rung_changes: u64,
     /// Where the time went.
     pub split: Split,
 }

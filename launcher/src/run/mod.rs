@@ -7,9 +7,11 @@
 mod control;
 mod drive;
 mod error;
+mod faults;
 mod figures;
 mod frames;
 mod journal;
+mod paths;
 mod progress;
 mod start;
 mod summary;
@@ -58,7 +60,7 @@ pub fn run(options: &Options) -> Result<Ending, RunError> {
     let deadline = std::time::Instant::now() + start::START_TIMEOUT;
     if !launch.launcher.offers_mpi() || launch.size == 1 {
         let fabric = local::hub(1)?.remove(0);
-        return Ok(drive::drive(options, &launch, fabric)?.0);
+        return Ok(drive::drive(options, &launch, fabric, |_, _| Ok(()))?.0);
     }
     let binding = binding::plan(launch.local_rank, launch.local_size, options.threads)?;
     let patience = if binding.oversubscribed { Patience::SHARED_CORE } else { Patience::OWN_CORE };
@@ -66,7 +68,7 @@ pub fn run(options: &Options) -> Result<Ending, RunError> {
     if fabric.size() != launch.size {
         return Err(RunError::OtherWorld { told: launch.size, found: fabric.size() });
     }
-    let (ending, fabric) = drive::drive(options, &launch, fabric)?;
+    let (ending, fabric) = drive::drive(options, &launch, fabric, paths::equip)?;
     if let Err(error) = report_outcome(i32::from(ending.exit_code())) {
         tracing::warn!("cannot tell the launch how the run ended: {error}");
     }

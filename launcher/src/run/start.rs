@@ -191,19 +191,12 @@ fn fits(loaded: &Loaded, ranks: u32) -> Result<(), RunError> {
         let source = SceneError::new(format!("balance.moves[{i}].to_rank"), message);
         return Err(RunError::Scene { file: loaded.file.clone(), source });
     }
-    let refused = |asked: &str, why: &str| Err(RunError::Fabric { asked: asked.to_owned(), why: why.to_owned() });
-    const NOT_YET: &str = "ranks reach each other by MPI alone so far: use `auto` or `mpi`";
-    if job.network.require_rdma {
-        return refused("RDMA (network.require_rdma)", NOT_YET);
+    let local = job.network.fabric == FabricChoice::Local;
+    if ranks > 1 && local {
+        let (asked, why) = ("local".to_owned(), "that is for a single rank: use `auto`".to_owned());
+        return Err(RunError::Fabric { asked, why });
     }
-    match job.network.fabric {
-        _ if ranks == 1 => Ok(()),
-        FabricChoice::Auto | FabricChoice::Mpi => Ok(()),
-        FabricChoice::Local => refused("local", "that is for a single rank: use `auto` or `mpi`"),
-        FabricChoice::Shm => refused("shm", NOT_YET),
-        FabricChoice::Verbs => refused("verbs", NOT_YET),
-        FabricChoice::Tcp => refused("tcp", NOT_YET),
-    }
+    Ok(())
 }
 
 /// The job with its files' paths made absolute, its meshes, and the scene they make.
