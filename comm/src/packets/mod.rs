@@ -1,6 +1,8 @@
 //! A rung made of packets: the [`Engine`](engine::Engine) driven over a [`Port`].
 
 mod engine;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use std::sync::Arc;

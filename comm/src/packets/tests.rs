@@ -1,0 +1,114 @@
+//! The engine against made-up peers: what it refuses, what it drops, and how it counts.
+
+use std::sync::Arc;
+
+use super::engine::{Engine, Limits};
+use super::wire::MAGIC;
+use crate::error::Malformed;
+use crate::fabric::{Put, Write};
+use crate::ids::{Rank, SegmentId};
+use crate::segment::Segment;
+use crate::transport::{Happening, Posted};
+
+const LIMITS: Limits = Limits { packet_words: 64, window_words: 256, backlog_words: 1024 };
+const PEER: Rank = Rank(1);
+const ID: SegmentId = SegmentId(0);
+
+/// An engine that is connected to a peer, which gave its side the number 40; and its segment of 16 words.
+fn connected() -> (Engine, Arc<Segment>) {
+    let mut engine = Engine::new(2, LIMITS);
+    let segment = Segment::private(16).expect("memory");
+    engine.register(Arc::clone(&segment));
+    assert_eq!(engine.offer(PEER), 1);
+    engine.connect(PEER, 40);
+    (engine, segment)
+}
+
+/// A packet of one piece for an engine that gave its side the number `connection`.
+fn packet(connection: u32, sequence: u32, acknowledged: u32, segment: u32, to: u32, len: u32) -> Vec<u32> {
+    let mut words = vec![MAGIC, connection, 1, 1, sequence, 0, acknowledged, 0, segment, 7, 1, len, to, 0, len];
+    words.extend(std::iter::repeat_n(0xdead_beef, len as usize));
+    words
+}
+
+fn happenings(engine: &mut Engine) -> Vec<Happening> {
+    let mut all = Vec::new();
+    engine.drain(&mut all);
+    all
+}
+
+#[test]
+fn a_refused_packet_has_no_effect() {
+    let (mut engine, segment) = connected();
+    let cases = [
+        (vec![], Malformed::Length { words: 0, expected: 12 }),
+        (vec![1; 12], Malformed::Magic(1)),
+        (packet(2, 0, 0, 0, 0, 1), Malformed::Connection { theirs: 2, ours: 1 }),
+        (packet(1, 1, 0, 0, 0, 1), Malformed::Sequence { got: 1, expected: 0 }),
+        (packet(1, 0, 1, 0, 0, 1), Malformed::Acknowledgement { got: 1, least: 0, most: 0 }),
+        (packet(1, 0, 0, 1, 0, 1), Malformed::Segment(1)),
+        (packet(1, 0, 0, 0, 15, 2), Malformed::Range { segment: 0, to: 15, len: 2, words: 16 }),
+    ];
+    for (words, expected) in cases {
+        assert_eq!(engine.take(PEER, &words), Err(expected));
+    }
+    assert!(happenings(&mut engine).is_empty());
+    let mut all = [1u32; 16];
+    segment.load(0, &mut all);
+    assert_eq!(all, [0; 16]);
+    assert_eq!(engine.take(PEER, &packet(1, 0, 0, 0, 15, 1)), Ok(()), "a good one is taken");
+    assert_eq!(happenings(&mut engine), [Happening::Arrived { from: PEER, notification: 7 }]);
+}
+
+#[test]
+fn packets_of_an_older_connection_are_dropped_in_silence() {
+    let (mut engine, segment) = connected();
+    assert_eq!(engine.offer(PEER), 2);
+    engine.connect(PEER, 41);
+    assert_eq!(engine.take(PEER, &packet(1, 0, 0, 0, 0, 4)), Ok(()));
+    assert!(happenings(&mut engine).is_empty());
+    engine.close(PEER);
+    assert_eq!(engine.take(PEER, &packet(2, 0, 0, 0, 0, 4)), Ok(()));
+    assert!(happenings(&mut engine).is_empty());
+    let mut all = [1u32; 4];
+    segment.load(0, &mut all);
+    assert_eq!(all, [0; 4], "nothing of a closed connection is written");
+}
+
+#[test]
+fn a_write_is_delivered_once_its_last_word_is_acknowledged() {
+    let (mut engine, _segment) = connected();
+    let puts = [Put { from: 0, to: 0, len: 4 }];
+    let write = Write { source: ID, target: ID, puts: &puts, notification: 3 };
+    assert_eq!([engine.accept(PEER, &write), engine.accept(PEER, &write)], [Posted::Queued; 2]);
+    let first = engine.next_packet(PEER, Vec::new).expect("a packet").len() as u32;
+    let second = engine.next_packet(PEER, Vec::new).expect("a packet").len() as u32;
+    assert!(engine.next_packet(PEER, Vec::new).is_none());
+    let acknowledge = |words: u32| vec![MAGIC, 1, 2, 0, 0, 0, words, 0, 0, 0, 0, 0];
+    assert_eq!(engine.take(PEER, &acknowledge(first - 1)), Ok(()));
+    assert!(happenings(&mut engine).is_empty());
+    assert_eq!(engine.take(PEER, &acknowledge(first + second)), Ok(()));
+    assert_eq!(happenings(&mut engine), [Happening::Delivered { peer: PEER, count: 2 }]);
+}
+
+#[test]
+fn what_was_taken_is_acknowledged_when_it_is_time() {
+    let (mut engine, _segment) = connected();
+    assert_eq!(engine.take(PEER, &packet(1, 0, 0, 0, 0, 4)), Ok(()));
+    assert!(engine.next_packet(PEER, Vec::new).is_none(), "too little for a packet of its own");
+    engine.owe_acknowledgements();
+    let packet = engine.next_packet(PEER, Vec::new).expect("an acknowledgement");
+    assert_eq!((packet[1], packet[2], packet[6]), (40, 2, 19), "to the peer's connection, of all words");
+    engine.owe_acknowledgements();
+    assert!(engine.next_packet(PEER, Vec::new).is_none(), "it was said");
+}
+
+#[test]
+fn nothing_is_taken_towards_a_peer_that_is_not_connected() {
+    let mut engine = Engine::new(2, LIMITS);
+    engine.register(Segment::private(16).expect("memory"));
+    let write = Write { source: ID, target: ID, puts: &[], notification: 3 };
+    assert_eq!(engine.accept(PEER, &write), Posted::Full);
+    engine.offer(PEER);
+    assert_eq!(engine.accept(PEER, &write), Posted::Full);
+}
