@@ -43,7 +43,7 @@ export LAB_RESULTS
 cleanup() {
     trap '' INT TERM HUP
     if [ -n "$child" ]; then
-        kill "$child" 2>/dev/null && wait "$child" 2>/dev/null
+        { kill "$child" && wait "$child"; } 2>/dev/null || true
     fi
     rm -rf "$LAB_RESULTS"
 }

@@ -65,7 +65,7 @@ machine=''
 cleanup() {
     trap '' INT TERM HUP
     if [ -n "$machine" ]; then
-        kill "$machine" 2>/dev/null && wait "$machine" 2>/dev/null
+        { kill "$machine" && wait "$machine"; } 2>/dev/null || true
     fi
     rm -rf "$work"
 }
