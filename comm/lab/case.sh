@@ -7,7 +7,7 @@ case_file=$(dirname "$0")/cases/$2.sh
 # Where the case keeps what it writes, on both sides.
 # shellcheck disable=SC2034  # for the case
 LAB_OUT=$LAB_RESULTS/$2
-# The address of eth0 in the guest, and its GID index for RoCE v2 over IPv4.
+# The address of eth0 in the guest.
 # shellcheck disable=SC2034
 LAB_ADDRESS=10.77.0.1
 

@@ -4,7 +4,8 @@
 #   tools/     perftest, ibv_devinfo and rdma, which the guest sees where this machine has none of its own
 #   vmlinux    the distribution's stock kernel, unpacked from its image
 #   initrd     its modules for RDMA and for the shares, busybox, and the first lines of /init
-# Nothing is installed and apt keeps its state here, so that root is not needed. A second call finds everything in place.
+# They take 0.2 GB, and 0.14 GB are fetched for them. Nothing is installed and apt keeps its state there, so that root is
+# not needed. A second call finds everything in place.
 # Ends with 77 where this machine lacks something, the reason being the last line on stderr.
 # Usage: comm/lab/setup.sh [--fresh]    --fresh fetches again
 set -euo pipefail
@@ -32,6 +33,7 @@ lab=$cache/$key
 exec 9>"$cache/lock"
 flock 9
 if [ "${1:-}" != --fresh ] && [ -e "$lab/complete" ]; then
+    touch "$lab/complete"
     echo "$lab"
     exit 0
 fi
@@ -67,6 +69,7 @@ unpack() { # INTO DEB…
     for deb in "$@"; do
         dpkg-deb -x "$deb" "$into"
     done
+    rm -rf "$into"/usr/share/{doc,iso-codes,locale,man} "${into:?}/var"
 }
 
 fetch() { # INTO PACKAGE…
@@ -157,4 +160,8 @@ chmod +x "$next/ram/init"
 rm -rf "$next"/{apt,debs,kernel,ram,log,unpacked} "$lab"
 touch "$next/complete"
 mv "$next" "$lab"
+# What no call has asked for in a month belongs to a text of this file that is gone.
+find "$cache" -mindepth 2 -maxdepth 2 -name complete -mtime +30 -printf '%h\n' | while read -r old; do
+    rm -rf "$old"
+done
 echo "$lab"

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # What RDMA writes of one process into another cost in the emulator, by perftest's tools: the measure for our own.
 # Left in the files bandwidth-SIZE (MB/s) and latency-SIZE (µs).
-# limit: 90
+# limit: 120
 
 pair() { # FILE TOOL ARGUMENT…
     local file=$LAB_OUT/$1 server
