@@ -19,7 +19,7 @@ lacks() {
 }
 
 [ "$(uname -s) $(uname -m)" = "Linux x86_64" ] || lacks "the guest wants Linux on x86-64, this is $(uname -sm)"
-for tool in apt-get apt-cache dpkg-deb flock sha256sum xz; do
+for tool in apt-get apt-cache dpkg-deb flock sha256sum tar; do
     command -v "$tool" >/dev/null || lacks "$tool is missing"
 done
 
@@ -59,15 +59,16 @@ quietly() { # REASON COMMAND…
 }
 
 unpack() { # INTO DEB…
-    local into=$1 deb
+    local into=$1 name
     shift
     # As on an installed system, so that a library in /lib is found in /usr/lib.
     mkdir -p "$into"/usr/{bin,sbin,lib,lib64}
-    for deb in bin sbin lib lib64; do
-        ln -sfn "usr/$deb" "$into/$deb"
+    for name in bin sbin lib lib64; do
+        ln -sfn "usr/$name" "$into/$name"
     done
-    for deb in "$@"; do
-        dpkg-deb -x "$deb" "$into"
+    for name in "$@"; do
+        # Not dpkg-deb -x, which puts a directory in the place of such a link.
+        dpkg-deb --fsys-tarfile "$name" | tar -x --keep-directory-symlink --no-same-owner -C "$into"
     done
     rm -rf "$into"/usr/share/{doc,iso-codes,locale,man} "${into:?}/var"
 }
@@ -91,7 +92,7 @@ release=$(LC_ALL=C apt-cache "${apt[@]}" depends "$meta" 2>"$next/log" |
     sed -n 's/^ *Depends: linux-image-\([0-9]\)/\1/p' | head -n 1) || true
 [ -n "$release" ] || lacks "the package registry knows no $meta"
 
-fetch "$next/qemu" qemu-system-x86 kmod cpio busybox-static
+fetch "$next/qemu" qemu-system-x86 kmod cpio busybox-static xz-utils zstd
 fetch "$next/tools" perftest ibverbs-utils ibverbs-providers iproute2
 for name in $names; do
     (cd "$next/debs" && quietly "the package registry gave no $name-$release" apt-get "${apt[@]}" download "$name-$release")
@@ -100,7 +101,8 @@ unpack "$next/kernel" "$next"/debs/*.deb
 
 # Runs a program of qemu/ with the libraries of qemu/.
 private() {
-    "$next/qemu/lib64/ld-linux-x86-64.so.2" --library-path "$next/qemu/usr/lib/x86_64-linux-gnu" "$@" 9>&-
+    local libraries=$next/qemu/usr/lib/x86_64-linux-gnu
+    "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" "$@" 9>&-
 }
 
 # The kernel proper boots in half the time of its compressed image, which is the way out where it cannot be found inside.
@@ -108,7 +110,7 @@ image=$next/kernel/boot/vmlinuz-$release
 cp "$image" "$next/vmlinux"
 while IFS=: read -r offset _; do
     # Complains of what follows the kernel in the image.
-    tail -c "+$((offset + 1))" "$image" | xz -dc --single-stream >"$next/unpacked" 2>/dev/null || true
+    tail -c "+$((offset + 1))" "$image" | private "$next/qemu/bin/xz" -dc --single-stream >"$next/unpacked" 2>/dev/null || true
     if [ "$(head -c 4 "$next/unpacked" | tail -c 3)" = ELF ]; then
         mv "$next/unpacked" "$next/vmlinux"
         break
@@ -130,8 +132,8 @@ for module in $MODULES; do
         number=$((number + 1))
         into=$next/ram/modules/$number-$name.ko
         case $file in
-            *.xz) xz -dc "$file" >"$into" ;;
-            *.zst) zstd -qdc "$file" >"$into" ;;
+            *.xz) private "$next/qemu/bin/xz" -dc "$file" >"$into" ;;
+            *.zst) private "$next/qemu/bin/zstd" -qdc "$file" >"$into" ;;
             *) cp "$file" "$into" ;;
         esac
     done < <(private "$next/qemu/bin/modprobe" -d "$next/kernel" -S "$release" --show-depends "$module")

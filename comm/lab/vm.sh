@@ -104,7 +104,7 @@ done
 
 libraries=$lab/qemu/usr/lib/x86_64-linux-gnu
 qemu=(env -u LD_PRELOAD "QEMU_MODULE_DIR=$libraries/qemu"
-    "$lab/qemu/lib64/ld-linux-x86-64.so.2" --library-path "$libraries" "$lab/qemu/usr/bin/qemu-system-x86_64"
+    "$libraries/ld-linux-x86-64.so.2" --library-path "$libraries" "$lab/qemu/usr/bin/qemu-system-x86_64"
     -L "$lab/qemu/usr/share/qemu" -L "$lab/qemu/usr/share/seabios"
     # One emulating thread for each processor; -cpu max has what compiled Rust may ask for.
     -accel "tcg,thread=multi" -cpu max -smp "$cpus" -m "$memory" -nodefaults -nic none -display none -no-reboot
