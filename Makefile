@@ -6,14 +6,15 @@ RANKS   ?= 4
 FROM_ABOVE := --eye 0,6,8.5 --target 0,0.2,0
 VIEW    ?= $(if $(filter jobs/demo.yaml,$(JOB)),$(FROM_ABOVE))
 SUITE   ?=
+CASES   ?=
 RUN_DIR ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 BIN     := $(or $(CARGO_TARGET_DIR),target)/release/rankzero
 
 .DEFAULT_GOAL := help
-.PHONY: help deps run test bench convergence counts lint docs clean
+.PHONY: help deps run test lab-rdma bench convergence counts lint docs clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 deps: ## Install the system packages that are missing (Debian, Ubuntu)
 	@.ci/deps.sh
@@ -28,8 +29,11 @@ run: deps ## Build, simulate JOB (jobs/demo.yaml) on RANKS (4) ranks, draw the l
 	@echo "picture:  $(RUN_DIR)/picture.png"
 	@echo "ParaView: $(RUN_DIR)/frames/frames.pvd"
 
-test: deps ## Run all tests, then each fuzz target for FUZZ_S (20) seconds
+test: deps ## Run all tests, each fuzz target for FUZZ_S (20) seconds, then lab-rdma and counts
 	@.ci/test.sh
+
+lab-rdma: deps ## Run RDMA code, or CASES of it, in an emulated machine with a soft-RoCE device
+	@comm/lab/run.sh $(ARGS) $(CASES)
 
 bench: ## Run the benchmarks, or those of SUITE (overhead, solver); ARGS, say, --quick
 	@.ci/deps.sh $(if $(filter overhead,$(SUITE)),,cmake)
