@@ -17,6 +17,7 @@
 #![deny(unsafe_code)]
 
 mod bootstrap;
+pub mod delta;
 mod engine;
 mod error;
 mod fabric;
@@ -35,3 +36,4 @@ pub use fabric::{Bootstrap, Endpoint, Event, Fabric, Put, RungTraffic, Write};
 pub use ids::{Rank, Rung, SegmentId, Token};
 pub use packet_fabric::{Incoming, Lane, Limits, PacketFabric, Port};
 pub use segment::Segment;
+pub use wire::Piece;
