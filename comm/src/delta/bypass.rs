@@ -137,8 +137,9 @@ impl Bypass {
                 let now = Estimate { encode: sent.seconds / bytes, ratio: sent.sent_bytes as f64 / bytes };
                 let kind = &mut purse.kinds[purse.last];
                 kind.idle = 0;
+                // A single measurement that something interrupted must not turn the decision.
                 kind.estimate = Some(kind.estimate.map_or(now, |before| Estimate {
-                    encode: mix(before.encode, now.encode),
+                    encode: mix(before.encode, now.encode.min(2.0 * before.encode)),
                     ratio: mix(before.ratio, now.ratio),
                 }));
                 2.0 * sent.seconds + sent.sent_bytes as f64 * self.link - raw
@@ -239,6 +240,16 @@ mod tests {
             let ([_, _, delta], _) = drive(&mut bypass, 1e9, MOVING, 200);
             assert!(delta < 20, "{delta}");
         }
+    }
+
+    #[test]
+    fn one_bad_measurement_changes_nothing() {
+        let mut bypass = Bypass::new(1e9);
+        drive(&mut bypass, 1e9, RESTING, 100);
+        bypass.plan(1, PACKET, || RESTING.likeness);
+        bypass.sent(1, Sent { wish: Mode::Delta, raw_bytes: PACKET, sent_bytes: 32, seconds: 1.0 });
+        let ([_, _, delta], _) = drive(&mut bypass, 1e9, RESTING, 100);
+        assert_eq!(delta, 100);
     }
 
     #[test]

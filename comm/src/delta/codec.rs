@@ -58,7 +58,7 @@ impl Encoder {
         if mode != Mode::Delta {
             out.extend_from_slice(words);
         }
-        if mode != Mode::Raw {
+        if stores(mode, out) {
             self.shadow.store(segment, pieces, words);
         }
         mode
@@ -93,10 +93,15 @@ impl Encoder {
     fn differences(
         &mut self,
         segment: u32,
-        pieces: impl Iterator<Item = Piece>,
+        pieces: impl Iterator<Item = Piece> + Clone,
         words: &[u32],
         out: &mut Vec<u32>,
     ) -> bool {
+        // Whole packets at rest are common, and this is the one pass over memory that they cannot do without.
+        if self.shadow.is(segment, pieces.clone(), words) {
+            out.resize(words.len().div_ceil(CHUNK_WORDS), 0);
+            return out.len() < words.len();
+        }
         self.base.resize(words.len(), 0);
         self.shadow.load(segment, pieces, &mut self.base);
         for (words, base) in words.chunks(CHUNK_WORDS).zip(self.base.chunks(CHUNK_WORDS)) {
@@ -156,8 +161,20 @@ impl Decoder {
         if !rest.is_empty() {
             return Err(Malformed::Length { words: payload.len(), expected: (payload.len() - rest.len()) as u64 });
         }
-        self.shadow.store(segment, pieces, &self.words);
+        if stores(mode, payload) {
+            self.shadow.store(segment, pieces, &self.words);
+        }
         Ok(&self.words)
+    }
+}
+
+/// Whether a packet changes the baseline; both ends ask the same. Chunks without a difference are zeros, and a packet of
+/// nothing else is the baseline already.
+fn stores(mode: Mode, payload: &[u32]) -> bool {
+    match mode {
+        Mode::Raw => false,
+        Mode::Keep => true,
+        Mode::Delta => payload.iter().any(|&word| word != 0),
     }
 }
 

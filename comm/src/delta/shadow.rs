@@ -52,6 +52,19 @@ impl Shadow {
         }
     }
 
+    /// Whether `words`, which are those of the pieces, one after the other, are what [`Shadow::load`] would yield.
+    pub(super) fn is(&self, segment: u32, pieces: impl Iterator<Item = Piece>, words: &[u32]) -> bool {
+        let mut rest = words;
+        pieces.into_iter().flat_map(parts).all(|(page, within)| {
+            let (words, after) = rest.split_at(within.len());
+            rest = after;
+            match self.slots.get(&(segment, page)) {
+                Some(&slot) => *words == self.pages[slot].1[within],
+                None => words.iter().all(|&word| word == 0),
+            }
+        })
+    }
+
     /// Remembers `words`, which are those of the pieces, one after the other.
     pub(super) fn store(&mut self, segment: u32, pieces: impl Iterator<Item = Piece>, words: &[u32]) {
         let mut rest = words;
@@ -135,6 +148,9 @@ mod tests {
         assert_eq!(load(&shadow, 3, 612, 5), words[512..517]);
         assert_eq!(load(&shadow, 3, 98, 4), [0, 0, 1, 2]);
         assert_eq!(load(&shadow, 4, 100, 2), [0, 0], "another segment");
+        let is = |to: u64, words: &[u32]| shadow.is(3, [Piece { to, len: words.len() as u32 }].into_iter(), words);
+        assert!(is(100, &words) && is(98, &[0, 0, 1, 2]) && is(1 << 40, &[0, 0]));
+        assert!(!is(101, &words[..1999]) && !is(1 << 40, &[0, 1]));
         assert_eq!((shadow.word(3, 2099), shadow.word(3, 1 << 40)), (Some(2000), None));
     }
 
