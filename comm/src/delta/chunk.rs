@@ -5,8 +5,9 @@ use lz4_flex::block::{CompressTable, compress_into_with_table, decompress_into, 
 use super::planes::{self, PLANES};
 use crate::error::Malformed;
 
-/// Words of a chunk; the last of a packet may be shorter. Words, base and planes together stay in the second cache.
-pub(super) const CHUNK_WORDS: usize = 8192;
+/// Words of a chunk; the last of a packet may be shorter. Twice as many take 1 % fewer bytes where all moves, but a chunk that
+/// rests in whole is rarer then, and what is half at rest takes longer by half.
+pub(super) const CHUNK_WORDS: usize = 4096;
 
 /// A plane is given to LZ4 where one byte of so many repeats the one before it. By chance one of 256 does.
 const WORTHWHILE: usize = 8;

@@ -3,7 +3,7 @@
 //! A sender and a receiver both remember the words that last went to each address of the receiver's segments
 //! ([`Encoder`], [`Decoder`]). Packets between them come in order and exactly once, so both remember the same, without
 //! a word about it on the wire; a connection that is made afresh starts with a new pair. Against that baseline a
-//! packet is encoded in chunks of 8192 words:
+//! packet is encoded in chunks of 4096 words:
 //!
 //! 1. *Difference*: new minus old as integers, the sign moved to the lowest bit. Neighbouring floats of one sign have
 //!    neighbouring bits, so what moves a little differs in its lower bits only, and what rests not at all.

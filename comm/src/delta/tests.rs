@@ -190,7 +190,7 @@ fn what_rests_costs_one_word_a_chunk() {
     encoder.encode(Mode::Keep, 0, pieces.into_iter(), &words, &mut payload);
     assert_eq!(encoder.likeness(0, pieces.into_iter(), &words), Some(1.0));
     assert_eq!(encoder.encode(Mode::Delta, 0, pieces.into_iter(), &words, &mut payload), Mode::Delta);
-    assert_eq!(payload, [0; 8]);
+    assert_eq!(payload, [0; 16]);
     let other: Vec<u32> = words.iter().map(|w| !w).collect();
     assert_eq!(encoder.likeness(0, pieces.into_iter(), &other), Some(0.0));
 }
