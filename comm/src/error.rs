@@ -149,6 +149,22 @@ pub enum Malformed {
         /// Operation that this rank is at.
         current: u32,
     },
+    /// A piece whose end cannot be counted.
+    #[error("{len} words at {to} end beyond 64 bits")]
+    Piece {
+        /// First word.
+        to: u64,
+        /// Words.
+        len: u32,
+    },
+    /// A chunk of differences that no encoder writes.
+    #[error("chunk {chunk} of the differences {why}")]
+    Chunk {
+        /// Its number in the packet, from 0.
+        chunk: u32,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// A message larger than any that a peer may send.
     #[error("{bytes} bytes exceed the limit of {limit}")]
     TooLarge {

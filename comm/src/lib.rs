@@ -17,6 +17,7 @@
 #![deny(unsafe_code)]
 
 mod bootstrap;
+pub mod delta;
 mod error;
 mod fabric;
 mod idle;
@@ -38,6 +39,6 @@ pub use error::{CommError, FailureCause, Malformed};
 pub use fabric::{Bootstrap, Endpoint, Event, Fabric, Pick, Put, RungTraffic, Write};
 pub use ids::{Rank, Rung, SegmentId, Token, UnknownRung};
 pub use ladder::{Ladder, Policy, Standing};
-pub use packets::Limits;
+pub use packets::{Limits, Piece};
 pub use segment::Segment;
 pub use transport::{Happening, OFFER_BYTES_MAX, Posted, Transport, Unavailable};

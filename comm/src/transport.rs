@@ -14,6 +14,7 @@ use std::sync::Arc;
 use crate::error::{CommError, FailureCause};
 use crate::fabric::{RungTraffic, Write};
 use crate::ids::{Rank, Rung, SegmentId};
+use crate::packets::Compression;
 use crate::segment::Segment;
 
 /// Most bytes of an offer.
@@ -96,6 +97,9 @@ pub enum Happening {
 pub trait Transport: fmt::Debug {
     /// Which rung it is.
     fn rung(&self) -> Rung;
+
+    /// Says when connections that are made from now on carry differences, where the rung can.
+    fn set_compression(&mut self, _compression: Compression) {}
 
     /// Makes a segment known; segments come in the order of their ids, and all before the first offer.
     ///

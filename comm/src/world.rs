@@ -7,7 +7,7 @@ use crate::fabric::Bootstrap;
 use crate::idle::Patience;
 use crate::ladder::{Ladder, Policy};
 use crate::mpi;
-use crate::packets::{Limits, Packets};
+use crate::packets::{Compression, Limits, Packets};
 use crate::port::Port;
 use crate::transport::Transport;
 
@@ -34,6 +34,8 @@ impl Default for Options {
 pub struct Wish {
     /// Which rungs may serve.
     pub policy: Policy,
+    /// When packets carry differences.
+    pub compression: Compression,
 }
 
 /// Starts MPI and returns the fabric among all ranks of the launcher, with MPI as its only rung so far. To be called once, from the
@@ -55,6 +57,7 @@ pub fn start(options: &Options, deadline: Instant) -> Result<WorldFabric, CommEr
 /// [`CommError::Timeout`] or [`CommError::PeerFailed`] naming who is missing. A rung that is not to be had is no error.
 pub fn equip(fabric: &mut WorldFabric, wish: &Wish, _deadline: Instant) -> Result<(), CommError> {
     fabric.set_policy(wish.policy);
+    fabric.set_compression(wish.compression);
     Ok(())
 }
 

@@ -29,6 +29,7 @@ use crate::error::{CommError, FailureCause};
 use crate::fabric::{Endpoint, Event, Fabric, Pick, Put, RungTraffic, Write};
 use crate::idle::{Idle, Patience};
 use crate::ids::{Rank, Rung, SegmentId, Token};
+use crate::packets::Compression;
 use crate::segment::Segment;
 use crate::transport::{Happening, Posted, Transport};
 use connect::SCRATCH;
@@ -148,6 +149,11 @@ impl<T: Transport + ?Sized> Ladder<T> {
     /// Asks for other paths than those it was made with; before [`Fabric::open`], and the same on all ranks.
     pub fn set_policy(&mut self, policy: Policy) {
         self.policy = policy;
+    }
+
+    /// Says when the packet rungs carry differences, from the next connection on.
+    pub fn set_compression(&mut self, compression: Compression) {
+        self.transports.iter_mut().for_each(|transport| transport.set_compression(compression));
     }
 
     /// Tells that this process has not got a rung, and why.

@@ -13,7 +13,9 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use super::compress::{Compression, Compressor};
 use super::wire::{HEADER_WORDS, Header, Kind, PIECE_WORDS, Packet, Piece};
+use crate::delta::Mode;
 use crate::error::Malformed;
 use crate::fabric::{Put, Write};
 use crate::ids::{Rank, SegmentId};
@@ -69,6 +71,8 @@ struct Peer {
     reported_words: u64,
     /// Whether an acknowledgement of less than a quarter window is due.
     acknowledge: bool,
+    /// Made with the connection; what both sides remember belongs to it.
+    compressor: Option<Compressor>,
     /// Whether it is in the list of peers to serve.
     listed: bool,
 }
@@ -84,6 +88,7 @@ impl Peer {
 #[derive(Debug)]
 pub struct Engine {
     limits: Limits,
+    compression: Compression,
     segments: Vec<Arc<Segment>>,
     peers: Vec<Peer>,
     to_serve: Vec<Rank>,
@@ -100,12 +105,18 @@ impl Engine {
         assert!(u32::try_from(limits.packet_words).is_ok(), "the header counts in 32 bits");
         Engine {
             limits,
+            compression: Compression::Off,
             segments: Vec::new(),
             peers: (0..size).map(|_| Peer::default()).collect(),
             to_serve: Vec::new(),
             happenings: VecDeque::new(),
             ranges: Vec::new(),
         }
+    }
+
+    /// Says whether connections that are made from now on send differences; what a peer sends is taken either way.
+    pub fn set_compression(&mut self, compression: Compression) {
+        self.compression = compression;
     }
 
     /// Makes the next segment known.
@@ -119,6 +130,7 @@ impl Engine {
         state.reset();
         // Never 0, and different from all numbers of packets that may still be on their way.
         state.mine = state.mine.wrapping_add(1).max(1);
+        state.compressor = Some(Compressor::new(self.compression, self.limits.packet_words));
         state.mine
     }
 
@@ -187,6 +199,11 @@ impl Engine {
             Some(write) if room => {
                 let mut packet = buffer();
                 let last = write.pack(&mut header, limits.packet_words, ranges, &mut packet);
+                let raw_words = packet.len() as u64;
+                if let Some(compressor) = &mut peer.compressor {
+                    encode(compressor, &mut header, &mut packet);
+                    compressor.sends(peer.acknowledged_words);
+                }
                 peer.sent_packets += 1;
                 peer.sent_words += packet.len() as u64;
                 if last {
@@ -194,8 +211,8 @@ impl Engine {
                     peer.queue.pop_front();
                 }
                 // Table and header words of a split write exceed the estimate, so the count must not go below.
-                let packed = packet.len() as u64;
-                peer.queued_words = if peer.queue.is_empty() { 0 } else { peer.queued_words.saturating_sub(packed) };
+                let rest = peer.queued_words.saturating_sub(raw_words);
+                peer.queued_words = if peer.queue.is_empty() { 0 } else { rest };
                 packet
             }
             _ if owed >= limits.window_words / 4 || (owed > 0 && peer.acknowledge) => {
@@ -237,17 +254,31 @@ impl Engine {
         }
         self.check(from, &packet)?;
         let peer = &mut self.peers[from.index()];
+        // Last of all that can be refused, as it changes what is remembered.
+        let payload = match (header.kind, &mut peer.compressor) {
+            (Kind::Write { mode, .. }, Some(compressor)) => {
+                compressor.decoder().decode(mode, header.segment, packet.pieces(), packet.payload())?
+            }
+            _ => packet.payload(),
+        };
+        if let Kind::Write { .. } = header.kind {
+            let (segment, mut rest) = (&self.segments[header.segment as usize], payload);
+            for piece in packet.pieces() {
+                let (words, later) = rest.split_at(piece.len as usize);
+                segment.store(piece.to as usize, words);
+                rest = later;
+            }
+        }
         peer.acknowledged_words = header.acknowledged;
+        if let Some(compressor) = &mut peer.compressor {
+            compressor.acknowledged(header.acknowledged, peer.sent_words - header.acknowledged);
+        }
         let delivered = peer.ends.iter().take_while(|&&end| end <= header.acknowledged).count();
         peer.ends.drain(..delivered);
         if delivered > 0 {
             self.happenings.push_back(Happening::Delivered { peer: from, count: delivered as u64 });
         }
-        if let Kind::Write { last } = header.kind {
-            let segment = &self.segments[header.segment as usize];
-            for (piece, words) in packet.pieces() {
-                segment.store(piece.to as usize, words);
-            }
+        if let Kind::Write { last, .. } = header.kind {
             peer.taken_packets += 1;
             peer.taken_words += words.len() as u64;
             if last {
@@ -289,13 +320,26 @@ impl Engine {
             return Err(Malformed::Sequence { got: header.sequence, expected: peer.taken_packets });
         }
         let segment = self.segments.get(header.segment as usize).ok_or(Malformed::Segment(header.segment))?;
-        for (Piece { to, len }, _) in packet.pieces() {
+        for Piece { to, len } in packet.pieces() {
             if !usize::try_from(to).is_ok_and(|to| segment.holds(to, len as usize)) {
                 return Err(Malformed::Range { segment: header.segment, to, len, words: segment.len() });
             }
         }
         Ok(())
     }
+}
+
+/// Encodes the words of a packet where that is worthwhile, and says so in its header.
+fn encode(compressor: &mut Compressor, header: &mut Header, packet: &mut Vec<u32>) {
+    let at = HEADER_WORDS + header.pieces as usize * PIECE_WORDS;
+    let (table, _) = packet[HEADER_WORDS..at].as_chunks::<PIECE_WORDS>();
+    let pieces: Vec<Piece> = table.iter().copied().map(Piece::decode).collect();
+    let mode = compressor.encode(header.segment, pieces.iter().copied(), packet, at);
+    if let Kind::Write { mode: how, .. } = &mut header.kind {
+        *how = mode;
+    }
+    header.payload = (packet.len() - at) as u32;
+    packet[..HEADER_WORDS].copy_from_slice(&header.encode());
 }
 
 impl Outgoing {
@@ -334,7 +378,7 @@ impl Outgoing {
         }
         self.next = (index, done);
         let last = index == self.puts.len();
-        header.kind = Kind::Write { last };
+        header.kind = Kind::Write { last, mode: Mode::Raw };
         header.segment = u32::from(self.target.0);
         header.notification = self.notification;
         header.pieces = ranges.len() as u32;

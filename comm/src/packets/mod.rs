@@ -1,5 +1,6 @@
 //! A rung made of packets: the [`Engine`](engine::Engine) driven over a [`Port`].
 
+mod compress;
 mod engine;
 #[cfg(test)]
 mod tests;
@@ -15,8 +16,10 @@ use crate::port::{Incoming, Lane, Port};
 use crate::segment::Segment;
 use crate::transport::{Happening, Posted, Transport, Unavailable};
 
+pub use compress::Compression;
 use engine::Engine;
 pub use engine::Limits;
+pub use wire::Piece;
 
 /// How long a small acknowledgement waits for a packet that takes it along.
 const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(1);
@@ -100,6 +103,10 @@ impl<P: Port> Packets<P> {
 impl<P: Port> Transport for Packets<P> {
     fn rung(&self) -> Rung {
         P::RUNG
+    }
+
+    fn set_compression(&mut self, compression: Compression) {
+        self.engine.set_compression(compression);
     }
 
     fn register(&mut self, _id: SegmentId, segment: &Arc<Segment>) -> Result<(), CommError> {

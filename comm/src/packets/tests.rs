@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::compress::Compression;
 use super::engine::{Engine, Limits};
 use super::wire::MAGIC;
 use crate::error::Malformed;
@@ -111,4 +112,58 @@ fn nothing_is_taken_towards_a_peer_that_is_not_connected() {
     assert_eq!(engine.accept(PEER, &write), Posted::Full);
     engine.offer(PEER);
     assert_eq!(engine.accept(PEER, &write), Posted::Full);
+}
+
+/// Two engines that are connected to each other, and the segment of the second.
+fn two(compression: Compression) -> ([Engine; 2], [Arc<Segment>; 2]) {
+    let limits = Limits { packet_words: 4096, window_words: 16_384, backlog_words: 1 << 20 };
+    let segments = [0; 2].map(|_| Segment::private(8192).expect("memory"));
+    let mut engines = [0; 2].map(|_| Engine::new(2, limits));
+    for (engine, segment) in engines.iter_mut().zip(&segments) {
+        engine.register(Arc::clone(segment));
+        engine.set_compression(compression);
+    }
+    let numbers = [engines[0].offer(Rank(1)), engines[1].offer(Rank(0))];
+    engines[0].connect(Rank(1), numbers[1]);
+    engines[1].connect(Rank(0), numbers[0]);
+    (engines, segments)
+}
+
+#[test]
+fn differences_arrive_as_the_words_that_they_stand_for() {
+    let ([mut a, mut b], [source, target]) = two(Compression::On);
+    let mut words: Vec<u32> = (0..8192u32).map(|at| (at as f32 * 0.37).to_bits()).collect();
+    let puts = [Put { from: 0, to: 100, len: 5000 }, Put { from: 6000, to: 6000, len: 2000 }];
+    let (mut first, mut last) = (0, 0);
+    for round in 0..20u32 {
+        for at in (round as usize..8192).step_by(97) {
+            words[at] = words[at].wrapping_add(round);
+        }
+        source.store(0, &words);
+        let write = Write { source: ID, target: ID, puts: &puts, notification: round };
+        assert_eq!(a.accept(Rank(1), &write), Posted::Queued);
+        let mut sent = 0;
+        while let Some(packet) = a.next_packet(Rank(1), Vec::new) {
+            sent += packet.len();
+            assert_eq!(b.take(Rank(0), &packet), Ok(()));
+            while let Some(packet) = b.next_packet(Rank(0), Vec::new) {
+                assert_eq!(a.take(Rank(1), &packet), Ok(()));
+            }
+        }
+        for put in &puts {
+            let mut got = vec![0; put.len];
+            target.load(put.to, &mut got);
+            assert_eq!(got, words[put.from..put.from + put.len], "round {round}");
+        }
+        b.owe_acknowledgements();
+        // Less than a quarter of the window, if anything, was not acknowledged on the way.
+        if let Some(packet) = b.next_packet(Rank(0), Vec::new) {
+            assert_eq!(a.take(Rank(1), &packet), Ok(()));
+        }
+        if round == 0 {
+            first = sent;
+        }
+        last = sent;
+    }
+    assert!(last * 5 < first, "{last} words after {first}: what rests costs next to nothing");
 }

@@ -4,6 +4,7 @@
 //! a header of [`HEADER_WORDS`], `pieces` × (`to` low, `to` high, `len`), then the pieces' words.
 //! [`Packet::parse`] checks the packet against itself; what it means here (segment, order) is checked by the engine.
 
+use crate::delta::Mode;
 use crate::error::Malformed;
 
 /// First word: "RZP" and the protocol version.
@@ -20,6 +21,8 @@ pub enum Kind {
     Write {
         /// Whether the write ends with this packet.
         last: bool,
+        /// How the words are encoded.
+        mode: Mode,
     },
     /// An acknowledgement alone.
     Ack,
@@ -49,6 +52,8 @@ pub struct Header {
 const KIND_WRITE: u32 = 1;
 const KIND_ACK: u32 = 2;
 const FLAG_LAST: u32 = 1;
+const FLAG_KEEP: u32 = 2;
+const FLAG_DELTA: u32 = 4;
 
 /// The low and the high half of a 64-bit number.
 const fn halves(value: u64) -> [u32; 2] {
@@ -63,7 +68,14 @@ impl Header {
     /// The words of this header.
     pub fn encode(&self) -> [u32; HEADER_WORDS] {
         let (kind, flags) = match self.kind {
-            Kind::Write { last } => (KIND_WRITE, if last { FLAG_LAST } else { 0 }),
+            Kind::Write { last, mode } => {
+                let mode = match mode {
+                    Mode::Raw => 0,
+                    Mode::Keep => FLAG_KEEP,
+                    Mode::Delta => FLAG_DELTA,
+                };
+                (KIND_WRITE, mode | if last { FLAG_LAST } else { 0 })
+            }
             Kind::Ack => (KIND_ACK, 0),
         };
         let [sequence_low, sequence_high] = halves(self.sequence);
@@ -99,6 +111,11 @@ impl Piece {
     pub fn encode(&self) -> [u32; PIECE_WORDS] {
         let [low, high] = halves(self.to);
         [low, high, self.len]
+    }
+
+    /// The piece that these words describe.
+    pub fn decode([low, high, len]: [u32; PIECE_WORDS]) -> Piece {
+        Piece { to: whole(low, high), len }
     }
 }
 
@@ -137,13 +154,10 @@ impl<'a> Packet<'a> {
         if magic != MAGIC {
             return Err(Malformed::Magic(magic));
         }
-        let known = if kind == KIND_WRITE { FLAG_LAST } else { 0 };
-        if flags & !known != 0 {
-            return Err(Malformed::Flags(flags));
-        }
         let kind = match kind {
-            KIND_WRITE => Kind::Write { last: flags & FLAG_LAST != 0 },
-            KIND_ACK => Kind::Ack,
+            KIND_WRITE => Kind::Write { last: flags & FLAG_LAST != 0, mode: mode(flags & !FLAG_LAST)? },
+            KIND_ACK if flags == 0 => Kind::Ack,
+            KIND_ACK => return Err(Malformed::Flags(flags)),
             other => return Err(Malformed::Kind(other)),
         };
         let expected = HEADER_WORDS as u64 + u64::from(pieces) * PIECE_WORDS as u64 + u64::from(payload);
@@ -153,7 +167,8 @@ impl<'a> Packet<'a> {
         let (table, payload_words) = rest.split_at(pieces as usize * PIECE_WORDS);
         let (table, _) = table.as_chunks::<PIECE_WORDS>();
         let described: u64 = table.iter().map(|&[_, _, len]| u64::from(len)).sum();
-        if described != u64::from(payload) {
+        let encoded = matches!(kind, Kind::Write { mode: Mode::Delta, .. });
+        if described != u64::from(payload) && !encoded {
             return Err(Malformed::Length { words: payload_words.len(), expected: described });
         }
         let header = Header {
@@ -169,14 +184,23 @@ impl<'a> Packet<'a> {
         Ok(Packet { header, pieces: table, payload: payload_words })
     }
 
-    /// The pieces with their words.
-    pub fn pieces(&self) -> impl Iterator<Item = (Piece, &'a [u32])> + use<'a> {
-        let mut rest = self.payload;
-        self.pieces.iter().map(move |&[low, high, len]| {
-            let (words, after) = rest.split_at(len as usize);
-            rest = after;
-            (Piece { to: whole(low, high), len }, words)
-        })
+    /// Where the pieces go, in the order of their words.
+    pub fn pieces(&self) -> impl Iterator<Item = Piece> + Clone + use<'a> {
+        self.pieces.iter().copied().map(Piece::decode)
+    }
+
+    /// The words as they were sent, encoded or not.
+    pub fn payload(&self) -> &'a [u32] {
+        self.payload
+    }
+}
+
+fn mode(flags: u32) -> Result<Mode, Malformed> {
+    match flags {
+        0 => Ok(Mode::Raw),
+        FLAG_KEEP => Ok(Mode::Keep),
+        FLAG_DELTA => Ok(Mode::Delta),
+        other => Err(Malformed::Flags(other)),
     }
 }
 
@@ -186,7 +210,7 @@ mod tests {
 
     fn sample() -> Vec<u32> {
         let header = Header {
-            kind: Kind::Write { last: true },
+            kind: Kind::Write { last: true, mode: Mode::Raw },
             connection: 3,
             sequence: 0x1_0000_0002,
             acknowledged: 0x2_0000_0001,
@@ -208,8 +232,8 @@ mod tests {
         let packet = Packet::parse(&words).expect("well-formed");
         assert_eq!(packet.header.encode(), words[..HEADER_WORDS]);
         let pieces: Vec<_> = packet.pieces().collect();
-        assert_eq!(pieces[0], (Piece { to: 5, len: 1 }, &[10][..]));
-        assert_eq!(pieces[1], (Piece { to: 1 << 33, len: 2 }, &[20, 21][..]));
+        assert_eq!(pieces, [Piece { to: 5, len: 1 }, Piece { to: 1 << 33, len: 2 }]);
+        assert_eq!(packet.payload(), [10, 20, 21]);
     }
 
     #[test]
@@ -228,7 +252,9 @@ mod tests {
                 let mut changed = words.clone();
                 changed[at] = value;
                 if let Ok(packet) = Packet::parse(&changed) {
-                    assert_eq!(packet.pieces().map(|(_, words)| words.len()).sum::<usize>(), 3);
+                    let described = packet.pieces().map(|piece| u64::from(piece.len)).sum::<u64>();
+                    let encoded = matches!(packet.header.kind, Kind::Write { mode: Mode::Delta, .. });
+                    assert!(encoded || described == packet.payload().len() as u64);
                 }
             }
         }
@@ -242,8 +268,9 @@ mod tests {
             Packet::parse(&words).expect_err("malformed")
         };
         assert_eq!(with(0, 1), Malformed::Magic(1));
-        assert_eq!(with(2, 9), Malformed::Flags(1));
-        assert_eq!(with(3, 2), Malformed::Flags(2));
+        assert_eq!(with(2, 2), Malformed::Flags(1));
+        assert_eq!(with(2, 9), Malformed::Kind(9));
+        assert_eq!(with(3, 6), Malformed::Flags(6));
         assert_eq!(with(10, u32::MAX), Malformed::Length { words: 21, expected: 12 + 3 * u64::from(u32::MAX) + 3 });
     }
 }

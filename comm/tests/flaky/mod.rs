@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use rankzero_comm::local::{LocalFabric, LocalPort, ports};
 use rankzero_comm::mpi::Patience;
-use rankzero_comm::packets::Packets;
+use rankzero_comm::packets::{Compression, Packets};
 use rankzero_comm::{
     CommError, FailureCause, Happening, Ladder, Limits, Policy, Posted, Rank, Rung, RungTraffic, Segment, SegmentId,
     Transport, Unavailable, Write,
@@ -54,6 +54,10 @@ struct Flaky {
 impl Transport for Flaky {
     fn rung(&self) -> Rung {
         self.rung
+    }
+
+    fn set_compression(&mut self, compression: Compression) {
+        self.inner.set_compression(compression);
     }
 
     fn register(&mut self, id: SegmentId, segment: &Arc<Segment>) -> Result<(), CommError> {
@@ -146,6 +150,7 @@ pub fn ladders(size: u32, rungs: &[Rung], limits: Limits, policy: Policy) -> (Ve
         let backlog = limits.backlog_words;
         let mut ladder = Ladder::new(me, size, messenger, policy, backlog, Patience::SHARED_CORE).expect("memory");
         column.into_iter().for_each(|transport| ladder.add(transport));
+        ladder.set_compression(Compression::On);
         ladder.retry_first(std::time::Duration::from_millis(5));
         ladder
     });

@@ -2,9 +2,10 @@
 
 use std::time::Instant;
 
+use rankzero_comm::packets::Compression;
 use rankzero_comm::world::{self, Wish, WorldFabric};
 use rankzero_comm::{CommError, Pick, Policy, Rung};
-use rankzero_job::{Fabric as Choice, Network};
+use rankzero_job::{Compression as Asked, Fabric as Choice, Network};
 use serde_json::{Value, json};
 
 /// Gives the fabric the rungs that the job allows.
@@ -24,7 +25,12 @@ fn wish(network: &Network) -> Wish {
         Choice::Mpi => Some(Rung::Mpi),
         Choice::Tcp => Some(Rung::Tcp),
     };
-    Wish { policy: Policy { only, require_rdma: network.require_rdma } }
+    let compression = match network.compression {
+        Asked::Auto => Compression::Auto,
+        Asked::On => Compression::On,
+        Asked::Off => Compression::Off,
+    };
+    Wish { policy: Policy { only, require_rdma: network.require_rdma }, compression }
 }
 
 /// The rungs that serve, in few words: `3 shm, 4 verbs`.

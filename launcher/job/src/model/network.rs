@@ -15,6 +15,9 @@ pub struct Network {
     pub fabric: Fabric,
     /// Refuse to run where two nodes do not reach each other by RDMA, rather than fall back. Default no.
     pub require_rdma: bool,
+    /// Whether packets over MPI and TCP carry differences, compressed by LZ4, rather than the words themselves. Default `auto`: where
+    /// that is faster, by what was measured on the way.
+    pub compression: Compression,
     /// Time between two heartbeats of a rank, ms; at least 1. Default 1000.
     pub heartbeat_ms: u64,
     /// Silence after which a rank is suspected, ms; above `heartbeat_ms`. Default 5000, five lost heartbeats.
@@ -36,6 +39,7 @@ impl Default for Network {
         Self {
             fabric: Fabric::Auto,
             require_rdma: false,
+            compression: Compression::Auto,
             heartbeat_ms: 1000,
             heartbeat_timeout_ms: 5000,
             result_timeout_ms: 5000,
@@ -64,6 +68,19 @@ pub enum Fabric {
     Mpi,
     /// Plain TCP connections.
     Tcp,
+}
+
+/// When packets carry differences.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Compression {
+    /// Where that is faster.
+    #[default]
+    Auto,
+    /// Wherever they are shorter.
+    On,
+    /// Never.
+    Off,
 }
 
 /// A range of TCP ports, both ends included. In a job file `9001-9010`, or one port.
