@@ -26,9 +26,11 @@ pub mod local;
 #[allow(unsafe_code)]
 pub mod mpi;
 mod packet_fabric;
+pub mod port;
 mod segment;
 #[allow(unsafe_code)]
 pub mod shm;
+pub mod tcp;
 mod transport;
 mod wire;
 
