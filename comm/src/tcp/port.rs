@@ -24,7 +24,7 @@ use crate::port::{Incoming, Lane, Port};
 use crate::transport::Unavailable;
 
 /// Most words that may wait towards one peer when a message is added: the longest message and the engine's window.
-const WAITING_WORDS_MAX: u64 = MESSAGE_WORDS_MAX as u64 + (4 << 20);
+const WAITING_WORDS_MAX: u64 = MESSAGE_WORDS_MAX as u64 + (1 << 20);
 /// How long the accepting side waits for the other. Longer than that one tries.
 const AWAIT_TIME_MAX: Duration = Duration::from_secs(60);
 

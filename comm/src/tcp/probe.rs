@@ -50,26 +50,27 @@ impl Probe {
     /// The socket with this token is ready; the verdict, once there is one.
     pub fn ready(&mut self, token: Token, poller: &mut Poller) -> Option<FailureCause> {
         let (mut socket, token) = self.attempt.as_ref().filter(|(_, own)| *own == token).map(|(s, t)| (s, *t))?;
-        match connected(socket).and_then(|connected| {
+        let state = connected(socket).and_then(|connected| {
             if connected {
                 poller.change(socket, token, false)?;
             }
             Ok(connected)
-        }) {
-            Ok(true) => {}
+        });
+        match state {
             Ok(false) => return None,
+            Ok(true) => match socket.read(&mut [0]) {
+                // It greets, so it lives.
+                Ok(1..) => return Some(self.otherwise),
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => return None,
+                Ok(0) | Err(_) => {}
+            },
+            Err(error) if errno(&error) == nix::libc::ECONNRESET => {}
             Err(error) => return Some(self.verdict(&error)),
         }
-        match socket.read(&mut [0]) {
-            // It greets, so it lives.
-            Ok(1..) => Some(self.otherwise),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => None,
-            // Closed before a word: a process that is ending right now. The next attempt tells.
-            Ok(0) | Err(_) => {
-                self.attempt = None;
-                None
-            }
-        }
+        // Closed before a word: a process that is ending right now, as the system closes its connections before the port
+        // that it listens on. The next attempt tells.
+        self.attempt = None;
+        None
     }
 
     fn verdict(&self, error: &std::io::Error) -> FailureCause {
