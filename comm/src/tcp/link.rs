@@ -74,6 +74,12 @@ impl Link {
         self.token
     }
 
+    /// For tests that break the rules.
+    #[cfg(test)]
+    pub fn socket(&self) -> &Socket {
+        &self.socket
+    }
+
     /// This end and the other.
     pub fn ends(&self) -> (SocketAddr, SocketAddr) {
         (self.local, self.remote)

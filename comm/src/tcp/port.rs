@@ -37,8 +37,8 @@ pub(super) enum State {
     Offered(Option<Box<(Socket, Session)>>),
     /// This rank connects.
     Dialling(Box<Dial>),
-    /// The peer is to connect, with this generation.
-    Awaiting { generation: u32, until: Instant },
+    /// The peer is to connect.
+    Awaiting { until: Instant },
     /// Connected.
     Up(Box<Link>),
     /// The connection is lost; whether the peer lives is being found out.
@@ -49,6 +49,8 @@ pub(super) enum State {
 pub(super) struct Peer {
     /// Of the last offer to it.
     pub generation: u32,
+    /// Of its last offer.
+    pub their_generation: u32,
     /// Where it listens.
     pub port: u16,
     pub state: State,
@@ -125,7 +127,9 @@ impl TcpPort {
             listens_on,
             interfaces,
             poller,
-            peers: (0..size).map(|_| Peer { generation: 0, port: 0, state: State::Idle }).collect(),
+            peers: (0..size)
+                .map(|_| Peer { generation: 0, their_generation: 0, port: 0, state: State::Idle })
+                .collect(),
             guests: Guests::new(size),
             diagnosis: Diagnosis::new(),
             failed: VecDeque::new(),
@@ -278,12 +282,12 @@ impl Port for TcpPort {
         }
         let offer =
             Offer::parse(theirs).map_err(|what| Unavailable::new(format!("the offer of {peer} is refused: {what}")))?;
-        place.port = offer.port;
+        (place.port, place.their_generation) = (offer.port, offer.generation);
         if self.me < peer {
             return self.start_to_dial(peer, &offer).map(|()| false);
         }
         let until = Instant::now() + AWAIT_TIME_MAX;
-        let before = self.enter(peer, State::Awaiting { generation: offer.generation, until });
+        let before = self.enter(peer, State::Awaiting { until });
         if let State::Offered(Some(waiting)) = before
             && waiting.1.parties.from_generation == offer.generation
             && waits(&waiting.0)

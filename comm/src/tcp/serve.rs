@@ -86,15 +86,16 @@ impl TcpPort {
             tracing::debug!(peer = peer.0, "a connection by an older offer");
             return;
         }
+        let expected = session.parties.from_generation == place.their_generation;
         match &mut place.state {
             State::Offered(waiting) => *waiting = Some(Box::new((socket, session))),
-            State::Awaiting { generation, .. } if *generation == session.parties.from_generation => {
+            State::Awaiting { .. } if expected => {
                 if self.establish(peer, socket, &session) {
                     sink(Incoming::Up { peer });
                 }
             }
             // The peer gave up on its first attempt before it had the answer, so nothing went over that one.
-            State::Up(link) if !link.used() => {
+            State::Up(link) if expected && !link.used() => {
                 self.establish(peer, socket, &session);
             }
             _ => tracing::debug!(peer = peer.0, "a connection that nobody waits for"),
@@ -193,7 +194,7 @@ impl TcpPort {
                     let outcome = dial.tick(&mut self.poller, now);
                     self.dialled(peer, outcome, sink);
                 }
-                State::Awaiting { until, .. } if now >= *until => self.down(peer, FailureCause::Silent, sink),
+                State::Awaiting { until } if now >= *until => self.down(peer, FailureCause::Silent, sink),
                 State::Ending(probe) => {
                     if let Some(cause) = probe.tick(&mut self.poller, now) {
                         self.down(peer, cause, sink);
@@ -213,5 +214,137 @@ impl TcpPort {
                 self.ended(Rank(index as u32), End::Lost(nix::libc::ETIMEDOUT), now, sink);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::error::Malformed;
+    use crate::port::{Lane, Port};
+    use crate::tcp::Choice;
+
+    #[derive(Debug, PartialEq)]
+    enum Told {
+        Up,
+        Packet(Vec<u32>),
+        Garbage(Malformed),
+        Down(FailureCause),
+    }
+
+    /// Two connected ports of one thread, and what the second was told.
+    struct Pair {
+        ports: [TcpPort; 2],
+        told: Vec<Told>,
+    }
+
+    impl Pair {
+        fn connected() -> Pair {
+            let open = |rank| TcpPort::open_on(Rank(rank), 2, 0..=0, [1; 32], &Choice::parse("lo")).expect("a port");
+            let mut ports = [0, 1].map(open);
+            let offers = [ports[0].offer(Rank(1)).expect("an offer"), ports[1].offer(Rank(0)).expect("an offer")];
+            assert_eq!(ports[0].connect(Rank(1), &offers[1]), Ok(false));
+            let mut pair = Pair { ports, told: Vec::new() };
+            // The connection may be there before the accepting side asks for it.
+            for _ in 0..100 {
+                pair.turn();
+            }
+            assert!(!pair.ports[0].carries_messages(Rank(1)), "not before both want it");
+            if !pair.ports[1].connect(Rank(0), &offers[0]).expect("connects") {
+                pair.until(|pair| pair.told == [Told::Up]);
+            }
+            pair.until(|pair| pair.ports.iter().all(|port| port.carries_messages(Rank(1 - port.me.0))));
+            pair.told.clear();
+            pair
+        }
+
+        fn turn(&mut self) {
+            self.ports[0].progress(&mut |_| ()).expect("progress");
+            let told = &mut self.told;
+            let mut sink = |incoming: Incoming<'_>| {
+                told.push(match incoming {
+                    Incoming::Up { .. } => Told::Up,
+                    Incoming::Packet { words, .. } => Told::Packet(words.to_vec()),
+                    Incoming::Garbage { what, .. } => Told::Garbage(what),
+                    Incoming::Down { cause, .. } => Told::Down(cause),
+                });
+            };
+            self.ports[1].progress(&mut sink).expect("progress");
+        }
+
+        fn until(&mut self, done: impl Fn(&Pair) -> bool) {
+            let deadline = Instant::now() + Duration::from_secs(20);
+            while !done(self) {
+                assert!(Instant::now() < deadline, "{:?}", self.told);
+                self.turn();
+            }
+        }
+
+        /// The connection of the first, outside of all rules.
+        fn socket(&self) -> &Socket {
+            let State::Up(link) = &self.ports[0].peers[1].state else { panic!("connected") };
+            link.socket()
+        }
+    }
+
+    #[test]
+    fn what_is_no_frame_ends_the_connection_after_what_came_before() {
+        let mut pair = Pair::connected();
+        pair.ports[0].send(Rank(1), Lane::Data, vec![1, 2]).expect("sent");
+        pair.socket().send(&[0x11; 9]).expect("sent");
+        pair.until(|pair| pair.told.len() >= 3);
+        let expected = [
+            Told::Packet(vec![1, 2]),
+            Told::Garbage(Malformed::Magic(0x1111_1111)),
+            Told::Down(FailureCause::Protocol),
+        ];
+        assert_eq!(pair.told, expected);
+    }
+
+    #[test]
+    fn a_lost_connection_to_a_peer_that_lives_is_no_death() {
+        let mut pair = Pair::connected();
+        pair.ports[0].send(Rank(1), Lane::Message, vec![3]).expect("sent");
+        pair.socket().shutdown(std::net::Shutdown::Both).expect("connected");
+        pair.until(|pair| pair.told.len() >= 2);
+        let reset = FailureCause::Io { errno: nix::libc::ECONNRESET };
+        assert_eq!(pair.told, [Told::Packet(vec![3]), Told::Down(reset)]);
+    }
+
+    #[test]
+    fn what_arrived_before_a_reset_is_handed_over() {
+        let mut pair = Pair::connected();
+        for number in 0..50 {
+            pair.ports[0].send(Rank(1), Lane::Data, vec![number; 100]).expect("sent");
+        }
+        // The system may hold packets back, and a reset drops what it holds.
+        std::thread::sleep(Duration::from_millis(200));
+        // The second sends into the closed connection before it reads, so its own sending fails first.
+        pair.socket().set_linger(Some(Duration::ZERO)).expect("an option");
+        pair.ports[0].peers[1].state = State::Idle;
+        for _ in 0..3 {
+            pair.ports[1].send(Rank(0), Lane::Data, vec![9; 10]).expect("sent");
+        }
+        pair.until(|pair| matches!(pair.told.last(), Some(Told::Down(_))));
+        assert_eq!(pair.told.len(), 51);
+        assert!((0..50).all(|number| pair.told[number as usize] == Told::Packet(vec![number; 100])));
+    }
+
+    #[test]
+    fn a_port_that_is_gone_is_a_death() {
+        let Pair { ports: [first, mut second], .. } = Pair::connected();
+        drop(first);
+        let mut told = Vec::new();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while told.is_empty() && Instant::now() < deadline {
+            let mut sink = |incoming: Incoming<'_>| match incoming {
+                Incoming::Down { cause, .. } => told.push(cause),
+                other => panic!("{other:?}"),
+            };
+            second.progress(&mut sink).expect("progress");
+        }
+        assert_eq!(told, [FailureCause::Refused]);
     }
 }

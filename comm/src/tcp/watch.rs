@@ -82,7 +82,7 @@ mod tests {
         let idle = |after| Signs { unanswered: false, since_answer: after };
         assert_eq!(lost_after(PERIOD, idle), None);
         // A closed window is tested ever more rarely; each test is answered.
-        let slow = |after: Duration| Signs { unanswered: after.as_secs() % 20 == 0, since_answer: after };
+        let slow = |after: Duration| Signs { unanswered: after.as_secs().is_multiple_of(20), since_answer: after };
         assert_eq!(lost_after(PERIOD, slow), None);
     }
 
