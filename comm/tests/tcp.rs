@@ -1,5 +1,5 @@
-//! The TCP rung between threads and between processes: this very binary, in the roles of [`members::roles`]. All traffic
-//! stays on the loopback interface or in network namespaces that end with the test.
+//! The TCP rung between threads and between processes: this very binary, in the roles of [`members::roles`]. All
+//! traffic stays on the loopback interface or in network namespaces that end with the test.
 
 mod members;
 

@@ -1,5 +1,5 @@
-//! What the system knows of one connection, by its `sock_diag` interface. The same is to be had from `getsockopt`, but not
-//! without unsafe code.
+//! What the system knows of one connection, by its `sock_diag` interface. The same is to be had from `getsockopt`, but
+//! not without unsafe code.
 
 use std::io::Read;
 use std::net::{IpAddr, SocketAddr};

@@ -119,7 +119,8 @@ impl Decoder {
         self.body.as_mut().map_or(&mut [], Body::room)
     }
 
-    /// Offset within a word of the first byte that [`Decoder::take`] is given next: data at this alignment is not copied.
+    /// Offset within a word of the first byte that [`Decoder::take`] is given next: data at this alignment is not
+    /// copied.
     pub fn offset(&self) -> usize {
         self.header_filled % 4
     }

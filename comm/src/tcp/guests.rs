@@ -1,5 +1,5 @@
-//! Accepted connections that have not yet proven to belong to the run. Each costs little and not for long, and there are
-//! never more than a fixed number of them.
+//! Accepted connections that have not yet proven to belong to the run. Each costs little and not for long, and there
+//! are never more than a fixed number of them.
 
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};

@@ -1,13 +1,13 @@
 //! How two ranks make sure of each other before a connection counts: three frames of fixed length.
 //!
 //! 1. The acceptor greets: magic, version, a fresh nonce.
-//! 2. The connector says who it is, whom it wants, the generations of both offers and a nonce of its own, and proves with
-//!    the key of the run that it knows both nonces.
+//! 2. The connector says who it is, whom it wants, the generations of both offers and a nonce of its own, and proves
+//!    with the key of the run that it knows both nonces.
 //! 3. The acceptor proves the same, once it wants the connection.
 //!
-//! Every proof is over both nonces, so a recorded handshake is worth nothing; the two roles prove under different names,
-//! so neither can be answered with its own words. A proof shows who connects; it does not protect what follows from who
-//! can rewrite packets on the network between the ranks.
+//! Every proof is over both nonces, so a recorded handshake is worth nothing; the two roles prove under different
+//! names, so neither can be answered with its own words. A proof shows who connects; it does not protect what follows
+//! from who can rewrite packets on the network between the ranks.
 
 use std::io::{ErrorKind, Read};
 

@@ -92,9 +92,9 @@ pub struct TcpPort {
 }
 
 impl TcpPort {
-    /// The port of rank `me` of `size`: listens on the first free port of `ports` (`0..=0`: on any), and on any free one
-    /// when all are taken. The environment variable [`super::VARIABLE`] restricts the interfaces offered to peers. All ranks
-    /// of a run share `key`, which nobody else knows.
+    /// The port of rank `me` of `size`: listens on the first free port of `ports` (`0..=0`: on any), and on any free
+    /// one when all are taken. The environment variable [`super::VARIABLE`] restricts the interfaces offered to peers.
+    /// All ranks of a run share `key`, which nobody else knows.
     ///
     /// # Errors
     /// No interface, no port, or a failed call.

@@ -67,8 +67,8 @@ impl Probe {
             Err(error) if errno(&error) == nix::libc::ECONNRESET => {}
             Err(error) => return Some(self.verdict(&error)),
         }
-        // Closed before a word: a process that is ending right now, as the system closes its connections before the port
-        // that it listens on. The next attempt tells.
+        // Closed before a word: a process that is ending right now, as the system closes its connections before the
+        // port that it listens on. The next attempt tells.
         self.attempt = None;
         None
     }

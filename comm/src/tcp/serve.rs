@@ -165,6 +165,11 @@ impl TcpPort {
                 sink(Incoming::Garbage { from: peer, what });
                 self.down(peer, FailureCause::Protocol, sink);
             }
+            // Nothing ever reached the port of a peer that connected here, so a refusal may be a firewall's. Its host has
+            // not answered either: no evidence is left.
+            End::Lost(errno @ nix::libc::ETIMEDOUT) if peer < self.me => {
+                self.down(peer, FailureCause::Io { errno }, sink);
+            }
             End::Lost(errno) => {
                 let (_, remote) = link.ends();
                 drop(link);

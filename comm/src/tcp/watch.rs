@@ -1,9 +1,9 @@
 //! Whether the host at the other end still answers while something is on its way to it.
 //!
-//! The system's own limit (`TCP_USER_TIMEOUT`) does not serve: it also ends a connection whose peer is merely slow, that
-//! is, whose host answers every test but whose process has not read for that long. A rank that computes for a while must
-//! not be cut off. So the unanswered time is measured here, from what the system knows of the connection ([`super::diag`]). Idle
-//! connections are tested by the system (keepalive).
+//! The system's own limit (`TCP_USER_TIMEOUT`) does not serve: it also ends a connection whose peer is merely slow,
+//! that is, whose host answers every test but whose process has not read for that long. A rank that computes for a
+//! while must not be cut off. So the unanswered time is measured here, from what the system knows of the connection
+//! ([`super::diag`]). Idle connections are tested by the system (keepalive).
 
 use std::time::{Duration, Instant};
 
