@@ -169,7 +169,7 @@ fn messages(input: &mut Input<'_>) {
         queue.push_back(message);
     }
     let rung: Box<dyn Transport> = Box::new(Packets::new(FuzzPort(Lane::Message, queue), Limits::default()));
-    let ladder = Ladder::new(Rank(0), 2, rung, Policy::default(), 1 << 20, Patience::SHARED_CORE);
+    let ladder = Ladder::new(Rank(0), 2, rung, Policy::default(), Limits::default(), Patience::SHARED_CORE);
     // Nobody answers, so this waits until its deadline, which has passed; whatever came is heard on the way.
     let mut ladder = ladder.expect("memory");
     for _ in 0..8 {

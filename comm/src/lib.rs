@@ -31,6 +31,7 @@ pub mod port;
 mod segment;
 #[allow(unsafe_code)]
 pub mod shm;
+pub mod tcp;
 mod transport;
 pub mod world;
 

@@ -55,7 +55,7 @@ pub fn hub_with(size: u32, limits: Limits) -> Result<(Vec<LocalFabric>, Faults),
         .map(|port| {
             let (me, policy) = (port.me, Policy::default());
             let first: Box<dyn Transport + Send> = Box::new(Packets::new(port, limits));
-            Ladder::new(me, size, first, policy, limits.backlog_words, Patience::SHARED_CORE)
+            Ladder::new(me, size, first, policy, limits, Patience::SHARED_CORE)
         })
         .collect::<Result<_, _>>()?;
     Ok((fabrics, faults))

@@ -1,15 +1,21 @@
 //! The fabric among the processes of a run: MPI to start, and every other rung that this build and machine have.
 
+use std::ops::RangeInclusive;
 use std::time::Instant;
 
-use crate::error::CommError;
-use crate::fabric::Bootstrap;
+use crate::error::{CommError, Malformed};
+use crate::fabric::{Bootstrap, Endpoint};
 use crate::idle::Patience;
+use crate::ids::{Rank, Rung};
 use crate::ladder::{Ladder, Policy};
 use crate::mpi;
 use crate::packets::{Compression, Limits, Packets};
 use crate::port::Port;
+use crate::tcp::TcpPort;
 use crate::transport::Transport;
+
+/// Who draws the key of a run.
+const MASTER: Rank = Rank(0);
 
 /// A fabric among processes. It stays in the thread that started it, as MPI demands.
 pub type WorldFabric = Ladder<dyn Transport>;
@@ -30,12 +36,20 @@ impl Default for Options {
 }
 
 /// What a run asks of its fabric; the same on all ranks.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Wish {
     /// Which rungs may serve.
     pub policy: Policy,
     /// When packets carry differences.
     pub compression: Compression,
+    /// TCP ports to listen on: the first free one, or any where all are taken.
+    pub ports: RangeInclusive<u16>,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self { policy: Policy::default(), compression: Compression::default(), ports: 0..=0 }
+    }
 }
 
 /// Starts MPI and returns the fabric among all ranks of the launcher, with MPI as its only rung so far. To be called once, from the
@@ -48,17 +62,46 @@ pub fn start(options: &Options, deadline: Instant) -> Result<WorldFabric, CommEr
     let port = mpi::start(patience, deadline)?;
     let (me, size) = (port.rank(), port.size());
     let first: Box<dyn Transport> = Box::new(Packets::new(port, limits));
-    Ladder::new(me, size, first, Policy::default(), limits.backlog_words, patience)
+    Ladder::new(me, size, first, Policy::default(), limits, patience)
 }
 
 /// Adds all other rungs that this machine has; before the first segment. All ranks call it with the same wish.
 ///
 /// # Errors
 /// [`CommError::Timeout`] or [`CommError::PeerFailed`] naming who is missing. A rung that is not to be had is no error.
-pub fn equip(fabric: &mut WorldFabric, wish: &Wish, _deadline: Instant) -> Result<(), CommError> {
+pub fn equip(fabric: &mut WorldFabric, wish: &Wish, deadline: Instant) -> Result<(), CommError> {
+    let (me, size) = (fabric.rank(), fabric.size());
+    let limits = fabric.limits();
+    let key = key(fabric, deadline)?;
+    if wish.policy.may_ever_use(Rung::Tcp) {
+        match TcpPort::open(me, size, wish.ports.clone(), key) {
+            Ok(port) => fabric.add(Box::new(Packets::new(port, limits))),
+            Err(reason) => fabric.miss(Rung::Tcp, reason.0),
+        }
+    }
     fabric.set_policy(wish.policy);
     fabric.set_compression(wish.compression);
     Ok(())
+}
+
+/// The secret of this run, which rank 0 draws: who knows it belongs to the run.
+fn key(fabric: &mut WorldFabric, deadline: Instant) -> Result<[u8; 32], CommError> {
+    let mut key = [0u8; 32];
+    let mut bytes = Vec::new();
+    if fabric.rank() == MASTER {
+        getrandom::fill(&mut key).map_err(|error| CommError::Io {
+            operation: "drawing the key of the run",
+            peer: None,
+            source: std::io::Error::other(error),
+        })?;
+        bytes.extend(key);
+    }
+    fabric.broadcast(MASTER, &mut bytes, deadline)?;
+    let sent = <[u8; 32]>::try_from(bytes.as_slice());
+    sent.map_err(|_| CommError::Malformed {
+        peer: MASTER,
+        what: Malformed::Length { words: bytes.len() / 4, expected: 8 },
+    })
 }
 
 /// Ends the fabric and with it the use of MPI.

@@ -29,7 +29,7 @@ use crate::error::{CommError, FailureCause};
 use crate::fabric::{Endpoint, Event, Fabric, Pick, Put, RungTraffic, Write};
 use crate::idle::{Idle, Patience};
 use crate::ids::{Rank, Rung, SegmentId, Token};
-use crate::packets::Compression;
+use crate::packets::{Compression, Limits};
 use crate::segment::Segment;
 use crate::transport::{Happening, Posted, Transport};
 use connect::SCRATCH;
@@ -49,7 +49,7 @@ pub struct Ladder<T: Transport + ?Sized> {
     me: Rank,
     size: u32,
     policy: Policy,
-    backlog_words: u64,
+    limits: Limits,
     /// The best first.
     transports: Vec<Box<T>>,
     /// Rungs that this process cannot offer, and why.
@@ -81,8 +81,7 @@ pub struct Ladder<T: Transport + ?Sized> {
 }
 
 impl<T: Transport + ?Sized> Ladder<T> {
-    /// A ladder of one rung, which carries the messages of the start. At most `backlog_words` 32-bit words towards one peer wait for
-    /// delivery.
+    /// A ladder of one rung, which carries the messages of the start. Of `limits` the backlog concerns the ladder itself.
     ///
     /// # Errors
     /// [`CommError::OutOfMemory`], or what the rung says when it cannot register memory.
@@ -91,7 +90,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
         size: u32,
         mut first: Box<T>,
         policy: Policy,
-        backlog_words: u64,
+        limits: Limits,
         patience: Patience,
     ) -> Result<Self, CommError> {
         let now = Instant::now();
@@ -102,7 +101,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
             me,
             size,
             policy,
-            backlog_words,
+            limits,
             transports: vec![first],
             missing: Vec::new(),
             messenger,
@@ -144,6 +143,11 @@ impl<T: Transport + ?Sized> Ladder<T> {
     pub fn retry_first(&mut self, wait: Duration) {
         self.pairs.iter_mut().flat_map(|pair| &mut pair.links).for_each(|link| link.backoff = wait);
         self.retry_first = wait;
+    }
+
+    /// The bounds that it was made with.
+    pub fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// Asks for other paths than those it was made with; before [`Fabric::open`], and the same on all ranks.
@@ -333,11 +337,11 @@ impl<T: Transport + ?Sized> Ladder<T> {
         if let Some(cause) = pair.failed {
             return Err(CommError::PeerFailed { peer, cause });
         }
-        if !pair.queue.is_empty() && pair.queued_words.saturating_add(words) > self.backlog_words {
+        if !pair.queue.is_empty() && pair.queued_words.saturating_add(words) > self.limits.backlog_words {
             return Err(CommError::Backpressure {
                 peer,
                 backlog_words: pair.queued_words,
-                limit_words: self.backlog_words,
+                limit_words: self.limits.backlog_words,
             });
         }
         Ok(words)

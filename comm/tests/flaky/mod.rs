@@ -147,8 +147,7 @@ pub fn ladders(size: u32, rungs: &[Rung], limits: Limits, policy: Policy) -> (Ve
     }
     let ladders = Rank::all(size).zip(columns).map(|(me, mut column)| {
         let messenger = column.pop().expect("a rung");
-        let backlog = limits.backlog_words;
-        let mut ladder = Ladder::new(me, size, messenger, policy, backlog, Patience::SHARED_CORE).expect("memory");
+        let mut ladder = Ladder::new(me, size, messenger, policy, limits, Patience::SHARED_CORE).expect("memory");
         column.into_iter().for_each(|transport| ladder.add(transport));
         ladder.set_compression(Compression::On);
         ladder.retry_first(std::time::Duration::from_millis(5));

@@ -30,7 +30,8 @@ fn wish(network: &Network) -> Wish {
         Asked::On => Compression::On,
         Asked::Off => Compression::Off,
     };
-    Wish { policy: Policy { only, require_rdma: network.require_rdma }, compression }
+    let ports = network.control_ports.first..=network.control_ports.last;
+    Wish { policy: Policy { only, require_rdma: network.require_rdma }, compression, ports }
 }
 
 /// The rungs that serve, in few words: `3 shm, 4 verbs`.

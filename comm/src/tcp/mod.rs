@@ -1,0 +1,35 @@
+//! The TCP rung: packets over connections of our own, for hosts that share nothing better.
+//!
+//! One connection serves a pair of ranks: the lower rank connects, the higher accepts. Both prove with the key of the
+//! run that they belong to it before anything else counts (`handshake`); what comes from outside costs a bounded number
+//! of small, short-lived guests (`guests`). Packets travel as frames (`frame`); nothing is copied on the way out, and
+//! large packets are read to where they are handed over from. Nothing here ever blocks.
+//!
+//! **How a loss is told from a death.** A connection that ends leads to one more attempt to reach the port of the peer
+//! (`probe`). Only a refusal proves that the process has ended: its host lives and says that nobody listens. A peer
+//! that closes on purpose says goodbye first, so it is never taken for dead. What a refusal cannot tell apart is a
+//! firewall that refuses connections in the peer's name; the accepting side, which never reached the peer's port, asks
+//! only after the host of the peer has ended the connection itself.
+//!
+//! **A host that falls silent** is noticed after 5 s (`watch::SILENCE_MAX`), whether the connection is idle or not; a
+//! process that is stopped or computes is not, however long it takes, as its host answers.
+
+mod diag;
+mod dial;
+mod frame;
+mod guests;
+mod handshake;
+mod interfaces;
+mod link;
+mod offer;
+mod outbox;
+mod poller;
+mod port;
+mod probe;
+mod serve;
+mod socket;
+mod spares;
+mod watch;
+
+pub use interfaces::{Choice, VARIABLE};
+pub use port::TcpPort;
