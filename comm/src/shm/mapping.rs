@@ -15,40 +15,30 @@ use nix::unistd::{Whence, lseek};
 
 use super::copy;
 
-/// Words of an anonymous file, mapped.
+/// Words of an anonymous file, mapped. It holds no descriptor of the file.
 #[derive(Debug)]
-pub struct Mapping {
+pub(super) struct View {
     memory: MmapRaw,
     words: usize,
-    /// Changes in [`Mapping::replace`].
-    file: Mutex<Arc<File>>,
 }
 
-impl Mapping {
-    /// A new file of `words` words, all zero, committed by the system at first touch.
-    ///
-    /// # Errors
-    /// What the system said.
-    pub fn create(words: usize) -> io::Result<Mapping> {
-        Mapping::of(new_file(length(words)?)?, words)
-    }
-
-    /// Maps the file of another process of this node.
+impl View {
+    /// Maps a file, maybe one of another process of this node.
     ///
     /// # Errors
     /// What the system said; also where the file is shorter than `words` words, or could become so.
-    pub fn of(file: File, words: usize) -> io::Result<Mapping> {
+    pub fn of(file: &File, words: usize) -> io::Result<View> {
         let bytes = length(words)?;
-        // A file that shrinks under its mapping kills whoever touches it; so it must be sealed against that.
-        let seals = fcntl(&file, FcntlArg::F_GET_SEALS).map_or(0, |seals| seals);
+        // A file that shrinks under its mapping kills whoever touches it; so it must be sealed against that. Files of
+        // other kinds know no seals.
+        let seals = fcntl(file, FcntlArg::F_GET_SEALS).unwrap_or(0);
         if seals & SealFlag::F_SEAL_SHRINK.bits() == 0 {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "the file is not sealed against shrinking"));
         }
         if file.metadata()?.len() < bytes as u64 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter than its owner said"));
         }
-        let memory = MmapOptions::new().len(bytes).map_raw(&file)?;
-        Ok(Mapping { memory, words, file: Mutex::new(Arc::new(file)) })
+        Ok(View { memory: MmapOptions::new().len(bytes).map_raw(file)?, words })
     }
 
     /// The words.
@@ -59,9 +49,38 @@ impl Mapping {
     }
 
     /// The words in pairs, for memory that is accessed in pairs only; an odd last word is left out.
-    pub(super) fn pairs(&self) -> &[AtomicU64] {
+    pub fn pairs(&self) -> &[AtomicU64] {
         // SAFETY: as in `words`; a page is aligned for 64 bits.
         unsafe { std::slice::from_raw_parts(self.memory.as_ptr().cast::<AtomicU64>(), self.words / 2) }
+    }
+}
+
+/// Words of this process that others can map.
+#[derive(Debug)]
+pub struct Mapping {
+    view: View,
+    /// Changes in [`Mapping::replace`].
+    file: Mutex<Arc<File>>,
+}
+
+impl Mapping {
+    /// A new file of `words` words, all zero, committed by the system at first touch.
+    ///
+    /// # Errors
+    /// What the system said.
+    pub fn create(words: usize) -> io::Result<Mapping> {
+        let file = new_file(length(words)?)?;
+        Ok(Mapping { view: View::of(&file, words)?, file: Mutex::new(Arc::new(file)) })
+    }
+
+    /// The words.
+    pub fn words(&self) -> &[AtomicU32] {
+        self.view.words()
+    }
+
+    /// As [`View::pairs`].
+    pub(super) fn pairs(&self) -> &[AtomicU64] {
+        self.view.pairs()
     }
 
     /// The file, to be mapped by others.
@@ -77,25 +96,26 @@ impl Mapping {
     /// What the system said. The words are as they were then.
     pub(super) fn replace(&self) -> io::Result<()> {
         let mut current = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        let bytes = self.memory.len();
-        let new = Mapping::of(new_file(bytes)?, self.words)?;
+        let View { memory, words } = &self.view;
+        let bytes = memory.len();
+        let file = new_file(bytes)?;
+        let new = View::of(&file, *words)?;
         let mut end = 0;
         while let Some(start) = seek(&current, end, Whence::SeekData)? {
             end = seek(&current, start, Whence::SeekHole)?.unwrap_or(bytes);
-            let range = start / 4..(end / 4).min(self.words);
+            let range = start / 4..(end / 4).min(*words);
             if !range.is_empty() {
                 copy::words(&self.words()[range.clone()], &new.words()[range]);
             }
         }
-        let file = new.file();
-        let address = NonZeroUsize::new(self.memory.as_ptr() as usize).ok_or(io::ErrorKind::InvalidInput)?;
+        let address = NonZeroUsize::new(memory.as_ptr() as usize).ok_or(io::ErrorKind::InvalidInput)?;
         let length = NonZeroUsize::new(bytes).ok_or(io::ErrorKind::InvalidInput)?;
         let access = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
-        // SAFETY: the range is exactly that of `self.memory`, which this call replaces in one step and which `self.memory`
+        // SAFETY: the range is exactly that of `memory`, which this call replaces in one step and which `memory`
         // unmaps in the end as if it were its own. References to the words stay valid, as address, length, access rights and
         // content are the same, and atomics may change anyway.
-        unsafe { mmap(Some(address), length, access, MapFlags::MAP_SHARED | MapFlags::MAP_FIXED, &*file, 0) }?;
-        *current = file;
+        unsafe { mmap(Some(address), length, access, MapFlags::MAP_SHARED | MapFlags::MAP_FIXED, &file, 0) }?;
+        *current = Arc::new(file);
         Ok(())
     }
 }
@@ -139,7 +159,7 @@ mod tests {
     fn what_was_mapped_before_is_cut_off() {
         const WORDS: usize = 1 << 22;
         let ours = Mapping::create(WORDS).expect("memory");
-        let theirs = Mapping::of(ours.file().try_clone().expect("a second handle"), WORDS).expect("mapped");
+        let theirs = View::of(&ours.file(), WORDS).expect("mapped");
         let words = ours.words();
         words[5].store(1, Relaxed);
         words[WORDS - 1].store(2, Relaxed);
@@ -147,7 +167,7 @@ mod tests {
         theirs.words()[5].store(9, Relaxed);
         theirs.words()[6].store(9, Relaxed);
         assert_eq!([5, 6, WORDS - 1].map(|at| words[at].load(Relaxed)), [1, 0, 2]);
-        let of_new = Mapping::of(ours.file().try_clone().expect("a second handle"), WORDS).expect("mapped");
+        let of_new = View::of(&ours.file(), WORDS).expect("mapped");
         of_new.words()[7].store(3, Relaxed);
         assert_eq!(words[7].load(Relaxed), 3);
         let touched = ours.file().metadata().expect("metadata").blocks() * 512;
@@ -158,15 +178,15 @@ mod tests {
     fn a_file_that_can_shrink_is_refused() {
         let file = File::from(memfd_create(c"test", MFdFlags::MFD_ALLOW_SEALING).expect("memfd"));
         file.set_len(4096).expect("length");
-        assert!(Mapping::of(file, 4).is_err());
+        assert!(View::of(&file, 4).is_err());
         let ordinary = File::open("/proc/self/exe").expect("this program");
-        assert!(Mapping::of(ordinary, 4).is_err());
+        assert!(View::of(&ordinary, 4).is_err());
     }
 
     #[test]
     fn a_file_shorter_than_said_is_refused_and_none_can_be_cut() {
         let ours = Mapping::create(1024).expect("memory");
-        assert!(Mapping::of(ours.file().try_clone().expect("a second handle"), 1025).is_err());
+        assert!(View::of(&ours.file(), 1025).is_err());
         assert!(ours.file().set_len(8).is_err());
     }
 

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use super::bell;
 use super::copy;
-use super::mapping::Mapping;
+use super::mapping::{Mapping, View};
 use super::node::{FileName, Process, random};
 use super::offer::Offer;
 use super::ring::{Consumer, End, Producer, Ring};
@@ -25,8 +25,7 @@ const SENT_BYTES: usize = 32;
 const SLOTS: usize = 48;
 const RING_WORDS: usize = 2 * (SLOTS + RING_SLOTS);
 
-fn ring(memory: &Mapping) -> Ring<'_> {
-    let pairs = memory.pairs();
+fn ring(pairs: &[AtomicU64]) -> Ring<'_> {
     Ring { slots: &pairs[SLOTS..SLOTS + RING_SLOTS], taken: &pairs[TAKEN] }
 }
 
@@ -56,7 +55,7 @@ impl Inbox {
 
     /// Takes notifications out, at most as many as it holds, and tells how many.
     pub fn drain(&mut self, mut take: impl FnMut(u32)) -> Result<usize, End> {
-        let ring = ring(&self.memory);
+        let ring = ring(self.memory.pairs());
         let mut count = 0;
         let outcome = loop {
             match self.consumer.pop(ring) {
@@ -77,7 +76,13 @@ impl Inbox {
 
     /// Takes out what is left; the peer's next push fails.
     pub fn close(&mut self, take: impl FnMut(u32)) -> Result<(), End> {
-        self.consumer.close(ring(&self.memory), take)
+        self.consumer.close(ring(self.memory.pairs()), take)
+    }
+
+    /// As a peer that does not obey the rules.
+    #[cfg(test)]
+    pub fn scribble(&self, slot: usize, value: u64) {
+        self.memory.pairs()[SLOTS + slot].store(value, Relaxed);
     }
 
     /// Bytes that the peer says it has sent.
@@ -89,12 +94,12 @@ impl Inbox {
 /// The sending half: memory of the peer.
 #[derive(Debug)]
 pub(super) struct Outbox {
-    ring: Mapping,
+    ring: View,
     producer: Producer,
     sent_bytes: u64,
-    bell: Mapping,
+    bell: View,
     bell_bit: usize,
-    segments: Vec<Mapping>,
+    segments: Vec<View>,
     pub process: Process,
     watch: OwnedFd,
 }
@@ -106,7 +111,7 @@ impl Outbox {
         let watch = process.watch()?;
         let map = |name, words| {
             let file = process.open(name)?;
-            Mapping::of(file, words).map_err(|error| {
+            View::of(&file, words).map_err(|error| {
                 Unavailable::new(format!("memory of process {} cannot be mapped: {error}", process.pid))
             })
         };
@@ -118,7 +123,7 @@ impl Outbox {
             segments.push(map(segment.file, usize::try_from(segment.words).unwrap_or(usize::MAX))?);
         }
         let nonce = [0, 1].map(|at: usize| ring.pairs()[at].load(Relaxed));
-        let unused = Producer::default().room(self::ring(&ring)) == Ok(true);
+        let unused = Producer::default().room(self::ring(ring.pairs())) == Ok(true);
         if nonce != offer.nonce || !unused {
             return Err(Unavailable::new("the offer was withdrawn or used before: a new one is needed"));
         }
@@ -139,7 +144,7 @@ impl Outbox {
 
     /// Whether a write can be announced.
     pub fn room(&mut self) -> Result<bool, End> {
-        self.producer.room(ring(&self.ring))
+        self.producer.room(ring(self.ring.pairs()))
     }
 
     /// Whether the pieces of a write fit both ends.
@@ -167,7 +172,7 @@ impl Outbox {
         }
         self.sent_bytes += bytes;
         self.ring.pairs()[SENT_BYTES].store(self.sent_bytes, Relaxed);
-        self.producer.push(ring(&self.ring), write.notification)?;
+        self.producer.push(ring(self.ring.pairs()), write.notification)?;
         bell::ring(&self.bell.pairs()[self.bell_bit / 64], 1 << (self.bell_bit % 64));
         Ok(bytes)
     }

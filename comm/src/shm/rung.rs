@@ -392,3 +392,7 @@ fn cause(end: End) -> FailureCause {
         End::Nonsense => FailureCause::Protocol,
     }
 }
+
+#[cfg(all(test, not(miri)))]
+#[path = "rung_tests.rs"]
+mod tests;
