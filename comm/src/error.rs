@@ -267,6 +267,14 @@ pub enum CommError {
         /// Length of the segment there, in words.
         words: usize,
     },
+    /// A rung is not connected to a peer, or no longer.
+    #[error("{rung} is not connected to {peer}")]
+    NotConnected {
+        /// The peer.
+        peer: Rank,
+        /// The rung.
+        rung: crate::ids::Rung,
+    },
     /// No rung serves a pair of ranks, or none that is allowed.
     #[error("{rank} reports: {reasons}")]
     NoPath {

@@ -11,8 +11,9 @@ use crate::ladder::{Ladder, Policy};
 use crate::mpi;
 use crate::packets::{Compression, Limits, Packets};
 use crate::port::Port;
+use crate::shm::Shm;
 use crate::tcp::TcpPort;
-use crate::transport::Transport;
+use crate::transport::{Transport, Unavailable};
 
 /// Who draws the key of a run.
 const MASTER: Rank = Rank(0);
@@ -73,12 +74,18 @@ pub fn equip(fabric: &mut WorldFabric, wish: &Wish, deadline: Instant) -> Result
     let (me, size) = (fabric.rank(), fabric.size());
     let limits = fabric.limits();
     let key = key(fabric, deadline)?;
-    if wish.policy.may_ever_use(Rung::Tcp) {
-        match TcpPort::open(me, size, wish.ports.clone(), key) {
-            Ok(port) => fabric.add(Box::new(Packets::new(port, limits))),
-            Err(reason) => fabric.miss(Rung::Tcp, reason.0),
+    let mut add = |rung: Rung, open: &dyn Fn() -> Result<Box<dyn Transport>, Unavailable>| {
+        if wish.policy.may_ever_use(rung) {
+            match open() {
+                Ok(transport) => fabric.add(transport),
+                Err(reason) => fabric.miss(rung, reason.0),
+            }
+        } else {
+            fabric.miss(rung, "the job asks for another rung".to_owned());
         }
-    }
+    };
+    add(Rung::Shm, &|| Ok(Box::new(Shm::open(me, size)?)));
+    add(Rung::Tcp, &|| Ok(Box::new(Packets::new(TcpPort::open(me, size, wish.ports.clone(), key)?, limits))));
     fabric.set_policy(wish.policy);
     fabric.set_compression(wish.compression);
     Ok(())

@@ -297,7 +297,12 @@ impl<T: Transport + ?Sized> Ladder<T> {
         let pair = &mut pairs[peer.index()];
         let Out::On(at) = pair.out else { return Ok(()) };
         while let Some(write) = pair.queue.get(pair.posted) {
-            match transports[at].post(peer, &write.write())? {
+            let posted = match transports[at].post(peer, &write.write()) {
+                // It broke, and will say so at its next progress.
+                Err(CommError::NotConnected { .. }) => Posted::Full,
+                outcome => outcome?,
+            };
+            match posted {
                 Posted::Delivered if pair.posted == 0 => {
                     events.extend(pair.pop_delivered().map(|token| Event::Completed { token }));
                 }
