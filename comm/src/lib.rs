@@ -30,6 +30,8 @@ mod segment;
 #[allow(unsafe_code)]
 pub mod shm;
 mod transport;
+#[allow(unsafe_code)]
+pub mod verbs;
 mod wire;
 
 pub use bootstrap::MAX_BOOTSTRAP_BYTES;
