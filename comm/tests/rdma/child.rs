@@ -133,6 +133,21 @@ fn obey(node: &mut Node, words: &[&str]) -> String {
             node.flush();
             "ok".into()
         }
+        // next NOTIFICATION: the next one is this
+        "next" => {
+            let (_, got) = node.next();
+            if got == number(1) { "ok".into() } else { got.to_string() }
+        }
+        // swap AT LEN: trades neighbouring pairs of words
+        "swap" => {
+            for at in (size(1)..size(1) + size(2)).step_by(4) {
+                let mut words = [0; 4];
+                node.segment.load(at, &mut words);
+                words.rotate_left(2);
+                node.segment.store(at, &words);
+            }
+            "ok".into()
+        }
         // take COUNT: this many notifications, which count up from 0
         "take" => {
             for expected in 0..number(1) {

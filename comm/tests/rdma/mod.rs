@@ -4,4 +4,4 @@ mod child;
 mod node;
 
 pub use child::{Child, serve};
-pub use node::{Node, pattern};
+pub use node::Node;
