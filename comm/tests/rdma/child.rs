@@ -177,7 +177,12 @@ fn obey(node: &mut Node, words: &[&str]) -> String {
                 let _ = node.try_write(number(1), &[put], 7);
                 !node.broken.is_empty()
             });
+            node.posted = node.delivered;
             format!("broken {} after {} ms", node.broken.remove(0).1, start.elapsed().as_millis())
+        }
+        "forget" => {
+            node.arrived.clear();
+            "ok".into()
         }
         "pause" => {
             std::thread::sleep(Duration::from_millis(number(1).into()));
@@ -196,7 +201,8 @@ pub fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn unhex(text: &str) -> Vec<u8> {
+/// Bytes of text.
+pub fn unhex(text: &str) -> Vec<u8> {
     let digits = |at: usize| u8::from_str_radix(&text[at..at + 2], 16);
     (0..text.len() / 2).map(|at| digits(2 * at).unwrap_or_else(|_| panic!("not hexadecimal: {text}"))).collect()
 }

@@ -3,5 +3,5 @@
 mod child;
 mod node;
 
-pub use child::{Child, serve};
+pub use child::{Child, hex, serve, unhex};
 pub use node::Node;
