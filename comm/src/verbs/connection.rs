@@ -311,16 +311,20 @@ impl Connection {
         let cause = self.fault.take()?;
         self.phase = Phase::Broken(cause);
         self.waiting.clear();
+        Some(cause)
+    }
+
+    /// Stops all lanes in both directions; what is posted comes back as flushed.
+    pub fn stop(&mut self) {
         for lane in &mut self.lanes {
             // Of a device that is gone this fails; there is nothing to stop then.
             let _ = lane.pair.fail();
         }
-        Some(cause)
     }
 
-    /// Whether writes wait here, or the peer is not known to be there.
-    pub fn is_busy(&self) -> bool {
-        !self.waiting.is_empty() || matches!(self.phase, Phase::Greeting(_))
+    /// Whether writes wait here for room or for other rails.
+    pub fn has_waiting(&self) -> bool {
+        !self.waiting.is_empty()
     }
 
     /// The peer.

@@ -53,6 +53,8 @@ pub struct Verbs {
     pub(super) faulty: Vec<Rank>,
     /// Peers that were connected on this side and are not up.
     pub(super) greeting: Vec<Rank>,
+    /// Peers towards which writes wait in this process.
+    pub(super) waiting: Vec<Rank>,
     pub(super) happenings: Vec<Happening>,
     pub(super) pieces: Vec<Put>,
     pub(super) most_words: usize,
@@ -110,6 +112,7 @@ impl Verbs {
             segments: Vec::new(),
             faulty: Vec::new(),
             greeting: Vec::new(),
+            waiting: Vec::new(),
             happenings: Vec::new(),
             pieces: Vec::new(),
             most_words: (most_bytes as usize / 4).max(1),
@@ -248,6 +251,7 @@ impl Verbs {
 
     /// Tells of connections that have failed, or greets again where the peer was not there yet.
     pub(super) fn settle(&mut self) {
+        let mut failed = Vec::new();
         for peer in std::mem::take(&mut self.faulty) {
             let life = self.next_life();
             let Some(connection) = self.connections[peer.index()].as_mut() else { continue };
@@ -257,11 +261,24 @@ impl Verbs {
                 tracing::debug!(%peer, %error, "the connection cannot start over");
                 connection.blame(crate::FailureCause::Io { errno: error.raw_os_error().unwrap_or(nix::libc::EIO) });
             }
-            if let Some(cause) = connection.settle() {
+            connection.stop();
+            failed.push(peer);
+        }
+        // What arrived before the end is told before it.
+        self.poll();
+        self.faulty.retain(|peer| !failed.contains(peer));
+        for peer in failed {
+            if let Some(cause) = self.connections[peer.index()].as_mut().and_then(Connection::settle) {
                 self.happenings.push(Happening::Broken { peer, cause });
             }
         }
         self.let_go();
+    }
+
+    /// Whether [`Verbs::settle`] has something to do.
+    pub(super) fn is_unsettled(&self) -> bool {
+        let losing = |device: &Device| device.lost.is_some() && device.open.is_some();
+        !self.faulty.is_empty() || self.devices.iter().any(losing)
     }
 
     /// Whether the connection to this peer is up.

@@ -75,9 +75,10 @@ impl Transport for Verbs {
             }
         }
         let until = Instant::now() + self.options.connect_within;
-        connection
-            .connect(theirs, self.options.timeout, self.options.retries, until)
-            .map_err(|error| Unavailable::new(format!("the RDMA connection to {peer} cannot be set up: {error}")))?;
+        if let Err(error) = connection.connect(theirs, self.options.timeout, self.options.retries, until) {
+            self.connections[peer.index()] = None;
+            return Err(Unavailable::new(format!("the RDMA connection to {peer} cannot be set up: {error}")));
+        }
         self.greeting.push(peer);
         Ok(())
     }
@@ -114,6 +115,9 @@ impl Transport for Verbs {
             if connection.is_faulty() && !self.faulty.contains(&peer) {
                 self.faulty.push(peer);
             }
+            if connection.has_waiting() && !self.waiting.contains(&peer) {
+                self.waiting.push(peer);
+            }
         }
         self.pieces = pieces;
         if posted == Posted::Queued {
@@ -129,9 +133,11 @@ impl Transport for Verbs {
             self.look_around();
         }
         // A broken connection is told once nothing that came before is left in the queues.
-        if self.poll() && !self.faulty.is_empty() {
+        if self.poll() && self.is_unsettled() {
             self.settle();
         }
+        let connections = &self.connections;
+        self.waiting.retain(|peer| connections[peer.index()].as_ref().is_some_and(Connection::has_waiting));
         into.append(&mut self.happenings);
         Ok(())
     }
@@ -140,10 +146,7 @@ impl Transport for Verbs {
         let Some(Some(connection)) = self.connections.get_mut(peer.index()) else { return };
         if connection.phase != Phase::Offered {
             connection.phase = Phase::Closing;
-            for lane in &mut connection.lanes {
-                // Of a device that is gone this fails; there is nothing to stop then.
-                let _ = lane.pair.fail();
-            }
+            connection.stop();
             let until = Instant::now() + DRAIN_WITHIN;
             loop {
                 self.poll();
@@ -188,7 +191,7 @@ impl Transport for Verbs {
     }
 
     fn busy(&self) -> bool {
-        !self.faulty.is_empty() || self.connections.iter().flatten().any(Connection::is_busy)
+        self.is_unsettled() || !self.greeting.is_empty() || !self.waiting.is_empty()
     }
 
     fn unsent(&self) -> Option<Rank> {
