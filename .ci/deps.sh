@@ -5,7 +5,8 @@
 set -eu
 
 # mpi: libopenmpi-dev, openmpi-bin; its bindings: libclang-dev; hwloc2: libhwloc-dev, pkg-config; PhysX: g++.
-packages="g++ libclang-dev libhwloc-dev libopenmpi-dev make openmpi-bin pkg-config $*"
+# rdma-sys: libibverbs-dev, librdmacm-dev, and libclang-dev, pkg-config; ibverbs: cmake.
+packages="cmake g++ libclang-dev libhwloc-dev libibverbs-dev libopenmpi-dev librdmacm-dev make openmpi-bin pkg-config $*"
 
 if ! command -v cargo >/dev/null 2>&1; then
     echo "deps: cargo is missing. Install Rust 1.89 or newer from https://rustup.rs and open a new shell." >&2
@@ -14,7 +15,7 @@ fi
 
 if ! command -v dpkg-query >/dev/null 2>&1 || ! command -v apt-get >/dev/null 2>&1; then
     echo "deps: not a Debian or Ubuntu system. Make sure that you have the equivalents of: $packages"
-    echo "deps: that is a C++ compiler, libclang, hwloc 2 and an MPI, each with headers, and pkg-config."
+    echo "deps: that is a C++ compiler, libclang, hwloc 2, rdma-core and an MPI, each with headers, cmake and pkg-config."
     exit 0
 fi
 

@@ -33,6 +33,8 @@ mod segment;
 pub mod shm;
 pub mod tcp;
 mod transport;
+#[allow(unsafe_code)]
+pub mod verbs;
 pub mod world;
 
 pub use bootstrap::MAX_BOOTSTRAP_BYTES;

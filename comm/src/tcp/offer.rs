@@ -98,8 +98,8 @@ impl Offer {
         })
     }
 
-    /// The addresses to try from a host with these interfaces, best first: those of a network that both are in, others,
-    /// loopback where both share it. An address that this host has too is the peer's only on the same host.
+    /// The addresses to try from a host with these interfaces, best first: loopback where both share it, those of a network
+    /// that both are in, others. An address that this host has too is the peer's only on the same host.
     pub fn route(&self, host: &[u8; 16], own: &[Interface]) -> Vec<SocketAddr> {
         let same_host = self.host == *host;
         let mut ranked: Vec<(u8, IpAddr)> = Vec::new();
@@ -112,10 +112,10 @@ impl Offer {
             let together = |own: &&Interface| own.network.contains(address) && theirs.contains(own.network.address);
             let family = |own: &&Interface| own.network.address.is_ipv4() == address.is_ipv4();
             let class = match () {
-                () if address.is_loopback() => 3,
-                () if own.iter().any(|own| together(&own)) => 0,
-                () if own.iter().any(|own| family(&own)) => 1,
-                () => 2,
+                () if address.is_loopback() => 0,
+                () if own.iter().any(|own| together(&own)) => 1,
+                () if own.iter().any(|own| family(&own)) => 2,
+                () => 3,
             };
             ranked.push((class, address));
         }
