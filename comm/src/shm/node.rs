@@ -149,7 +149,7 @@ fn denied(pid: u32, error: &io::Error) -> Unavailable {
              allow ptrace reads among the ranks"
         ),
         (ErrorKind::NotFound, Err(_)) => format!("process {pid} has ended, or is hidden by /proc (hidepid)"),
-        (ErrorKind::NotFound, Ok(_)) => format!("process {pid} has withdrawn what it offered"),
+        (ErrorKind::NotFound, Ok(_)) => format!("process {pid} is ending, or has withdrawn what it offered"),
         _ => format!("files of process {pid} cannot be reached: {error}"),
     })
 }

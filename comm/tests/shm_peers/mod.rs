@@ -25,6 +25,8 @@ pub struct Side {
     pub inbox: Arc<Segment>,
     pub ids: [SegmentId; 2],
     pub other: Rank,
+    /// What came together with something that was waited for.
+    early: Vec<Happening>,
 }
 
 impl Side {
@@ -40,11 +42,11 @@ impl Side {
         let ids = [&source, &inbox].map(|segment| names.register(Arc::clone(segment)).expect("registered"));
         shm.register(ids[0], &source).expect("shared");
         shm.register(ids[1], &inbox).expect("shared");
-        Side { shm, source, inbox, ids, other: Rank(1 - me) }
+        Side { shm, source, inbox, ids, other: Rank(1 - me), early: Vec::new() }
     }
 
     pub fn progress(&mut self) -> Vec<Happening> {
-        let mut happened = Vec::new();
+        let mut happened = std::mem::take(&mut self.early);
         self.shm.progress(&mut happened).expect("progress");
         happened
     }
@@ -68,7 +70,9 @@ impl Side {
     }
 
     pub fn is_up(&mut self) {
-        assert_eq!(self.next(), [Happening::Up { peer: self.other }]);
+        let mut happened = self.next();
+        assert_eq!(happened.remove(0), Happening::Up { peer: self.other });
+        self.early = happened;
     }
 
     /// Sends the numbers below `send` and takes in as many as `receive`, in order, both at once.
@@ -152,6 +156,7 @@ impl Peer {
 
     pub fn ends_well(mut self) {
         assert_eq!(self.hear(), "done");
+        self.say("end");
         assert!(self.child.wait().expect("ended").success());
     }
 }
