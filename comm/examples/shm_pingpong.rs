@@ -11,11 +11,10 @@
 use std::error::Error;
 use std::io::{BufRead, Write as _};
 use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rankzero_comm::shm::Shm;
-use rankzero_comm::{Fabric, Happening, Posted, Put, Rank, Segment, SegmentId, Transport, Write};
+use rankzero_comm::{Happening, Posted, Put, Rank, Segment, SegmentId, Transport, Write};
 
 type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
@@ -38,7 +37,7 @@ impl Side {
         let segment = Segment::new(words)?;
         // Every page is there before anything is measured.
         segment.words().iter().for_each(|word| word.store(1, std::sync::atomic::Ordering::Relaxed));
-        let id = name(&segment)?;
+        let id = SegmentId::nth(0);
         shm.register(id, &segment)?;
         Ok(Side { shm, id, other: Rank(1 - me) })
     }
@@ -67,12 +66,6 @@ impl Side {
             std::hint::spin_loop();
         }
     }
-}
-
-/// The name of the first segment of a rank.
-fn name(segment: &Arc<Segment>) -> Outcome<SegmentId> {
-    let mut fabrics = rankzero_comm::local::hub(1);
-    Ok(fabrics.remove(0).register(Arc::clone(segment))?)
 }
 
 fn main() -> Outcome {
@@ -185,7 +178,7 @@ fn idle() -> Outcome {
     for peers in [1u32, 8, 64] {
         let mut hub = Shm::open(Rank(0), peers + 1)?;
         let segment = Segment::new(1)?;
-        let id = name(&segment)?;
+        let id = SegmentId::nth(0);
         hub.register(id, &segment)?;
         let mut others = Vec::new();
         for rank in 1..=peers {

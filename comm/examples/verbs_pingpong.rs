@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use rankzero_comm::verbs::{Options, Verbs};
-use rankzero_comm::{Fabric, Happening, Posted, Put, Rank, Segment, SegmentId, Transport, Write, local};
+use rankzero_comm::{Happening, Posted, Put, Rank, Segment, SegmentId, Transport, Write};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
@@ -36,7 +36,7 @@ impl Side {
         let options = Options::from_env().map_err(|why| why.0)?;
         let mut verbs = Verbs::open(Rank(me), 2, options).map_err(|why| why.0)?;
         let segment = Segment::new(2 * MOST / 4)?;
-        let id = local::hub(1)[0].register(Segment::new(1)?)?;
+        let id = SegmentId::nth(0);
         verbs.register(id, &segment)?;
         let peer = Rank(1 - me);
         Ok(Side { verbs, id, peer, happenings: Vec::new(), arrived: 0, delivered: 0, up: false })

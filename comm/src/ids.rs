@@ -30,6 +30,11 @@ impl fmt::Display for Rank {
 pub struct SegmentId(pub(crate) u16);
 
 impl SegmentId {
+    /// The segment that is registered as number `nth`, from 0: for those who drive a [`crate::Transport`] by themselves.
+    pub const fn nth(nth: u16) -> SegmentId {
+        SegmentId(nth)
+    }
+
     /// The position in the order of registration, from 0.
     pub const fn index(self) -> usize {
         self.0 as usize

@@ -7,13 +7,14 @@ use crate::error::{CommError, Malformed};
 use crate::fabric::{Bootstrap, Endpoint};
 use crate::idle::Patience;
 use crate::ids::{Rank, Rung};
-use crate::ladder::{Ladder, Policy};
+use crate::ladder::{Ladder, Policy, Standing};
 use crate::mpi;
 use crate::packets::{Compression, Limits, Packets};
 use crate::port::Port;
 use crate::shm::Shm;
 use crate::tcp::TcpPort;
 use crate::transport::{Transport, Unavailable};
+use crate::verbs::{self, Verbs};
 
 /// Who draws the key of a run.
 const MASTER: Rank = Rank(0);
@@ -74,17 +75,22 @@ pub fn equip(fabric: &mut WorldFabric, wish: &Wish, deadline: Instant) -> Result
     let (me, size) = (fabric.rank(), fabric.size());
     let limits = fabric.limits();
     let key = key(fabric, deadline)?;
+    fabric.find_neighbours(deadline)?;
+    let one_node = fabric.is_one_node();
+    // What no pair may take is not even opened: it would register memory for nothing.
     let mut add = |rung: Rung, open: &dyn Fn() -> Result<Box<dyn Transport>, Unavailable>| {
-        if wish.policy.may_ever_use(rung) {
-            match open() {
-                Ok(transport) => fabric.add(transport),
-                Err(reason) => fabric.miss(rung, reason.0),
-            }
-        } else {
-            fabric.miss(rung, "the job asks for another rung".to_owned());
+        let between_nodes = wish.policy.standing(rung, false);
+        let outcome = match wish.policy.standing(rung, true) {
+            Standing::Barred(reason) if one_node || between_nodes != Standing::Allowed => Err(Unavailable::new(reason)),
+            _ => open(),
+        };
+        match outcome {
+            Ok(transport) => fabric.add(transport),
+            Err(reason) => fabric.miss(rung, reason.0),
         }
     };
     add(Rung::Shm, &|| Ok(Box::new(Shm::open(me, size)?)));
+    add(Rung::Verbs, &|| Ok(Box::new(Verbs::open(me, size, verbs::Options::from_env()?)?)));
     add(Rung::Tcp, &|| Ok(Box::new(Packets::new(TcpPort::open(me, size, wish.ports.clone(), key)?, limits))));
     fabric.set_policy(wish.policy);
     fabric.set_compression(wish.compression);

@@ -58,6 +58,8 @@ pub struct Ladder<T: Transport + ?Sized> {
     messenger: Rung,
     segments: Vec<Arc<Segment>>,
     pairs: Vec<Pair>,
+    /// By rank, whether it shares a node with this one; empty until that is known.
+    neighbours: Vec<bool>,
     events: VecDeque<Event>,
     /// Pairs whose writes wait for room.
     stalled: Vec<Rank>,
@@ -107,6 +109,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
             messenger,
             segments: vec![scratch],
             pairs: (0..size).map(|_| Pair::new(1, now)).collect(),
+            neighbours: Vec::new(),
             events: VecDeque::new(),
             stalled: Vec::new(),
             hot: vec![true],

@@ -35,10 +35,10 @@ impl<T: Transport + ?Sized> Ladder<T> {
 
     /// See [`crate::Fabric::open`].
     pub(super) fn open_pairs(&mut self, deadline: Instant) -> Result<(), CommError> {
-        let nodes = self.all_gather(&node_identity(), deadline)?;
+        self.find_neighbours(deadline)?;
         let now = Instant::now();
         for peer in self.peers() {
-            self.pairs[peer.index()].same_node = nodes[peer.index()] == nodes[self.me.index()];
+            self.pairs[peer.index()].same_node = self.neighbours[peer.index()];
             self.bar_what_may_not(peer);
             if self.me < peer {
                 self.begin_all(peer, now)?;
@@ -62,6 +62,20 @@ impl<T: Transport + ?Sized> Ladder<T> {
             }
             None => Ok(()),
         }
+    }
+
+    /// Finds out which ranks share a node; all ranks call it, once before the start or never.
+    pub(crate) fn find_neighbours(&mut self, deadline: Instant) -> Result<(), CommError> {
+        if self.neighbours.is_empty() {
+            let nodes = self.all_gather(&node_identity(), deadline)?;
+            self.neighbours = nodes.iter().map(|node| *node == nodes[self.me.index()]).collect();
+        }
+        Ok(())
+    }
+
+    /// Whether all ranks share one node, once that is known.
+    pub(crate) fn is_one_node(&self) -> bool {
+        self.neighbours.iter().all(|&neighbour| neighbour)
     }
 
     /// Begins to connect to a peer of higher rank by every rung, or tells it why not.

@@ -36,11 +36,6 @@ impl Policy {
         }
     }
 
-    /// Whether any pair may take `rung`.
-    pub fn may_ever_use(&self, rung: Rung) -> bool {
-        [true, false].into_iter().any(|same_node| self.standing(rung, same_node) == Standing::Allowed)
-    }
-
     /// Whether a pair may start on `rung`.
     pub fn may_start_on(&self, rung: Rung, same_node: bool) -> bool {
         let asked = self.only.is_none_or(|only| only == rung || (only == Rung::Shm && !same_node));

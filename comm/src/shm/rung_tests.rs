@@ -86,8 +86,8 @@ fn ranges_beyond_either_end_are_refused() {
     assert!(matches!(a.post(Rank(1), &write), Err(CommError::OutOfBounds { .. })));
     let write = Write { source: SegmentId(1), ..write };
     assert!(matches!(a.post(Rank(1), &write), Err(CommError::UnknownSegment(_))));
-    assert!(matches!(a.post(Rank(0), &word(0)), Err(CommError::NoPath { .. })));
-    assert!(matches!(a.post(Rank(9), &word(0)), Err(CommError::NoPath { .. })));
+    assert!(matches!(a.post(Rank(0), &word(0)), Err(CommError::NotConnected { .. })));
+    assert!(matches!(a.post(Rank(9), &word(0)), Err(CommError::NotConnected { .. })));
     assert_eq!(now(&mut b), []);
 }
 

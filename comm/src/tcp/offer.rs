@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn the_shared_network_comes_first_and_loopback_last() {
+    fn loopback_comes_first_where_it_is_shared_then_the_network_that_both_are_in() {
         let own = |text: &str| Interface { name: "eth0".into(), network: text.parse().expect("a network") };
         let route = |offer: &Offer, host: u8, own: &[Interface]| -> Vec<String> {
             offer.route(&[host; 16], own).iter().map(|address| address.ip().to_string()).collect()
@@ -211,7 +211,7 @@ mod tests {
         let here = [own("10.1.2.3/24"), own("172.17.0.1/16"), own("127.0.0.1/8")];
         // 172.17.0.1 is a bridge that both hosts have: over it this host would only reach itself.
         assert_eq!(route(&theirs, 2, &here), ["10.1.2.4", "192.168.0.4", "fd00::4"]);
-        let together = ["172.17.0.1", "10.1.2.4", "192.168.0.4", "fd00::4", "127.0.0.1"];
+        let together = ["127.0.0.1", "172.17.0.1", "10.1.2.4", "192.168.0.4", "fd00::4"];
         assert_eq!(route(&theirs, 1, &here), together);
     }
 }

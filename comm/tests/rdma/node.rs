@@ -5,9 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rankzero_comm::verbs::{Options, Verbs};
-use rankzero_comm::{
-    CommError, Fabric, FailureCause, Happening, Posted, Put, Rank, Segment, SegmentId, Transport, Write, local,
-};
+use rankzero_comm::{CommError, FailureCause, Happening, Posted, Put, Rank, Segment, SegmentId, Transport, Write};
 
 /// Longest that anything here may take.
 const LONGEST: Duration = Duration::from_secs(60);
@@ -44,7 +42,7 @@ impl Node {
         let mut verbs = Verbs::open(Rank(me), size, options).expect("an RDMA device");
         let segment = Segment::new(words).expect("memory");
         // Names of segments come from a fabric alone.
-        let id = local::hub(1)[0].register(Segment::new(1).expect("memory")).expect("a name");
+        let id = SegmentId::nth(0);
         verbs.register(id, &segment).expect("registered memory");
         Node {
             verbs,
