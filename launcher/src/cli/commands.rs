@@ -22,20 +22,23 @@ pub fn run(args: &RunArgs) -> u8 {
     };
     match run_rank(&options) {
         Ok(ending) => ending.exit_code(),
-        Err(error) => {
-            let text = error.to_string();
-            let prefix = if text.starts_with("error:") { "" } else { "error: " };
-            eprintln!("{prefix}{text}");
-            let code = error.exit_code();
-            // Where rank 0 refused, its own code counts.
-            if !matches!(error, RunError::MasterRefused)
-                && let Err(error) = report_outcome(code)
-            {
-                eprintln!("warning: cannot tell the launch how the run ended: {error}");
-            }
-            leave_after_failure(code);
-        }
+        Err(error) => fail(&error),
     }
+}
+
+/// Ends a rank that has failed: tells why, tells the launch, and leaves.
+pub(super) fn fail(error: &RunError) -> ! {
+    let text = error.to_string();
+    let prefix = if text.starts_with("error:") { "" } else { "error: " };
+    eprintln!("{prefix}{text}");
+    let code = error.exit_code();
+    // Where rank 0 refused, its own code counts.
+    if !matches!(error, RunError::MasterRefused)
+        && let Err(error) = report_outcome(code)
+    {
+        eprintln!("warning: cannot tell the launch how the run ended: {error}");
+    }
+    leave_after_failure(code);
 }
 
 /// `rankzero launch`.
