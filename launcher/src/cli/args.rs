@@ -205,6 +205,12 @@ pub struct RenderArgs {
 /// Arguments of the doctor.
 #[derive(Clone, Debug, Args)]
 pub struct DoctorArgs {
+    /// Measure latency and bandwidth of every path between two ranks; under mpirun or srun between rank 0 and each other one.
+    #[arg(long)]
+    pub fabric: bool,
+    /// Only this rung; how the doctor starts the ranks that measure.
+    #[arg(long, value_name = "RUNG", hide = true, requires = "fabric", value_parser = ["shm", "verbs", "mpi", "tcp"])]
+    pub measure: Option<String>,
     /// Print as JSON.
     #[arg(long)]
     pub json: bool,

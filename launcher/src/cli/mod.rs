@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod commands;
+mod doctor;
 mod explain;
 
 use clap::{CommandFactory, Parser};
@@ -20,7 +21,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Render(args) => commands::render(&args),
         Command::Explain(args) => explain::explain(&args),
-        Command::Doctor(args) => commands::doctor(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "rankzero", &mut std::io::stdout());
             0
