@@ -25,5 +25,5 @@ guest() {
     cp "$runs/gone/summary.json" "$LAB_OUT/gone.json"
     diff <(grep '"digest"' "$LAB_OUT/shm/summary.json") <(grep '"digest"' "$runs/gone/summary.json")
     grep -q '"rung_changes": [1-9]' "$runs/gone/summary.json"
-    grep -q '"paths": "2 mpi"' "$runs/gone/summary.json"
+    grep -q '"paths": "mpi (2 peers)"' "$runs/gone/summary.json"
 }
