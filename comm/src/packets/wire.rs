@@ -23,6 +23,11 @@ pub enum Kind {
     },
     /// An acknowledgement alone.
     Ack,
+    /// One piece for a segment, whose words are not in the packet but follow by themselves.
+    Direct {
+        /// Whether the write ends with this piece.
+        last: bool,
+    },
 }
 
 /// The header, decoded.
@@ -48,6 +53,7 @@ pub struct Header {
 
 const KIND_WRITE: u32 = 1;
 const KIND_ACK: u32 = 2;
+const KIND_DIRECT: u32 = 3;
 const FLAG_LAST: u32 = 1;
 
 /// The low and the high half of a 64-bit number.
@@ -65,6 +71,7 @@ impl Header {
         let (kind, flags) = match self.kind {
             Kind::Write { last } => (KIND_WRITE, if last { FLAG_LAST } else { 0 }),
             Kind::Ack => (KIND_ACK, 0),
+            Kind::Direct { last } => (KIND_DIRECT, if last { FLAG_LAST } else { 0 }),
         };
         let [sequence_low, sequence_high] = halves(self.sequence);
         let [acknowledged_low, acknowledged_high] = halves(self.acknowledged);
@@ -137,16 +144,25 @@ impl<'a> Packet<'a> {
         if magic != MAGIC {
             return Err(Malformed::Magic(magic));
         }
-        let known = if kind == KIND_WRITE { FLAG_LAST } else { 0 };
+        let known = if matches!(kind, KIND_WRITE | KIND_DIRECT) { FLAG_LAST } else { 0 };
         if flags & !known != 0 {
             return Err(Malformed::Flags(flags));
         }
         let kind = match kind {
             KIND_WRITE => Kind::Write { last: flags & FLAG_LAST != 0 },
             KIND_ACK => Kind::Ack,
+            KIND_DIRECT => Kind::Direct { last: flags & FLAG_LAST != 0 },
             other => return Err(Malformed::Kind(other)),
         };
-        let expected = HEADER_WORDS as u64 + u64::from(pieces) * PIECE_WORDS as u64 + u64::from(payload);
+        // One piece at most is announced, so that one payload follows.
+        let inside = match kind {
+            Kind::Direct { .. } if pieces != 1 => {
+                return Err(Malformed::Length { words: pieces as usize, expected: 1 });
+            }
+            Kind::Direct { .. } => 0,
+            Kind::Write { .. } | Kind::Ack => u64::from(payload),
+        };
+        let expected = HEADER_WORDS as u64 + u64::from(pieces) * PIECE_WORDS as u64 + inside;
         if expected != words.len() as u64 {
             return Err(Malformed::Length { words: words.len(), expected });
         }
@@ -169,13 +185,18 @@ impl<'a> Packet<'a> {
         Ok(Packet { header, pieces: table, payload: payload_words })
     }
 
-    /// The pieces with their words.
+    /// The descriptions of the pieces.
+    pub fn table(&self) -> impl Iterator<Item = Piece> + use<'a> {
+        self.pieces.iter().map(|&[low, high, len]| Piece { to: whole(low, high), len })
+    }
+
+    /// The pieces with their words; not to be asked of [`Kind::Direct`].
     pub fn pieces(&self) -> impl Iterator<Item = (Piece, &'a [u32])> + use<'a> {
         let mut rest = self.payload;
-        self.pieces.iter().map(move |&[low, high, len]| {
-            let (words, after) = rest.split_at(len as usize);
+        self.table().map(move |piece| {
+            let (words, after) = rest.split_at(piece.len as usize);
             rest = after;
-            (Piece { to: whole(low, high), len }, words)
+            (piece, words)
         })
     }
 }
@@ -228,9 +249,36 @@ mod tests {
                 let mut changed = words.clone();
                 changed[at] = value;
                 if let Ok(packet) = Packet::parse(&changed) {
+                    if matches!(packet.header.kind, Kind::Direct { .. }) {
+                        continue;
+                    }
                     assert_eq!(packet.pieces().map(|(_, words)| words.len()).sum::<usize>(), 3);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn an_announcement_holds_one_piece_and_no_words() {
+        let header = Header {
+            kind: Kind::Direct { last: true },
+            connection: 1,
+            sequence: 0,
+            acknowledged: 0,
+            segment: 1,
+            notification: 0,
+            pieces: 1,
+            payload: 1000,
+        };
+        let mut words = header.encode().to_vec();
+        words.extend(Piece { to: 7, len: 1000 }.encode());
+        let packet = Packet::parse(&words).expect("well-formed");
+        assert_eq!(packet.header, header);
+        assert_eq!(packet.table().collect::<Vec<_>>(), [Piece { to: 7, len: 1000 }]);
+        for (at, value) in [(10, 0), (10, 2), (11, 999), (14, 999)] {
+            let mut changed = words.clone();
+            changed[at] = value;
+            assert!(matches!(Packet::parse(&changed), Err(Malformed::Length { .. })), "word {at}");
         }
     }
 
