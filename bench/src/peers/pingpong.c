@@ -1,18 +1,19 @@
 /* A plain MPI ping-pong, as the peer of comm/examples/pingpong.rs: same sizes, counts, warm-up and statistics.
- * `mpirun -n 2 pingpong`; pairs of ranks (0,1), (2,3), ... at once. A line a size: the median over batches of exchanges. */
+ * `mpirun -n 2 pingpong`; pairs of ranks (0,1), (2,3), ... at once. A line a size: the median and the least over batches of exchanges. */
 #include <mpi.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { BATCHES = 20 };
+/* As many as in the peer: the median tells of the machine as it is, the least of one that nobody else uses. */
+enum { BATCHES = 50 };
 
 struct size {
     int bytes, exchanges;
 };
 
 static const struct size sizes[] = {
-    {8, 20000}, {1024, 20000}, {4096, 20000}, {65536, 4000}, {1 << 20, 400}, {8 << 20, 60},
+    {8, 5000}, {1024, 5000}, {4096, 5000}, {65536, 2000}, {1 << 20, 200}, {8 << 20, 50},
 };
 
 static void rounds(int partner, int first, char *out, char *in, int bytes, int exchanges) {
@@ -56,7 +57,8 @@ int main(int argc, char **argv) {
         if (rank == 0) {
             qsort(half, BATCHES, sizeof *half, ascending);
             double median = (half[BATCHES / 2 - 1] + half[BATCHES / 2]) / 2;
-            printf("%8d B  half round trip %9.2f us  %8.1f MB/s\n", bytes, median * 1e6, bytes / median / 1e6);
+            printf("%8d B  half round trip %9.2f us  least %9.2f us  %8.1f MB/s\n", bytes, median * 1e6, half[0] * 1e6,
+                   bytes / median / 1e6);
         }
     }
     free(out);
