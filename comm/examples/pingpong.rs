@@ -75,18 +75,18 @@ fn rounds(fabric: &mut WorldFabric, partner: Rank, id: SegmentId, words: usize, 
     let first = fabric.rank() < partner;
     let puts = [Put { from: 0, to: 0, len: words }];
     let mut events = Vec::new();
+    let deadline = soon();
     for number in 0..exchanges {
         let write = Write { source: id, target: id, puts: &puts, notification: number };
         if first {
             fabric.write_notify(partner, &write)?;
         }
-        let deadline = soon();
         while !events.iter().any(|event| matches!(event, Event::Arrived { .. })) {
-            if Instant::now() >= deadline {
-                return Err(format!("{partner} did not answer").into());
-            }
             events.clear();
             fabric.poll(deadline, &mut events)?;
+            if events.is_empty() {
+                return Err(format!("{partner} did not answer").into());
+            }
         }
         events.clear();
         if !first {

@@ -12,6 +12,7 @@
 
 mod alias;
 mod call;
+pub(crate) mod copy;
 mod inbox;
 mod payload;
 mod port;

@@ -24,7 +24,7 @@ pub const SLOT_WORDS: usize = 8192;
 /// Slots. With fewer, a burst of packets finds none and is copied once more by the library.
 const SLOTS: usize = 32;
 /// All slots are looked at in one of so many fruitless looks at the oldest.
-const LOOK_AT_ALL: u32 = 8;
+const LOOK_AT_ALL: u32 = 32;
 /// How long the library may take to give a slot back that nothing has come for.
 const CANCEL_TIME_MAX: Duration = Duration::from_secs(1);
 
