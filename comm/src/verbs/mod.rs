@@ -30,6 +30,7 @@ mod opened;
 mod options;
 mod plan;
 mod queue_pair;
+mod reopen;
 pub mod route;
 mod rung;
 mod send_queue;

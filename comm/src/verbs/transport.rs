@@ -44,6 +44,7 @@ impl Transport for Verbs {
         let mut old = Vec::new();
         self.close(peer, &mut old);
         self.happenings.append(&mut old);
+        self.reopen()?;
         let life = self.next_life();
         let lanes = self.make_lanes(peer, life)?;
         let bytes = self.offer_of(peer, life, &lanes).encode()?;
