@@ -160,6 +160,50 @@ fn a_run_tells_its_paths_at_the_start_and_later() {
     assert!(early.stderr.contains("tells nothing of paths"), "{}", early.text());
 }
 
+/// A launch whose ranks live on two nodes, by the names of their hosts; `None` where names cannot be made up.
+fn on_two_nodes(arguments: &str) -> Option<Ended> {
+    let able = std::process::Command::new("unshare").args(["-u", "true"]).status().is_ok_and(|status| status.success());
+    if !able {
+        eprintln!("SKIPPED: `unshare -u` is not possible, so what is told between nodes is NOT TESTED here");
+        return None;
+    }
+    let plan = say(&format!("launch {arguments} -n 4 --dry-run"));
+    assert_eq!(plan.code(), 0, "{}", plan.text());
+    let program = env!("CARGO_BIN_EXE_rankzero");
+    let rank = "${OMPI_COMM_WORLD_RANK:-$PMI_RANK}";
+    let renamed = format!("unshare -u sh -c 'hostname node$(({rank}/2)); exec \"$@\"' sh {program}",);
+    let command = plan.stdout.replacen(program, &renamed, 1);
+    let clean = rankzero();
+    let mut shell = std::process::Command::new("sh");
+    for (name, _) in clean.get_envs() {
+        shell.env_remove(name);
+    }
+    Some(finish(shell.args(["-c", command.trim()]).env("RANKZERO_OUTCOME", "/dev/null")))
+}
+
+#[test]
+fn a_fallback_between_nodes_is_told_where_nobody_overlooks_it() {
+    if !has_mpirun() {
+        return;
+    }
+    let folder = Folder::new();
+    let run = folder.join("run").display().to_string();
+    let job = jobs().join("two-blocks.yaml").display().to_string();
+    let set = "--set time.steps=2 --set output.frames.geometry=none --set network.result_timeout_ms=60000";
+    let Some(ended) = on_two_nodes(&format!("{job} --quiet --run-dir {run} --set network.fabric=mpi {set}")) else {
+        return;
+    };
+    assert_eq!(ended.code(), 0, "{}", ended.text());
+    let told = "all 4 pairs of ranks on different nodes talk by mpi, not RDMA: ";
+    let line = format!("warning: {told}");
+    assert_eq!(ended.stderr.lines().filter(|said| said.starts_with(&line)).count(), 1, "{}", ended.text());
+    let summary: Value =
+        serde_json::from_slice(&fs::read(folder.join("run/summary.json")).expect("a summary")).expect("JSON");
+    assert!(summary["warnings"][0].as_str().is_some_and(|warning| warning.starts_with(told)), "{summary}");
+    let past = json(&format!("explain {run} --json"));
+    assert_eq!(past["warnings"], summary["warnings"]);
+}
+
 #[test]
 fn the_doctor_measures_every_rung_or_says_why_not() {
     if !has_mpirun() {

@@ -25,10 +25,8 @@ impl Crossing {
         let mut crossing = Crossing::default();
         for way in ways.iter().filter(|way| way.peer > me && host(way.peer) != host(me)) {
             crossing.pairs += 1;
-            if way.rung.as_deref() == Some(Rung::Verbs.name()) {
-                continue;
-            }
-            let by = way.rung.as_deref().unwrap_or("no rung");
+            // A pair without any rung is an error of its own.
+            let Some(by) = way.rung.as_deref().filter(|rung| *rung != Rung::Verbs.name()) else { continue };
             *crossing.slower.entry(by.to_owned()).or_default() += 1;
             let verbs = way.others.iter().find(|other| other.rung == Rung::Verbs.name());
             let why = verbs.map_or("this build has no verbs rung", |other| other.why.as_str());
@@ -81,6 +79,8 @@ mod tests {
     #[test]
     fn rdma_everywhere_is_no_warning() {
         assert_eq!(Crossing::of(0, &[way(1, "shm"), way(2, "verbs")], &["a", "a", "b"]).warning(), None);
+        let unreached = Way { rung: None, ..way(1, "mpi") };
+        assert_eq!(Crossing::of(0, &[unreached], &["a", "b"]).warning(), None, "what is not reached is no fallback");
     }
 
     #[test]

@@ -37,7 +37,7 @@ impl From<&Pick> for Way {
         if pick.rung != Some(Rung::Local) {
             let silent = |rung: &Rung| pick.rung != Some(*rung) && pick.others.iter().all(|(known, _)| known != rung);
             let between = Rung::ALL.into_iter().filter(|&rung| rung != Rung::Local);
-            others.extend(between.filter(silent).map(|rung| (rung, "this build does not have it".to_owned())));
+            others.extend(between.filter(silent).map(|rung| (rung, format!("this build has no {rung} rung"))));
             others.sort_by_key(|&(rung, _)| rung);
         }
         let others = others.into_iter().map(|(rung, why)| Other { rung: rung.name().to_owned(), why });
@@ -119,8 +119,8 @@ mod tests {
         let known = Pick { others: vec![(Rung::Verbs, "no device".to_owned())], ..pick(1, Some(Rung::Mpi)) };
         let way = Way::from(&known);
         let told: Vec<(&str, &str)> = way.others.iter().map(|o| (o.rung.as_str(), o.why.as_str())).collect();
-        let absent = "this build does not have it";
-        assert_eq!(told, [("shm", absent), ("verbs", "no device"), ("tcp", absent)]);
+        let [shm, tcp] = ["this build has no shm rung", "this build has no tcp rung"];
+        assert_eq!(told, [("shm", shm), ("verbs", "no device"), ("tcp", tcp)]);
         assert!(Way::from(&pick(1, Some(Rung::Local))).others.is_empty());
     }
 

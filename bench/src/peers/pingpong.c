@@ -1,0 +1,68 @@
+/* A plain MPI ping-pong, as the peer of comm/examples/pingpong.rs: same sizes, counts, warm-up and statistics.
+ * `mpirun -n 2 pingpong`; pairs of ranks (0,1), (2,3), ... at once. A line a size: the median and the least over batches of exchanges. */
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* As many as in the peer: the median tells of the machine as it is, the least of one that nobody else uses. */
+enum { BATCHES = 50 };
+
+struct size {
+    int bytes, exchanges;
+};
+
+static const struct size sizes[] = {
+    {8, 5000}, {1024, 5000}, {4096, 5000}, {65536, 2000}, {1 << 20, 200}, {8 << 20, 50},
+};
+
+static void rounds(int partner, int first, char *out, char *in, int bytes, int exchanges) {
+    for (int i = 0; i < exchanges; i++) {
+        if (first)
+            MPI_Send(out, bytes, MPI_BYTE, partner, 7, MPI_COMM_WORLD);
+        MPI_Recv(in, bytes, MPI_BYTE, partner, 7, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
+        if (!first)
+            MPI_Send(out, bytes, MPI_BYTE, partner, 7, MPI_COMM_WORLD);
+    }
+}
+
+static int ascending(const void *a, const void *b) {
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+int main(int argc, char **argv) {
+    MPI_Init(&argc, &argv);
+    int rank, size;
+    MPI_Comm_rank(MPI_COMM_WORLD, &rank);
+    MPI_Comm_size(MPI_COMM_WORLD, &size);
+    int partner = rank ^ 1, first = rank < partner;
+    char *out = malloc(8 << 20), *in = malloc(8 << 20);
+    if (!out || !in || partner >= size) {
+        fprintf(stderr, "pingpong: an even number of ranks, and 16 MiB each, are needed\n");
+        MPI_Abort(MPI_COMM_WORLD, 1);
+    }
+    memset(out, 1, 8 << 20);
+    memset(in, 0, 8 << 20);
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        int bytes = sizes[s].bytes, exchanges = sizes[s].exchanges / BATCHES;
+        double half[BATCHES];
+        MPI_Barrier(MPI_COMM_WORLD);
+        rounds(partner, first, out, in, bytes, sizes[s].exchanges / 10);
+        for (int b = 0; b < BATCHES; b++) {
+            double begun = MPI_Wtime();
+            rounds(partner, first, out, in, bytes, exchanges);
+            half[b] = (MPI_Wtime() - begun) / exchanges / 2;
+        }
+        if (rank == 0) {
+            qsort(half, BATCHES, sizeof *half, ascending);
+            double median = (half[BATCHES / 2 - 1] + half[BATCHES / 2]) / 2;
+            printf("%8d B  half round trip %9.2f us  least %9.2f us  %8.1f MB/s\n", bytes, median * 1e6, half[0] * 1e6,
+                   bytes / median / 1e6);
+        }
+    }
+    free(out);
+    free(in);
+    MPI_Finalize();
+    return 0;
+}
