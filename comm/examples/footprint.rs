@@ -5,7 +5,6 @@
 use rankzero_comm::footprint::{baseline_bytes, queues, ring_bytes, scratch_bytes, sizes, window_bytes};
 
 const RANKS: [u32; 6] = [2, 8, 64, 256, 1024, 4096];
-const BOARD: &str = include_str!("../../launcher/src/engine/board.rs");
 const HEADER_WORDS: u64 = 64;
 const REACH_WORDS: u64 = 11;
 const WRENCH_WORDS: u64 = 8;
@@ -102,6 +101,7 @@ fn main() {
 mod tests {
     use super::*;
 
+    const BOARD: &str = include_str!("../../launcher/src/engine/board.rs");
     const DOCUMENT: &str = include_str!("../../docs/fabrics.md");
 
     #[test]
