@@ -88,6 +88,9 @@ pub struct RunArgs {
     /// Worker threads of each rank, 1 to 1024 [default: its share of the cores].
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<usize>,
+    /// Refuse to run where two nodes do not reach each other by RDMA; as `--set network.require_rdma=true`.
+    #[arg(long)]
+    pub require_rdma: bool,
     /// Instructions to compute with: scalar, fused, avx2 or avx512 [default: the widest that the CPU has]. The result is the same.
     #[arg(long, value_name = "NAME", env = "RANKZERO_ISA")]
     pub isa: Option<Isa>,
@@ -97,6 +100,14 @@ pub struct RunArgs {
     /// Print nothing but errors.
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+impl RunArgs {
+    /// What overrides the job, flags among them.
+    pub fn overrides(&self) -> Vec<String> {
+        let rdma = self.require_rdma.then(|| "network.require_rdma=true".to_owned());
+        self.job.set.iter().cloned().chain(rdma).collect()
+    }
 }
 
 /// A number of worker threads, within what a job may ask for.

@@ -13,7 +13,7 @@ use crate::run::{Options, PROGRESS_VARIABLE, RunError, leave_after_failure, run 
 pub fn run(args: &RunArgs) -> u8 {
     let options = Options {
         job: args.job.job.clone(),
-        set: args.job.set.clone(),
+        set: args.overrides(),
         run_dir: args.run_dir.clone(),
         threads: args.threads,
         json: args.json,
@@ -70,8 +70,8 @@ pub fn launch(args: &LaunchArgs) -> u8 {
 fn run_words(args: &LaunchArgs) -> Vec<String> {
     let run = &args.run;
     let mut words = vec!["run".to_owned(), run.job.job.display().to_string()];
-    for set in &run.job.set {
-        words.extend(["--set".to_owned(), set.clone()]);
+    for set in run.overrides() {
+        words.extend(["--set".to_owned(), set]);
     }
     if let Some(dir) = &run.run_dir {
         words.extend(["--run-dir".to_owned(), dir.display().to_string()]);

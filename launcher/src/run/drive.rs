@@ -24,8 +24,8 @@ use super::progress::{Progress, say};
 use super::start::{self, Options, Start};
 use super::summary::Summary;
 use crate::assign::{Balancer, Capability, Demand, Rule, assign};
-use crate::engine::Engine;
 use crate::engine::migrate::Move;
+use crate::engine::{Engine, EngineError};
 use crate::scene::Scene;
 
 /// A rank in the middle of its run.
@@ -64,7 +64,12 @@ pub fn drive<F: Fabric + Bootstrap>(
     let me = fabric.rank();
     let owners = first_owners(&start);
     let timeout = Duration::from_millis(start.job.network.result_timeout_ms);
-    let mut engine = Engine::new(start.scene.clone(), fabric, owners, timeout)?;
+    let engine = Engine::new(start.scene.clone(), fabric, owners, timeout);
+    let mut engine = engine.map_err(|error| match error {
+        // All ranks know the same; it is said once.
+        EngineError::Comm(CommError::NoPath { .. }) if me != Rank(0) => RunError::MasterRefused,
+        error => error.into(),
+    })?;
     if let Some(isa) = options.isa {
         engine.use_isa(isa);
     }
