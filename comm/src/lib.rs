@@ -20,6 +20,7 @@ mod bootstrap;
 pub mod delta;
 mod error;
 mod fabric;
+pub mod footprint;
 mod idle;
 mod ids;
 mod ladder;

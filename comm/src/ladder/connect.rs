@@ -23,12 +23,12 @@ const RUNGS: usize = Rung::ALL.len();
 /// The segment of the tests: places to write from, then places to be written to, for each peer and rung.
 pub(super) const SCRATCH: SegmentId = SegmentId(0);
 
-impl<T: Transport + ?Sized> Ladder<T> {
-    /// Words that the tests of `size` ranks need.
-    pub(super) fn scratch_words(size: u32) -> usize {
-        2 * size as usize * RUNGS * TEST_WORDS
-    }
+/// Words that the tests of `size` ranks need.
+pub(crate) const fn scratch_words(size: u32) -> usize {
+    2 * size as usize * RUNGS * TEST_WORDS
+}
 
+impl<T: Transport + ?Sized> Ladder<T> {
     /// Where the test of a rung with this peer is written from, or with `theirs` where the peer's own is written to.
     fn place(&self, peer: Rank, at: usize, theirs: bool) -> usize {
         let half = self.size as usize * RUNGS * TEST_WORDS;

@@ -11,7 +11,7 @@
 //! waits for what the writer knows to have been delivered, and answers how many have arrived; the writer forgets those and posts
 //! the rest on the new rung.
 
-mod connect;
+pub(crate) mod connect;
 mod message;
 mod open;
 mod pair;
@@ -97,7 +97,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
     ) -> Result<Self, CommError> {
         let now = Instant::now();
         let messenger = first.rung();
-        let scratch = Segment::new(Self::scratch_words(size))?;
+        let scratch = Segment::new(connect::scratch_words(size))?;
         first.register(SCRATCH, &scratch)?;
         Ok(Ladder {
             me,

@@ -35,6 +35,8 @@ impl<T: Transport + ?Sized> Ladder<T> {
 
     /// See [`crate::Fabric::open`].
     pub(super) fn open_pairs(&mut self, deadline: Instant) -> Result<(), CommError> {
+        // Nobody begins before everybody has registered its segments: an offer names them.
+        self.barrier(deadline)?;
         self.find_neighbours(deadline)?;
         let now = Instant::now();
         for peer in self.peers() {

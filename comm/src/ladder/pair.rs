@@ -145,6 +145,8 @@ pub struct Pair {
     pub came_by: Option<usize>,
     /// A question of the peer that waits for so many arrivals: rung, question, arrivals.
     pub asked: Option<(usize, u32, u64)>,
+    /// The peer's last question.
+    pub heard: Option<u32>,
     /// One for each transport.
     pub links: Vec<Link>,
     /// Whether it is being given up.
@@ -167,6 +169,7 @@ impl Pair {
             out: Out::Nowhere,
             came_by: None,
             asked: None,
+            heard: None,
             links: (0..transports).map(|_| Link::new(now)).collect(),
             closing: false,
             failed: None,

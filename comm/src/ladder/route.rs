@@ -154,10 +154,12 @@ impl<T: Transport + ?Sized> Ladder<T> {
         delivered: u64,
     ) -> Result<(), CommError> {
         let Some(on) = self.index_of(rung) else { return Ok(()) };
-        if let Some(at) = closed.and_then(|rung| self.index_of(rung))
-            && self.pairs[from.index()].links[at].stage == Stage::Verified
-        {
-            self.break_link(from, at, FailureCause::Silent)?;
+        // A question that is asked again closes nothing: what it meant is closed, and may be up anew.
+        if self.pairs[from.index()].heard != Some(question) {
+            if let Some(at) = closed.and_then(|rung| self.index_of(rung)) {
+                self.break_link(from, at, FailureCause::Silent)?;
+            }
+            self.pairs[from.index()].heard = Some(question);
         }
         self.pairs[from.index()].asked = Some((on, question, delivered));
         self.answer_if_due(from)

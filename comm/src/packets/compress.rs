@@ -8,7 +8,7 @@ use super::wire::Piece;
 use crate::delta::{Bypass, Decoder, Encoder, Mode, Sent};
 
 /// Words that each end remembers of what went to the other: 16 MiB at most, taken as they come.
-const BASELINE_WORDS: usize = 1 << 22;
+pub(crate) const BASELINE_WORDS: usize = 1 << 22;
 /// What a link is taken for until it was measured: 10 gigabit Ethernet, bytes per second.
 const LINK_FIRST: f64 = 1.25e9;
 /// About as fast as moving bodies are encoded, bytes per second.

@@ -1,6 +1,6 @@
 //! A rung made of packets: the [`Engine`](engine::Engine) driven over a [`Port`].
 
-mod compress;
+pub(crate) mod compress;
 mod direct;
 mod engine;
 #[cfg(test)]

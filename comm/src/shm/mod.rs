@@ -12,7 +12,7 @@ mod copy;
 mod mapping;
 mod node;
 mod offer;
-mod pair;
+pub(crate) mod pair;
 mod ring;
 #[cfg(test)]
 mod ring_tests;

@@ -23,7 +23,7 @@ pub(super) const RING_SLOTS: usize = 1024;
 const TAKEN: usize = 16;
 const SENT_BYTES: usize = 32;
 const SLOTS: usize = 48;
-const RING_WORDS: usize = 2 * (SLOTS + RING_SLOTS);
+pub(crate) const RING_WORDS: usize = 2 * (SLOTS + RING_SLOTS);
 
 fn ring(pairs: &[AtomicU64]) -> Ring<'_> {
     Ring { slots: &pairs[SLOTS..SLOTS + RING_SLOTS], taken: &pairs[TAKEN] }

@@ -10,7 +10,7 @@ use super::queue_pair::Sizes;
 use crate::segment::Segment;
 
 /// Queue pairs that share a completion queue, at most.
-const PAIRS_A_QUEUE: u32 = 64;
+pub(crate) const PAIRS_A_QUEUE: u32 = 64;
 
 /// A device and what hangs on it.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ impl Opened {
 }
 
 /// Completions that one queue pair may leave behind: its sends, its receives, and its receives flushed when it starts over.
-fn entries_a_pair(sizes: Sizes) -> u32 {
+pub(crate) fn entries_a_pair(sizes: Sizes) -> u32 {
     sizes.sends + 2 * sizes.receives
 }
 

@@ -16,7 +16,8 @@ impl Verbs {
         let mut fresh = Verbs::open(self.me, self.connections.len() as u32, self.options.clone())?;
         for segment in &self.segments {
             for open in fresh.devices.iter_mut().filter_map(|device| device.open.as_mut()) {
-                open.register(segment).map_err(|error| Unavailable::new(format!("memory is not registered: {error}")))?;
+                open.register(segment)
+                    .map_err(|error| Unavailable::new(format!("memory is not registered: {error}")))?;
             }
         }
         // Connections without lanes are ends of stories; nothing of them names a port.

@@ -87,9 +87,6 @@ impl Transport for Verbs {
     fn post(&mut self, peer: Rank, write: &Write<'_>) -> Result<Posted, CommError> {
         let connection = match self.connections.get(peer.index()) {
             Some(Some(connection)) if connection.phase == Phase::Up => connection,
-            Some(Some(Connection { phase: Phase::Broken(cause), .. })) => {
-                return Err(CommError::PeerFailed { peer, cause: *cause });
-            }
             _ => return Err(CommError::NotConnected { peer, rung: Rung::Verbs }),
         };
         let source = self.segments.get(write.source.index()).ok_or(CommError::UnknownSegment(write.source))?;

@@ -28,8 +28,10 @@ pub const ENTRY_WORDS: usize = REACH_WORDS + 1;
 pub const WRENCH_WORDS: usize = 8;
 /// Words of a digest.
 pub const DIGEST_WORDS: usize = 8;
-/// No rank may have more contacts of rigid with soft bodies than this.
+/// No run may have more contacts of rigid with soft bodies than this, evenly spread over its ranks.
 pub const WRENCHES_MAX: usize = 1 << 20;
+/// But a rank may always have so many.
+pub const WRENCHES_OF_A_RANK: usize = 1 << 14;
 
 /// What a notification announces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,7 +120,9 @@ impl Board {
         let state_at = starts(&|b| scene.layout(b).words());
         let halo_at = starts(&|b| scene.layout(b).halo_words());
         let (ranks, bodies) = (fabric.size() as usize, scene.bodies.len());
-        let wrench_room = (scene.rigids.len() * bodies).min(WRENCHES_MAX);
+        // RDMA locks whole segments into memory, so what grows with the ranks is kept small.
+        let room = (WRENCHES_MAX / ranks).max(WRENCHES_OF_A_RANK);
+        let wrench_room = (scene.rigids.len() * bodies).min(room);
         let mut part = |words: usize| -> Result<Part, CommError> {
             let memory = Segment::new(words.max(1))?;
             let id = fabric.register(memory.clone())?;
