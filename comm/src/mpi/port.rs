@@ -21,13 +21,14 @@ use crate::ids::{Rank, Rung};
 use crate::port::{Direct, Incoming, Lane, Place, Port};
 use crate::transport::Unavailable;
 
-/// Shortest range that is sent by itself, in words.
-const DIRECT_WORDS_MIN: usize = 16 << 10;
+/// Shortest range that is sent by itself, in words: 128 KiB. Below, the way through packets is the quicker one, since the library would
+/// ask the receiver first.
+const DIRECT_WORDS_MIN: usize = 32 << 10;
 /// Longest range that is sent by itself, in words: 16 MiB, which bounds a buffer where a segment cannot be mapped twice.
 const DIRECT_WORDS_MAX: usize = 4 << 20;
 /// Sends are looked at in one pass of so many: the question costs as much as a look for packets, and only frees memory.
 const REAP_PASSES: u32 = 16;
-/// But in every pass after so many without a packet, or with so many sends under way.
+/// But in the first pass without a packet, if a buffer was sent; in every pass after so many without a packet, or with so many sends under way.
 const REAP_WHEN_IDLE: u32 = 64;
 const REAP_SENDS: usize = 64;
 
@@ -134,7 +135,8 @@ impl Port for MpiPort {
         self.passes = self.passes.wrapping_add(1);
         self.idle_passes = if self.take_one(sink)? { 0 } else { self.idle_passes.saturating_add(1) };
         self.inbox.progress(sink)?;
-        let due = self.passes.is_multiple_of(REAP_PASSES) || self.idle_passes > REAP_WHEN_IDLE;
+        let first = self.idle_passes == 1 && self.sends.fresh;
+        let due = first || self.passes.is_multiple_of(REAP_PASSES) || self.idle_passes > REAP_WHEN_IDLE;
         if due || self.sends.len() > REAP_SENDS {
             self.sends.reap()?;
         }

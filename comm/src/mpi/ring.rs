@@ -18,9 +18,9 @@ use crate::error::CommError;
 
 /// Tag of the packets.
 pub const TAG_PACKET: c_int = 1;
-/// Words of a packet, at most. 32 KiB: what most libraries send without asking the receiver first, and small enough
-/// for the copies of two packets to overlap.
-pub const SLOT_WORDS: usize = 8192;
+/// Words of a packet, at most: 32 KiB and a little more. Over TCP libraries send that much without asking the receiver first, and
+/// 64 KiB in two packets arrive sooner than in one, as the copies of one overlap with the way of the other.
+pub const SLOT_WORDS: usize = 8192 + 64;
 /// Slots. With fewer, a burst of packets finds none and is copied once more by the library.
 const SLOTS: usize = 32;
 /// All slots are looked at in one of so many fruitless looks at the oldest.
@@ -57,6 +57,8 @@ pub struct Ring {
     slots: Slots,
     /// Filled slots that were found by a look at all.
     found: VecDeque<Filled>,
+    /// Slots that are to be posted again, once there is time.
+    read: Vec<usize>,
     fruitless: u32,
 }
 
@@ -69,6 +71,7 @@ impl Ring {
         let mut ring = Ring {
             slots: Slots { requests: vec![null; SLOTS], memory, posted: VecDeque::with_capacity(SLOTS) },
             found: VecDeque::with_capacity(SLOTS),
+            read: Vec::with_capacity(SLOTS),
             fruitless: 0,
         };
         for slot in 0..SLOTS {
@@ -99,7 +102,7 @@ impl Ring {
         if let Some(filled) = self.found.pop_front() {
             return Ok(Some(filled));
         }
-        let Some(&oldest) = self.slots.posted.front() else { return Ok(None) };
+        let Some(&oldest) = self.slots.posted.front() else { return self.post_again().map(|()| None) };
         let mut flag: c_int = 0;
         let mut status = MaybeUninit::<ffi::MPI_Status>::zeroed();
         // SAFETY: an active request of this ring; valid places for the answers.
@@ -110,6 +113,7 @@ impl Ring {
             // SAFETY: written by MPI_Test, and zeros are a valid status in any case: it is plain numbers.
             return filled(oldest, unsafe { status.assume_init_ref() }).map(Some);
         }
+        self.post_again()?;
         self.fruitless = self.fruitless.wrapping_add(1);
         if self.fruitless.is_multiple_of(LOOK_AT_ALL) {
             self.look_at_all()?;
@@ -147,9 +151,17 @@ impl Ring {
         whole.then(|| &self.slots.memory[first..first + filled.bytes / 4])
     }
 
-    /// Posts a filled slot again.
+    /// Takes a filled slot back. It is posted again when nothing comes, so that an answer does not wait for that, or when many are out.
     pub fn give_back(&mut self, filled: Filled) -> Result<(), CommError> {
-        self.restart(filled.slot)
+        self.read.push(filled.slot);
+        if self.read.len() >= SLOTS / 2 { self.post_again() } else { Ok(()) }
+    }
+
+    fn post_again(&mut self) -> Result<(), CommError> {
+        while let Some(slot) = self.read.pop() {
+            self.restart(slot)?;
+        }
+        Ok(())
     }
 }
 

@@ -37,13 +37,16 @@ pub struct Sends {
     /// Room for the answers of `MPI_Testsome`, as long as `requests`.
     finished: Vec<c_int>,
     spare: Vec<Vec<u32>>,
+    /// Whether a buffer was sent since the last [`Sends::reap`]. Most libraries have copied a short message, or handed it to the
+    /// kernel, when the call returns, so that one look afterwards is worth it.
+    pub fresh: bool,
 }
 
 impl Sends {
     /// Nothing is under way.
     pub fn new(comm: ffi::MPI_Comm) -> Sends {
         let (requests, sources, peers) = (Vec::new(), Vec::new(), Vec::new());
-        Sends { comm, requests, sources, peers, finished: Vec::new(), spare: Vec::new() }
+        Sends { comm, requests, sources, peers, finished: Vec::new(), spare: Vec::new(), fresh: false }
     }
 
     /// A buffer of arbitrary content.
@@ -68,18 +71,10 @@ impl Sends {
     /// Starts to send the words of a buffer.
     pub fn send_buffer(&mut self, to: Rank, tag: c_int, buffer: Vec<u32>) -> Result<(), CommError> {
         // SAFETY: the buffer is kept unchanged until the request is complete; a move of the Vec does not move what it owns.
-        let mut request = unsafe { self.start(to, tag, buffer.as_ptr(), buffer.len())? };
-        let mut flag: c_int = 0;
-        // Most libraries have copied a short message, or handed it to the kernel, by now: then this is cheap, and there is nothing
-        // to be watched.
-        // SAFETY: the request of just now; no status is asked for.
-        let code = unsafe { ffi::MPI_Test(&mut request, &mut flag, ffi::RSMPI_STATUS_IGNORE) };
-        if flag != 0 {
-            self.recycle(buffer);
-        } else {
-            self.keep(request, Source::Buffer(buffer), to);
-        }
-        check("MPI_Test", Some(to), code)
+        let request = unsafe { self.start(to, tag, buffer.as_ptr(), buffer.len())? };
+        self.keep(request, Source::Buffer(buffer), to);
+        self.fresh = true;
+        Ok(())
     }
 
     /// Starts to send words of a segment.
@@ -125,6 +120,7 @@ impl Sends {
 
     /// Takes back what the sends that are complete have read.
     pub fn reap(&mut self) -> Result<(), CommError> {
+        self.fresh = false;
         if self.requests.is_empty() {
             return Ok(());
         }

@@ -132,6 +132,7 @@ impl Engine {
             return;
         }
         peer.taken_words += arrived.charge;
+        self.owes = true;
         if let Some(notification) = arrived.ends_with {
             self.happenings.push_back(Happening::Arrived { from, notification });
         }

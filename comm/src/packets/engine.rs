@@ -101,6 +101,8 @@ pub struct Engine {
     pub(super) peers: Vec<Peer>,
     to_serve: Vec<Rank>,
     pub(super) happenings: VecDeque<Happening>,
+    /// Whether a peer may have to be told what this rank has taken.
+    pub(super) owes: bool,
     /// Source ranges of the packet in the making; kept for its memory.
     ranges: Vec<(usize, usize)>,
 }
@@ -119,6 +121,7 @@ impl Engine {
             peers: (0..size).map(|_| Peer::default()).collect(),
             to_serve: Vec::new(),
             happenings: VecDeque::new(),
+            owes: false,
             ranges: Vec::new(),
         }
     }
@@ -250,6 +253,7 @@ impl Engine {
 
     /// Lets every peer be told what this rank has taken, however little that is.
     pub fn owe_acknowledgements(&mut self) {
+        self.owes = false;
         for index in 0..self.peers.len() {
             let peer = &mut self.peers[index];
             if peer.theirs.is_some() && peer.taken_words > peer.reported_words {
@@ -298,6 +302,7 @@ impl Engine {
         if let Kind::Write { last, .. } = header.kind {
             peer.taken_packets += 1;
             peer.taken_words += words.len() as u64;
+            self.owes = true;
             if last {
                 self.happenings.push_back(Happening::Arrived { from, notification: header.notification });
             }

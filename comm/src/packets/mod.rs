@@ -195,9 +195,9 @@ impl<P: Port> Transport for Packets<P> {
             }
         }
         into.append(&mut self.happenings);
-        // The clock takes as long as a small packet, so it is not asked while there is something to tell.
+        // The clock takes as long as a small packet, so it is not asked while there is something to tell, or nothing is owed.
         self.unclocked = if into.is_empty() { 0 } else { self.unclocked + 1 };
-        if self.unclocked.is_multiple_of(UNCLOCKED_MAX) {
+        if self.engine.owes && self.unclocked.is_multiple_of(UNCLOCKED_MAX) {
             let now = Instant::now();
             if now >= self.acknowledge_at {
                 self.acknowledge_at = now + ACKNOWLEDGE_AFTER;
