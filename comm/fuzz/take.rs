@@ -111,12 +111,12 @@ fn first() -> SegmentId {
 
 /// Packets that are nearly right, so that every check is reached; each word may be another.
 fn packets(input: &mut Input<'_>) {
-    const MAGIC: u32 = u32::from_le_bytes(*b"RZP2");
+    const MAGIC: u32 = u32::from_le_bytes(*b"RZP3");
     let mut queue = VecDeque::new();
     for sequence in 0..1 + input.byte() % 4 {
         let pieces = input.pieces();
         let payload = pieces.iter().map(|piece| piece.len as usize).fold(0, usize::saturating_add).min(256);
-        let (kind, flags) = (1 + u32::from(input.byte() & 1), u32::from(input.byte() % 8));
+        let (kind, flags) = (1 + u32::from(input.byte() % 3), u32::from(input.byte() % 8));
         let mut packet =
             vec![MAGIC, 1, kind, flags, sequence.into(), 0, 0, 0, 0, 77, pieces.len() as u32, payload as u32];
         for Piece { to, len } in pieces {

@@ -8,7 +8,7 @@ use crate::delta::Mode;
 use crate::error::Malformed;
 
 /// First word: "RZP" and the protocol version.
-pub const MAGIC: u32 = u32::from_le_bytes(*b"RZP2");
+pub const MAGIC: u32 = u32::from_le_bytes(*b"RZP3");
 /// Length of the header, in words.
 pub const HEADER_WORDS: usize = 12;
 /// Length of the description of a piece, in words.
