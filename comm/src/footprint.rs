@@ -5,7 +5,7 @@
 use rdma_sys as sys;
 
 use crate::ladder::connect::scratch_words;
-use crate::packets::{Limits, compress::BASELINE_WORDS};
+use crate::packets::{Limits, compress::baseline_words};
 use crate::shm::pair::RING_WORDS;
 use crate::verbs::Options;
 use crate::verbs::opened::{PAIRS_A_QUEUE, entries_a_pair};
@@ -68,5 +68,5 @@ pub fn window_bytes(peers: u64) -> u64 {
 
 /// Most bytes that one packet rung remembers of what went to `peers` and came from them.
 pub const fn baseline_bytes(peers: u64) -> u64 {
-    peers * 2 * 4 * BASELINE_WORDS as u64
+    peers * 2 * 4 * baseline_words(peers as usize + 1) as u64
 }

@@ -15,7 +15,7 @@ use crate::ids::{Rank, Rung, SegmentId};
 use crate::transport::{Happening, Posted, Transport};
 
 /// How long an attempt may take.
-pub(super) const ATTEMPT_TIME: Duration = Duration::from_secs(5);
+pub(super) const ATTEMPT_TIME: Duration = Duration::from_secs(10);
 /// Words that a test writes.
 const TEST_WORDS: usize = 2;
 /// Rungs that there can be.

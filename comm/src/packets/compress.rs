@@ -7,8 +7,20 @@ use std::time::Instant;
 use super::wire::Piece;
 use crate::delta::{Bypass, Decoder, Encoder, Mode, Sent};
 
-/// Words that each end remembers of what went to the other: 16 MiB at most, taken as they come.
-pub(crate) const BASELINE_WORDS: usize = 1 << 22;
+/// Most words that a rank remembers of what went to all peers, and as many of what came from them: 64 MiB each, taken as they come.
+const BASELINES_WORDS: usize = 1 << 24;
+
+/// Words of it for one peer in a run of so many ranks: 16 MiB at most, 64 KiB at least. Both ends must agree.
+pub(crate) const fn baseline_words(ranks: usize) -> usize {
+    let share = BASELINES_WORDS / ranks;
+    if share > 1 << 22 {
+        1 << 22
+    } else if share < 1 << 14 {
+        1 << 14
+    } else {
+        share
+    }
+}
 /// What a link is taken for until it was measured: 10 gigabit Ethernet, bytes per second.
 const LINK_FIRST: f64 = 1.25e9;
 /// About as fast as moving bodies are encoded, bytes per second.
@@ -47,12 +59,13 @@ struct Run {
 }
 
 impl Compressor {
-    /// For a new connection; packets have up to `packet_words` words when decoded.
-    pub fn new(wish: Compression, packet_words: usize) -> Self {
+    /// For a new connection in a run of `ranks`; packets have up to `packet_words` words when decoded.
+    pub fn new(wish: Compression, packet_words: usize, ranks: usize) -> Self {
+        let baseline = baseline_words(ranks);
         Self {
             wish,
-            encoder: Encoder::new(BASELINE_WORDS),
-            decoder: Decoder::new(BASELINE_WORDS, packet_words),
+            encoder: Encoder::new(baseline),
+            decoder: Decoder::new(baseline, packet_words),
             bypass: Bypass::new(LINK_FIRST),
             encoded: Vec::new(),
             run: None,

@@ -138,11 +138,12 @@ impl Engine {
 
     /// Makes this side of a new connection; packets may come from now on. Returns its number, which the peer must know.
     pub fn offer(&mut self, peer: Rank) -> u32 {
+        let ranks = self.peers.len();
         let state = &mut self.peers[peer.index()];
         state.reset();
         // Never 0, and different from all numbers of packets that may still be on their way.
         state.mine = state.mine.wrapping_add(1).max(1);
-        state.compressor = Some(Compressor::new(self.compression, self.limits.packet_words));
+        state.compressor = Some(Compressor::new(self.compression, self.limits.packet_words, ranks));
         state.mine
     }
 
