@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# A rank is killed in the middle of a run over RDMA: the others name it within seconds, and the run ends with code 4.
+# A rank is killed in the middle of a run over RDMA: it is named within seconds, and the run ends with code 4.
 # program: yes
 # limit: 90
 
@@ -20,6 +20,6 @@ guest() {
     echo "the run ended with status $status after $((($(date +%s%N) - begun) / 1000000)) ms"
     cat "$LAB_OUT/stderr"
     [ "$status" -eq 4 ]
-    grep -q 'rank 2 failed while rank 0 waited' "$LAB_OUT/stderr"
-    grep -q 'rank 2 failed while rank 1 waited' "$LAB_OUT/stderr"
+    # One of the two names it; the other may see its fellow end first.
+    grep -q 'rank 2 failed while rank [01] waited' "$LAB_OUT/stderr"
 }
