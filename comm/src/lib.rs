@@ -4,9 +4,10 @@
 //! raises a 32-bit notification there ([`Fabric::write_notify`]), and polls for [`Event`]s. Everything is bounded by
 //! a deadline; nothing here knows what the words mean.
 //!
-//! A **rung** is one way to move data between two ranks. Rungs that move packets (in-process, MPI) share one engine:
-//! the engine keeps order, flow control and validation without any I/O, [`PacketFabric`] drives it over a [`Port`].
-//! Rungs that write into remote memory by themselves implement [`Fabric`] directly.
+//! A **rung** is one way to move data between two ranks, and a [`Transport`] what it takes to be one. The [`Ladder`] picks among
+//! them for each pair of ranks, and goes to another when one breaks. Rungs that move packets (in-process, MPI, TCP) share
+//! [`packets`], whose engine keeps order, flow control and validation without any I/O, over a [`port::Port`]; shared memory
+//! and RDMA write into the memory of peers by themselves. [`world`] puts them together for the processes of a run.
 //!
 //! **Invariants.**
 //! - *Data before word*: when `Arrived` is reported, every range of that write is in place.

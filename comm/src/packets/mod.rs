@@ -1,4 +1,4 @@
-//! A rung made of packets: the [`Engine`](engine::Engine) driven over a [`Port`].
+//! A rung made of packets: an engine without I/O, driven over a [`Port`].
 
 pub(crate) mod compress;
 mod direct;
