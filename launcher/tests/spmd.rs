@@ -269,6 +269,33 @@ fn check_journal(run_dir: &Path, ranks: u32) {
     assert_eq!(events.last().map(|event| &event["event"]), Some(&Value::from("finished")));
 }
 
+/// Whichever rung serves, whether packets carry differences, and when rungs break and come back: the result is the same.
+#[test]
+fn no_path_between_ranks_changes_the_result() {
+    if !has_mpirun() {
+        return;
+    }
+    let work = Work::demo();
+    let alone = work.summary(ONE, &[])["digest"].clone();
+    let on = |fabric: &str, compression: &str| {
+        [format!("network.fabric={fabric}"), format!("network.compression={compression}")]
+    };
+    for (fabric, compression) in [("shm", "auto"), ("mpi", "on"), ("mpi", "off"), ("tcp", "on"), ("tcp", "auto")] {
+        let summary = work.summary(spread(4), &on(fabric, compression));
+        assert_eq!(summary["digest"], alone, "{fabric}, compression {compression}");
+        assert_eq!(summary["per_rank"][3]["paths"], format!("{fabric} (3 peers)"));
+    }
+    let (mut command, run_dir) = work.command("ladder", spread(4), &on("shm", "on"));
+    command.env("RANKZERO_FAULTS", "8:break:shm,16:break:mpi,24:mend:shm");
+    let ended = finish(&mut command);
+    assert_eq!(ended.code(), 0, "{}", ended.text());
+    let summary = read_summary(&run_dir);
+    assert_eq!(summary["digest"], alone, "down the ladder and up again");
+    for rank in summary["per_rank"].as_array().expect("a list") {
+        assert!(rank["rung_changes"].as_u64() >= Some(6), "from shm to mpi to tcp, with three peers: {rank}");
+    }
+}
+
 fn check_summary(summary: &Value, ranks: u32) {
     assert_eq!(summary["steps"], STEPS);
     assert_eq!(summary["ranks"], ranks);
