@@ -49,8 +49,7 @@ impl Ours {
     /// [`BenchError::Engine`] where the engine refuses it.
     pub fn new(scene: Arc<Scene>) -> Result<Self, BenchError> {
         let owners = vec![Rank(0); scene.batches.len()];
-        let engine = RankEngine::new(scene, hub(1).map_err(|error| failed(error.into()))?.remove(0), owners, TIMEOUT)
-            .map_err(failed)?;
+        let engine = RankEngine::new(scene, hub(1).map_err(failed)?.remove(0), owners, TIMEOUT).map_err(failed)?;
         Ok(Self(engine))
     }
 

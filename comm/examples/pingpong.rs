@@ -1,27 +1,33 @@
 //! Latency, bandwidth and CPU time of the MPI rung, pairs of ranks (0,1), (2,3), … at once:
-//! `mpirun -n 2 target/release/examples/pingpong [own|shared [PACKET_WORDS]]`, beside a plain MPI ping-pong of the same sizes.
+//! `mpirun -n 2 target/release/examples/pingpong [--json] [own|shared [PACKET_WORDS]] [brief|steps]`. `make bench SUITE=fabrics`
+//! runs it beside a plain MPI ping-pong of the same sizes; `brief` leaves the simulated steps out, `steps` all else.
+
+mod support;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+
+use support::{Figures, Outcome};
 
 use rankzero_comm::mpi::Patience;
 use rankzero_comm::world::{self, Options, WorldFabric};
 use rankzero_comm::{Bootstrap, Endpoint, Event, Fabric, Limits, Put, Rank, Segment, SegmentId, Write};
 
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
-
+/// Batches of exchanges of a size: the median tells of the machine as it is, the least of one that nobody else uses.
+const BATCHES: usize = 50;
 /// Bytes of a message, and exchanges with two ranks.
-const SIZES: [(usize, u32); 6] =
-    [(8, 20_000), (1024, 20_000), (4096, 20_000), (65_536, 4000), (1 << 20, 400), (8 << 20, 60)];
+const SIZES: [(usize, u32); 6] = [(8, 5000), (1024, 5000), (4096, 5000), (65_536, 2000), (1 << 20, 200), (8 << 20, 50)];
 
 fn soon() -> Instant {
     Instant::now() + Duration::from_secs(60)
 }
 
 fn main() -> Outcome<()> {
-    let patience = patience(std::env::args().nth(1).as_deref().unwrap_or("own"))?;
+    let (figures, arguments) = Figures::from_args();
+    let asked = |word: &str| arguments.iter().any(|argument| argument == word);
+    let patience = patience(arguments.first().map_or("own", String::as_str))?;
     let mut limits = Limits::default();
-    if let Some(words) = std::env::args().nth(2).and_then(|text| text.parse().ok()) {
+    if let Some(words) = arguments.get(1).and_then(|text| text.parse().ok()) {
         limits.packet_words = words;
     }
     let mut fabric = world::start(&Options { limits, patience }, soon())?;
@@ -30,22 +36,28 @@ fn main() -> Outcome<()> {
     fabric.open(soon())?;
     segment.store(0, &vec![1; 4 << 20]);
     let partner = Rank(fabric.rank().0 ^ 1);
-    let sizes = if std::env::args().any(|arg| arg == "steps") { &[][..] } else { &SIZES[..] };
+    let sizes = if asked("steps") { &[][..] } else { &SIZES[..] };
     for &(bytes, exchanges) in sizes {
         let exchanges = if fabric.size() > 2 { exchanges / 20 } else { exchanges };
         fabric.barrier(soon())?;
         rounds(&mut fabric, partner, id, bytes / 4, exchanges / 10)?;
-        fabric.barrier(soon())?;
         let (begun, cpu) = (Instant::now(), cpu_seconds());
-        rounds(&mut fabric, partner, id, bytes / 4, exchanges)?;
+        let mut halves = [0.0; BATCHES];
+        for half in &mut halves {
+            let (begun, exchanges) = (Instant::now(), (exchanges / BATCHES as u32).max(1));
+            rounds(&mut fabric, partner, id, bytes / 4, exchanges)?;
+            *half = begun.elapsed().as_secs_f64() / f64::from(exchanges) / 2.0 * 1e6;
+        }
         let (wall, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds() - cpu);
         // Whoever has posted its last write must go on to poll, or the partner waits for it.
         fabric.barrier(soon())?;
         if fabric.rank() == Rank(0) {
-            let half = wall / f64::from(exchanges) / 2.0;
-            let (us, rate) = (half * 1e6, bytes as f64 / half / 1e6);
-            println!("{bytes:8} B  half round trip {us:9.2} us  {rate:8.1} MB/s  cpu/wall {:.2}", cpu / wall);
+            figures.alone(&format!("mpi, {}, half round trip", support::size(bytes)), "us", &halves);
+            figures.say(&format!("    cpu/wall {:.2}", cpu / wall));
         }
+    }
+    if asked("brief") {
+        return Ok(world::shutdown(fabric, true, soon())?);
     }
     steps(&mut fabric, id)?;
     let (begun, cpu) = (Instant::now(), cpu_seconds());
@@ -62,18 +74,18 @@ fn rounds(fabric: &mut WorldFabric, partner: Rank, id: SegmentId, words: usize, 
     let first = fabric.rank() < partner;
     let puts = [Put { from: 0, to: 0, len: words }];
     let mut events = Vec::new();
+    let deadline = soon();
     for number in 0..exchanges {
         let write = Write { source: id, target: id, puts: &puts, notification: number };
         if first {
             fabric.write_notify(partner, &write)?;
         }
-        let deadline = soon();
         while !events.iter().any(|event| matches!(event, Event::Arrived { .. })) {
-            if Instant::now() >= deadline {
-                return Err(format!("{partner} did not answer").into());
-            }
             events.clear();
             fabric.poll(deadline, &mut events)?;
+            if events.is_empty() {
+                return Err(format!("{partner} did not answer").into());
+            }
         }
         events.clear();
         if !first {
