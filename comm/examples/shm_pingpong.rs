@@ -193,7 +193,7 @@ fn idle(figures: Figures) -> Outcome {
             }
             rounds.push(start.elapsed().as_secs_f64() / f64::from(IDLE_CALLS) * 1e9);
         }
-        figures.alone(&format!("shm, idle progress, {peers} peers"), "ns", &rounds);
+        figures.alone(&format!("shm, {peers} connected, a call that finds nothing"), "ns", &rounds);
         // As one who sleeps between calls, with the share of an inspection in each: cold caches, and more to do.
         let mut rounds = Vec::new();
         for _ in 0..100 {
@@ -206,7 +206,7 @@ fn idle(figures: Figures) -> Outcome {
             }
             rounds.push(within.as_secs_f64() / 16.0 * 1e9);
         }
-        figures.alone(&format!("shm, {peers} peers, between sleeps of 100 us"), "ns", &rounds);
+        figures.alone(&format!("shm, {peers} connected, a call between sleeps"), "ns", &rounds);
         assert!(happened.is_empty());
     }
     Ok(())

@@ -71,7 +71,7 @@ pub fn spread(values: impl Iterator<Item = f64>) -> [f64; 3] {
     let mut sorted: Vec<f64> = values.collect();
     sorted.sort_by(f64::total_cmp);
     let last = sorted.len().saturating_sub(1);
-    [last / 10, last / 2, last * 9 / 10].map(|at| sorted.get(at).copied().unwrap_or(f64::NAN))
+    [last / 10, last / 2, (last * 9).div_ceil(10)].map(|at| sorted.get(at).copied().unwrap_or(f64::NAN))
 }
 
 /// `8 B`, `64 KiB`, `8 MiB`.
