@@ -276,7 +276,7 @@ pub enum CommError {
         rung: crate::ids::Rung,
     },
     /// No rung serves a pair of ranks, or none that is allowed.
-    #[error("{rank} reports: {reasons}")]
+    #[error("{rank} reports: {reasons} (`network.fabric: auto` takes the best path that there is)")]
     NoPath {
         /// Who does not reach a peer.
         rank: Rank,

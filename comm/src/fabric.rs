@@ -101,6 +101,16 @@ pub struct Pick {
     pub others: Vec<(Rung, String)>,
 }
 
+impl Pick {
+    /// Why a rung that has passed its test does not serve: there is a better one.
+    pub const READY: &'static str = "ready, should the one above fail";
+
+    /// The rungs that would take over, the best first.
+    pub fn ready(&self) -> impl Iterator<Item = Rung> + '_ {
+        self.others.iter().filter(|(_, why)| why == Pick::READY).map(|&(rung, _)| rung)
+    }
+}
+
 /// Who this process is within the run.
 pub trait Endpoint {
     /// The rank of this process.

@@ -24,6 +24,7 @@ mod idle;
 mod ids;
 mod ladder;
 pub mod local;
+pub mod locality;
 #[allow(unsafe_code)]
 pub mod mpi;
 pub mod packets;

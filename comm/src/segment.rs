@@ -4,9 +4,10 @@
 //! and new words mixed. Whoever reads after the notification sees all of the write, as the notification orders it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::AtomicU32;
 
 use crate::error::CommError;
+use crate::mpi::copy;
 use crate::shm::Mapping;
 
 /// Registered memory. Zero at the start; pages that nobody touches cost no physical memory.
@@ -80,9 +81,7 @@ impl Segment {
     /// # Panics
     /// When the range exceeds the segment.
     pub fn load(&self, at: usize, out: &mut [u32]) {
-        for (word, out) in self.range(at, out.len()).iter().zip(out) {
-            *out = word.load(Relaxed);
-        }
+        copy::load(self.range(at, out.len()), out);
     }
 
     /// Copies `from` into the words from `at` on.
@@ -90,9 +89,7 @@ impl Segment {
     /// # Panics
     /// When the range exceeds the segment.
     pub fn store(&self, at: usize, from: &[u32]) {
-        for (from, word) in from.iter().zip(self.range(at, from.len())) {
-            word.store(*from, Relaxed);
-        }
+        copy::store(from, self.range(at, from.len()));
     }
 
     /// [`Segment::load`] of the bits of `f32`.
@@ -127,7 +124,9 @@ impl Segment {
 
     /// Appends `len` words from `at` on to `out`.
     pub(crate) fn append_to(&self, at: usize, len: usize, out: &mut Vec<u32>) {
-        out.extend(self.range(at, len).iter().map(|word| word.load(Relaxed)));
+        let end = out.len();
+        out.resize(end + len, 0);
+        copy::load(self.range(at, len), &mut out[end..]);
     }
 }
 

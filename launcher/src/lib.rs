@@ -2,7 +2,7 @@
 //!
 //! Bird's view: [`cli`] reads the command line; [`run`] is one rank of a run; it makes a [`scene`] out of a job and steps it with
 //! the [`engine`]; [`assign`] decides who computes what; [`binding`] places threads; [`launch`] starts ranks; [`doctor`] looks at the
-//! machine.
+//! machine; [`explain`] tells which path each pair of ranks takes.
 #![forbid(unsafe_code)]
 
 pub mod assign;
@@ -10,6 +10,7 @@ pub mod binding;
 pub mod cli;
 pub mod doctor;
 pub mod engine;
+pub mod explain;
 pub mod launch;
 pub mod run;
 pub mod scene;

@@ -20,7 +20,7 @@ guest() {
     "$(built rankzero)" "${job[@]}" --set network.fabric=verbs --run-dir "$runs/verbs"
     same_digest "$runs/verbs"
     grep '"fabric"' "$runs/verbs/events.jsonl"
-    grep -q '"paths": "3 verbs"' "$runs/verbs/summary.json"
+    grep -q '"paths": "verbs (3 peers)"' "$runs/verbs/summary.json"
     grep -q '"rung_changes": 0' "$runs/verbs/summary.json"
 
     RANKZERO_FAULTS=5:break:verbs,10:break:mpi,15:mend:verbs \
@@ -28,5 +28,5 @@ guest() {
     same_digest "$runs/ladder"
     # From verbs to MPI, to TCP, and up again, with each of three peers.
     grep -q '"rung_changes": 9' "$runs/ladder/summary.json"
-    grep -q '"paths": "3 verbs"' "$runs/ladder/summary.json"
+    grep -q '"paths": "verbs (3 peers)"' "$runs/ladder/summary.json"
 }

@@ -100,6 +100,11 @@ impl Bypass {
         }
     }
 
+    /// The rate that the link is taken for.
+    pub fn bytes_per_second(&self) -> f64 {
+        1.0 / self.link
+    }
+
     /// How a packet of `raw_bytes` for `segment` is best sent. `likeness` is
     /// [`Encoder::likeness`](super::Encoder::likeness), asked only where it matters. What came of it is to be told with
     /// [`Bypass::sent`].

@@ -151,7 +151,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
         for (at, link) in pair.links.iter().enumerate().filter(|&(at, _)| Some(at) != serving) {
             let why = match &link.stage {
                 Stage::Barred(reason) | Stage::Failed(reason) => reason.clone(),
-                Stage::Verified => "ready, should the one above fail".to_owned(),
+                Stage::Verified => Pick::READY.to_owned(),
                 Stage::Untried => "not tried".to_owned(),
                 Stage::Offered | Stage::Testing => "being tested".to_owned(),
             };

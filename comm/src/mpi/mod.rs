@@ -10,8 +10,14 @@
 //!
 //! MPI is linked always and started only by [`start`], which a program calls only under a launcher.
 
+mod alias;
 mod call;
+pub(crate) mod copy;
+mod inbox;
+mod payload;
 mod port;
+mod ring;
+mod sends;
 
 use std::ffi::{c_char, c_int};
 use std::marker::PhantomData;
@@ -97,6 +103,7 @@ fn init() -> Result<ThreadLevel, CommError> {
 
 /// Ends the use of MPI; every rank calls it once no port is left.
 pub(crate) fn finalize() -> Result<(), CommError> {
+    ring::cancel_left()?;
     // SAFETY: started once, by this thread (a port is not Send, and was made here); every port is gone and left no request;
     // STARTED keeps another from being made.
     let code = unsafe { ffi::MPI_Finalize() };

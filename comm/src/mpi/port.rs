@@ -1,63 +1,50 @@
-//! Packets over point-to-point messages: `MPI_Isend`, `MPI_Improbe`, `MPI_Imrecv`, `MPI_Test`.
+//! Packets over point-to-point messages, received by a ring of receives that are posted beforehand.
 //!
-//! **Invariant.** A buffer that a request may touch lives, unmoved, until the library says that the request is
-//! complete; when the port goes away before that, the buffer is leaked on purpose.
+//! What does not fit a slot of the ring, a large payload for a segment or a large message, is announced by a packet and
+//! follows as a message of its own, received where it belongs.
 
-use std::collections::VecDeque;
 use std::ffi::c_int;
 use std::marker::PhantomData;
-use std::mem::MaybeUninit;
 use std::time::Instant;
 
 use mpi::ffi;
 
 use super::ThisThreadOnly;
 use super::call::check;
-use crate::bootstrap::MAX_BOOTSTRAP_BYTES;
+use super::inbox::{Inbox, PAYLOAD_WORDS_MAX, TRAILER_WORDS, trailer};
+use super::payload::TAG_PAYLOAD;
+use super::ring::{Ring, SLOT_WORDS, TAG_PACKET};
+use super::sends::Sends;
 use crate::error::{CommError, Malformed};
 use crate::idle::{Idle, Patience};
 use crate::ids::{Rank, Rung};
-use crate::port::{Incoming, Lane, Port};
+use crate::port::{Direct, Incoming, Lane, Place, Port};
+use crate::transport::Unavailable;
 
-/// Buffers kept for reuse.
-const SPARE_MAX: usize = 64;
-/// Largest buffer kept for reuse, in words: a start-up message is not kept.
-const SPARE_WORDS_MAX: usize = 1 << 18;
-/// Messages handed over by one call of progress, so that a fast sender cannot hold the caller.
-const BATCH_MAX: usize = 256;
-/// Longest message taken.
-const MESSAGE_BYTES_MAX: usize = MAX_BOOTSTRAP_BYTES + 4096;
-
-const TAG_DATA: c_int = 1;
-const TAG_MESSAGE: c_int = 2;
+/// Shortest range that is sent by itself, in words.
+const DIRECT_WORDS_MIN: usize = 16 << 10;
+/// Longest range that is sent by itself, in words: 16 MiB, which bounds a buffer where a segment cannot be mapped twice.
+const DIRECT_WORDS_MAX: usize = 4 << 20;
+/// Sends are looked at in one pass of so many: the question costs as much as a look for packets, and only frees memory.
+const REAP_PASSES: u32 = 16;
+/// But in every pass after so many without a packet, or with so many sends under way.
+const REAP_WHEN_IDLE: u32 = 64;
+const REAP_SENDS: usize = 64;
 
 /// Packets over MPI.
 #[derive(Debug)]
 pub struct MpiPort {
-    comm: ffi::MPI_Comm,
     rank: Rank,
     size: u32,
-    /// Requests of sends under way; `send_buffers` and `send_peers` run in parallel.
-    sends: Vec<ffi::MPI_Request>,
-    send_buffers: Vec<Vec<u32>>,
-    send_peers: Vec<Rank>,
-    /// Room for the answers of `MPI_Testsome`, as long as `sends`.
-    finished: Vec<c_int>,
-    /// Receives in the order in which their messages were matched.
-    receives: VecDeque<Receive>,
-    spare: Vec<Vec<u32>>,
+    ring: Ring,
+    inbox: Inbox,
+    sends: Sends,
+    /// Number of the next packet to each peer.
+    numbers: Vec<u32>,
+    passes: u32,
+    /// Passes since the last packet came.
+    idle_passes: u32,
     this_thread_only: ThisThreadOnly,
-}
-
-/// A message that was matched and is being received.
-#[derive(Debug)]
-struct Receive {
-    from: Rank,
-    lane: Result<Lane, Malformed>,
-    bytes: usize,
-    buffer: Vec<u32>,
-    request: ffi::MPI_Request,
-    complete: bool,
 }
 
 impl MpiPort {
@@ -78,165 +65,41 @@ impl MpiPort {
         let comm = duplicate(world, Idle::new(patience), size, deadline)?;
         return_errors(comm)?;
         Ok(MpiPort {
-            comm,
             rank: Rank(rank),
             size,
-            sends: Vec::new(),
-            send_buffers: Vec::new(),
-            send_peers: Vec::new(),
-            finished: Vec::new(),
-            receives: VecDeque::new(),
-            spare: Vec::new(),
+            ring: Ring::post(comm)?,
+            inbox: Inbox::new(comm, size),
+            sends: Sends::new(comm),
+            numbers: vec![0; size as usize],
+            passes: 0,
+            idle_passes: 0,
             this_thread_only: PhantomData,
         })
     }
 
-    fn recycle(&mut self, buffer: Vec<u32>) {
-        if self.spare.len() < SPARE_MAX && buffer.capacity() <= SPARE_WORDS_MAX {
-            self.spare.push(buffer);
-        }
+    /// Sends a packet; `payload` words follow by themselves.
+    fn send_packet(&mut self, to: Rank, lane: Lane, mut packet: Vec<u32>, payload: usize) -> Result<(), CommError> {
+        assert!(to.0 < self.size, "the engine names only ranks of the run");
+        assert!(packet.len() + TRAILER_WORDS <= SLOT_WORDS && payload <= PAYLOAD_WORDS_MAX, "packets are bounded");
+        let number = &mut self.numbers[to.index()];
+        packet.extend(trailer(*number, lane, payload));
+        *number = number.wrapping_add(1);
+        self.sends.send_buffer(to, TAG_PACKET, packet)
     }
 
-    /// Takes back the buffers of the sends that are complete.
-    fn reap_sends(&mut self) -> Result<(), CommError> {
-        if self.sends.is_empty() {
-            return Ok(());
-        }
-        let pending = self.sends.len();
-        self.finished.resize(pending, 0);
-        let mut count: c_int = 0;
-        // SAFETY: `sends` holds `pending` requests made by this port, `finished` as many places; no statuses are asked for.
-        let code = unsafe {
-            ffi::MPI_Testsome(
-                pending as c_int,
-                self.sends.as_mut_ptr(),
-                &mut count,
-                self.finished.as_mut_ptr(),
-                ffi::RSMPI_STATUSES_IGNORE,
-            )
-        };
-        check("MPI_Testsome", self.unsent(), code)?;
-        let count = usize::try_from(count).unwrap_or(0).min(pending);
-        // From the back, so that what fills a gap is never one that is still to be removed.
-        self.finished[..count].sort_unstable();
-        for at in (0..count).rev() {
-            let index = self.finished[at] as usize;
-            self.sends.swap_remove(index);
-            self.send_peers.swap_remove(index);
-            let buffer = self.send_buffers.swap_remove(index);
-            self.recycle(buffer);
-        }
-        Ok(())
-    }
-
-    /// Matches the next message and starts to receive it; whether there was one.
-    fn match_one(&mut self) -> Result<bool, CommError> {
-        let mut found: c_int = 0;
-        // SAFETY: constant of the linked library.
-        let mut message = unsafe { ffi::RSMPI_MESSAGE_NULL };
-        let mut status = MaybeUninit::<ffi::MPI_Status>::zeroed();
-        // SAFETY: valid communicator, valid places for the answers.
-        let code = unsafe {
-            let (source, tag) = (ffi::RSMPI_ANY_SOURCE, ffi::RSMPI_ANY_TAG);
-            ffi::MPI_Improbe(source, tag, self.comm, &mut found, &mut message, status.as_mut_ptr())
-        };
-        check("MPI_Improbe", None, code)?;
-        if found == 0 {
-            return Ok(false);
-        }
-        // SAFETY: written by MPI_Improbe, and zeros are a valid status in any case: it is plain numbers.
-        let status = unsafe { status.assume_init() };
-        let mut bytes: c_int = 0;
-        // SAFETY: a status of a matched message; constant of the linked library.
-        let code = unsafe { ffi::MPI_Get_count(&status, ffi::RSMPI_UINT8_T, &mut bytes) };
-        check("MPI_Get_count", None, code)?;
-        let from = u32::try_from(status.MPI_SOURCE).ok().filter(|&from| from < self.size).map(Rank);
+    /// Takes the next packet, if one has come.
+    fn take_one(&mut self, sink: &mut dyn FnMut(Incoming<'_>)) -> Result<bool, CommError> {
+        let Some(filled) = self.ring.next()? else { return Ok(false) };
+        let from = u32::try_from(filled.source).ok().filter(|&from| from < self.size).map(Rank);
         let Some(from) = from else {
-            return Err(CommError::MpiUnusable(format!("it names a source {} of {}", status.MPI_SOURCE, self.size)));
+            return Err(CommError::MpiUnusable(format!("it names a source {} of {}", filled.source, self.size)));
         };
-        let bytes = usize::try_from(bytes).unwrap_or(usize::MAX);
-        let lane = match status.MPI_TAG {
-            _ if bytes > MESSAGE_BYTES_MAX => {
-                Err(Malformed::TooLarge { bytes: bytes as u64, limit: MESSAGE_BYTES_MAX as u64 })
-            }
-            _ if !bytes.is_multiple_of(4) => Err(Malformed::Length { words: bytes / 4, expected: 0 }),
-            TAG_DATA => Ok(Lane::Data),
-            TAG_MESSAGE => Ok(Lane::Message),
-            other => Err(Malformed::Kind(other as u32)),
-        };
-        self.receive(message, from, lane, bytes)?;
+        match self.ring.words(filled) {
+            Some(words) => self.inbox.take(from, words, sink)?,
+            None => sink(Incoming::Garbage { from, what: Malformed::Length { words: 0, expected: 0 } }),
+        }
+        self.ring.give_back(filled)?;
         Ok(true)
-    }
-
-    fn receive(
-        &mut self,
-        mut message: ffi::MPI_Message,
-        from: Rank,
-        lane: Result<Lane, Malformed>,
-        bytes: usize,
-    ) -> Result<(), CommError> {
-        // Too large: the message is received into nothing, that is truncated, to be rid of it.
-        let bytes = if bytes > MESSAGE_BYTES_MAX { 0 } else { bytes };
-        let mut buffer = self.buffer();
-        buffer.clear();
-        buffer.reserve(bytes.div_ceil(4));
-        // SAFETY: constant of the linked library.
-        let mut request = unsafe { ffi::RSMPI_REQUEST_NULL };
-        // SAFETY: `buffer` has room for `bytes` bytes, and is kept in `receives` until the request is complete; a move
-        // of the Vec does not move what it owns.
-        let code = unsafe {
-            let place = buffer.as_mut_ptr().cast();
-            ffi::MPI_Imrecv(place, bytes as c_int, ffi::RSMPI_UINT8_T, &mut message, &mut request)
-        };
-        if lane.is_ok() {
-            check("MPI_Imrecv", Some(from), code)?;
-        }
-        self.receives.push_back(Receive { from, lane, bytes, buffer, request, complete: false });
-        Ok(())
-    }
-
-    /// Hands over the received messages that no earlier one of the same sender precedes.
-    fn deliver(&mut self, sink: &mut dyn FnMut(Incoming<'_>)) -> Result<(), CommError> {
-        let mut at = 0;
-        // Few are ever incomplete, so the search for an earlier one of the same sender is short.
-        while at < self.receives.len() {
-            let from = self.receives[at].from;
-            let behind = self.receives.range(..at).any(|earlier| earlier.from == from);
-            if !self.receives[at].test()? || behind {
-                at += 1;
-                continue;
-            }
-            let Some(done) = self.receives.remove(at) else { break };
-            sink(match done.lane {
-                Ok(lane) => Incoming::Packet { from, lane, words: &done.buffer },
-                Err(what) => Incoming::Garbage { from, what },
-            });
-            self.recycle(done.buffer);
-        }
-        Ok(())
-    }
-}
-
-impl Receive {
-    /// Whether the message is here; its words are in the buffer then.
-    fn test(&mut self) -> Result<bool, CommError> {
-        if self.complete {
-            return Ok(true);
-        }
-        let mut flag: c_int = 0;
-        // SAFETY: the request was made by this port; no status is asked for.
-        let code = unsafe { ffi::MPI_Test(&mut self.request, &mut flag, ffi::RSMPI_STATUS_IGNORE) };
-        if self.lane.is_ok() {
-            check("MPI_Test", Some(self.from), code)?;
-        }
-        self.complete = flag != 0 || code != ffi::MPI_SUCCESS as c_int;
-        if self.complete && self.lane.is_ok() {
-            let words = self.bytes / 4;
-            assert!(words <= self.buffer.capacity(), "the buffer was reserved for this message");
-            // SAFETY: within the capacity, and the library has written these words (it matched a message of this length).
-            unsafe { self.buffer.set_len(words) };
-        }
-        Ok(self.complete)
     }
 }
 
@@ -252,40 +115,47 @@ impl Port for MpiPort {
     }
 
     fn buffer(&mut self) -> Vec<u32> {
-        self.spare.pop().unwrap_or_default()
+        self.sends.buffer()
     }
 
     fn send(&mut self, to: Rank, lane: Lane, packet: Vec<u32>) -> Result<(), CommError> {
-        assert!(to.0 < self.size, "the engine names only ranks of the run");
-        let tag = match lane {
-            Lane::Data => TAG_DATA,
-            Lane::Message => TAG_MESSAGE,
-        };
-        let bytes = packet.len() * 4;
-        assert!(bytes <= MESSAGE_BYTES_MAX, "packets are bounded");
-        // SAFETY: constant of the linked library.
-        let mut request = unsafe { ffi::RSMPI_REQUEST_NULL };
-        // SAFETY: `packet` is kept in `send_buffers`, unchanged, until the request is complete; a move of the Vec does
-        // not move what it owns.
-        let code = unsafe {
-            let place = packet.as_ptr().cast();
-            ffi::MPI_Isend(place, bytes as c_int, ffi::RSMPI_UINT8_T, to.0 as c_int, tag, self.comm, &mut request)
-        };
-        check("MPI_Isend", Some(to), code)?;
-        self.sends.push(request);
-        self.send_buffers.push(packet);
-        self.send_peers.push(to);
+        if packet.len() + TRAILER_WORDS <= SLOT_WORDS {
+            return self.send_packet(to, lane, packet, 0);
+        }
+        assert_eq!(lane, Lane::Message, "the engine knows the longest packet");
+        let announcement = self.sends.buffer_empty();
+        self.send_packet(to, lane, announcement, packet.len())?;
+        self.sends.send_buffer(to, TAG_PAYLOAD, packet)
+    }
+
+    /// One packet at most: the question whether there is another makes the library look at its sockets again, which is better left to
+    /// the next call.
+    fn progress(&mut self, sink: &mut dyn FnMut(Incoming<'_>)) -> Result<(), CommError> {
+        self.passes = self.passes.wrapping_add(1);
+        self.idle_passes = if self.take_one(sink)? { 0 } else { self.idle_passes.saturating_add(1) };
+        self.inbox.progress(sink)?;
+        let due = self.passes.is_multiple_of(REAP_PASSES) || self.idle_passes > REAP_WHEN_IDLE;
+        if due || self.sends.len() > REAP_SENDS {
+            self.sends.reap()?;
+        }
         Ok(())
     }
 
-    fn progress(&mut self, sink: &mut dyn FnMut(Incoming<'_>)) -> Result<(), CommError> {
-        self.reap_sends()?;
-        for _ in 0..BATCH_MAX {
-            if !self.match_one()? {
-                break;
-            }
-        }
-        self.deliver(sink)
+    fn packet_words_max(&self) -> usize {
+        SLOT_WORDS - TRAILER_WORDS
+    }
+
+    fn direct(&mut self) -> Option<&mut dyn Direct> {
+        Some(self)
+    }
+
+    fn offer(&mut self, peer: Rank) -> Result<Vec<u8>, Unavailable> {
+        self.inbox.close(peer);
+        Ok(Vec::new())
+    }
+
+    fn close(&mut self, peer: Rank) {
+        self.inbox.close(peer);
     }
 
     fn describe(&self, _peer: Rank) -> String {
@@ -293,23 +163,26 @@ impl Port for MpiPort {
     }
 
     fn busy(&self) -> bool {
-        !(self.sends.is_empty() && self.receives.is_empty())
+        self.sends.unsent().is_some() || self.inbox.is_busy()
     }
 
     fn unsent(&self) -> Option<Rank> {
-        self.send_peers.first().copied()
+        self.sends.unsent()
     }
 }
 
-impl Drop for MpiPort {
-    fn drop(&mut self) {
-        // The library may still read or write these.
-        if !self.sends.is_empty() {
-            std::mem::forget(std::mem::take(&mut self.send_buffers));
-        }
-        if !self.receives.is_empty() {
-            std::mem::forget(std::mem::take(&mut self.receives));
-        }
+impl Direct for MpiPort {
+    fn words_min(&self) -> usize {
+        DIRECT_WORDS_MIN
+    }
+
+    fn words_max(&self) -> usize {
+        DIRECT_WORDS_MAX
+    }
+
+    fn send_announced(&mut self, to: Rank, packet: Vec<u32>, payload: Place) -> Result<(), CommError> {
+        self.send_packet(to, Lane::Data, packet, payload.len)?;
+        self.sends.send_range(to, TAG_PAYLOAD, payload)
     }
 }
 

@@ -11,6 +11,8 @@ use crate::delta::{Bypass, Decoder, Encoder, Mode, Sent};
 const BASELINE_WORDS: usize = 1 << 22;
 /// What a link is taken for until it was measured: 10 gigabit Ethernet, bytes per second.
 const LINK_FIRST: f64 = 1.25e9;
+/// About as fast as moving bodies are encoded, bytes per second.
+const ENCODING: f64 = 1e9;
 /// Shorter runs of unbroken sending tell of latency rather than of the rate of the link. Unit: bytes.
 const RUN_BYTES_MIN: u64 = 1 << 20;
 
@@ -89,6 +91,15 @@ impl Compressor {
         let sent_bytes = self.encoded.len() * 4;
         self.bypass.sent(segment, Sent { wish, raw_bytes, sent_bytes, seconds });
         mode
+    }
+
+    /// Whether large pieces may go without being looked at, for the link is about as fast as encoding.
+    pub fn may_go_raw(&self) -> bool {
+        match self.wish {
+            Compression::Off => true,
+            Compression::On => false,
+            Compression::Auto => self.bypass.bytes_per_second() >= ENCODING,
+        }
     }
 
     /// The receiver's end.

@@ -8,17 +8,21 @@
 //! when [`Engine::owe_acknowledgements`] says that it is time. At most [`Limits::window_words`] are unacknowledged. A write is
 //! delivered once all of its words are acknowledged.
 //!
+//! Large pieces go by themselves where the port can do that: see [`direct`](super::direct).
+//!
 //! **Invariants.** A refused packet has no effect. A packet is placed in whole before its notification is queued.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::compress::{Compression, Compressor};
+use super::direct::{Arriving, Ways};
 use super::wire::{HEADER_WORDS, Header, Kind, PIECE_WORDS, Packet, Piece};
 use crate::delta::Mode;
 use crate::error::Malformed;
 use crate::fabric::{Put, Write};
 use crate::ids::{Rank, SegmentId};
+use crate::port::Place;
 use crate::segment::Segment;
 use crate::transport::{Happening, Posted};
 
@@ -42,20 +46,21 @@ impl Default for Limits {
 
 /// A write that was accepted and not yet packed in whole.
 #[derive(Debug)]
-struct Outgoing {
-    source: Arc<Segment>,
+pub(super) struct Outgoing {
+    pub(super) source: Arc<Segment>,
     target: SegmentId,
     notification: u32,
-    puts: Vec<Put>,
+    /// None is empty.
+    pub(super) puts: Vec<Put>,
     /// Next put to pack, and how many of its words are packed.
-    next: (usize, usize),
+    pub(super) next: (usize, usize),
 }
 
 /// One side of a connection.
 #[derive(Debug, Default)]
-struct Peer {
+pub(super) struct Peer {
     /// The number that this rank gave its side; 0: no offer was made.
-    mine: u32,
+    pub(super) mine: u32,
     /// The number that the peer gave its side, where connected.
     theirs: Option<u32>,
     queue: VecDeque<Outgoing>,
@@ -65,8 +70,8 @@ struct Peer {
     acknowledged_words: u64,
     /// For each write that was packed in whole and is not delivered: words sent up to its end.
     ends: VecDeque<u64>,
-    taken_packets: u64,
-    taken_words: u64,
+    pub(super) taken_packets: u64,
+    pub(super) taken_words: u64,
     /// Of `taken_words`, what the peer has been told.
     reported_words: u64,
     /// Whether an acknowledgement of less than a quarter window is due.
@@ -75,6 +80,8 @@ struct Peer {
     compressor: Option<Compressor>,
     /// Whether it is in the list of peers to serve.
     listed: bool,
+    /// Payloads that were announced and are not placed.
+    pub(super) arriving: VecDeque<Arriving>,
 }
 
 impl Peer {
@@ -89,10 +96,11 @@ impl Peer {
 pub struct Engine {
     limits: Limits,
     compression: Compression,
-    segments: Vec<Arc<Segment>>,
-    peers: Vec<Peer>,
+    pub(super) ways: Ways,
+    pub(super) segments: Vec<Arc<Segment>>,
+    pub(super) peers: Vec<Peer>,
     to_serve: Vec<Rank>,
-    happenings: VecDeque<Happening>,
+    pub(super) happenings: VecDeque<Happening>,
     /// Source ranges of the packet in the making; kept for its memory.
     ranges: Vec<(usize, usize)>,
 }
@@ -106,6 +114,7 @@ impl Engine {
         Engine {
             limits,
             compression: Compression::Off,
+            ways: Ways::packets_only(limits.packet_words),
             segments: Vec::new(),
             peers: (0..size).map(|_| Peer::default()).collect(),
             to_serve: Vec::new(),
@@ -151,7 +160,7 @@ impl Engine {
     pub fn accept(&mut self, to: Rank, write: &Write<'_>) -> Posted {
         let Some(source) = self.segments.get(write.source.index()) else { return Posted::Full };
         let peer = &mut self.peers[to.index()];
-        let words: u64 = write.puts.iter().map(|put| (put.len + PIECE_WORDS) as u64).sum();
+        let words: u64 = write.puts.iter().map(|put| self.ways.estimate(put.len)).sum();
         let queued = peer.queued_words + words + HEADER_WORDS as u64;
         if peer.theirs.is_none() || (!peer.queue.is_empty() && queued > self.limits.window_words) {
             return Posted::Full;
@@ -161,7 +170,7 @@ impl Engine {
             source: Arc::clone(source),
             target: write.target,
             notification: write.notification,
-            puts: write.puts.to_vec(),
+            puts: write.puts.iter().filter(|put| put.len > 0).copied().collect(),
             next: (0, 0),
         });
         self.list(to);
@@ -177,9 +186,9 @@ impl Engine {
         }
     }
 
-    /// The next packet for `to`, in a buffer of the caller's, if there is one that may be sent now.
-    pub fn next_packet(&mut self, to: Rank, buffer: impl FnOnce() -> Vec<u32>) -> Option<Vec<u32>> {
-        let Engine { limits, peers, ranges, .. } = self;
+    /// The next packet for `to`, in a buffer of the caller's, if there is one that may be sent now; and what it announces.
+    pub fn next_packet(&mut self, to: Rank, buffer: impl FnOnce() -> Vec<u32>) -> Option<(Vec<u32>, Option<Place>)> {
+        let Engine { limits, ways, peers, ranges, .. } = self;
         let peer = &mut peers[to.index()];
         let connection = peer.theirs?;
         let in_flight = peer.sent_words - peer.acknowledged_words;
@@ -195,17 +204,28 @@ impl Engine {
             payload: 0,
         };
         let owed = peer.taken_words - peer.reported_words;
+        let mut payload = None;
         let packet = match peer.queue.front_mut() {
             Some(write) if room => {
                 let mut packet = buffer();
-                let last = write.pack(&mut header, limits.packet_words, ranges, &mut packet);
-                let raw_words = packet.len() as u64;
+                // What goes by itself is not encoded, so that is for links that are faster than encoding.
+                let packets_only = peer.compressor.as_ref().is_some_and(|compressor| !compressor.may_go_raw());
+                let ways = if packets_only { Ways::packets_only(limits.packet_words) } else { *ways };
+                payload = write.announce(&mut header, &ways, &mut packet);
+                let last = match payload {
+                    Some(_) => write.is_packed(),
+                    None => write.pack(&mut header, limits.packet_words, &ways, ranges, &mut packet),
+                };
+                let raw_words = payload.as_ref().map_or(packet.len() as u64, |place| ways.charge(place.len));
                 if let Some(compressor) = &mut peer.compressor {
-                    encode(compressor, &mut header, &mut packet);
+                    if payload.is_none() {
+                        encode(compressor, &mut header, &mut packet);
+                    }
                     compressor.sends(peer.acknowledged_words);
                 }
+                let packed = if payload.is_some() { raw_words } else { packet.len() as u64 };
                 peer.sent_packets += 1;
-                peer.sent_words += packet.len() as u64;
+                peer.sent_words += packed;
                 if last {
                     peer.ends.push_back(peer.sent_words);
                     peer.queue.pop_front();
@@ -225,7 +245,7 @@ impl Engine {
         };
         peer.reported_words = peer.taken_words;
         peer.acknowledge = false;
-        Some(packet)
+        Some((packet, payload))
     }
 
     /// Lets every peer be told what this rank has taken, however little that is.
@@ -247,9 +267,13 @@ impl Engine {
         assert!(from.index() < self.peers.len(), "the port names only ranks of the run");
         let packet = Packet::parse(words)?;
         let header = packet.header;
-        let mine = self.peers[from.index()].mine;
-        if header.connection.wrapping_sub(mine) as i32 <= -1 {
-            tracing::debug!(peer = from.0, theirs = header.connection, mine, "dropped a packet of an older connection");
+        if matches!(header.kind, Kind::Direct { .. }) {
+            return Err(Malformed::Length {
+                words: words.len(),
+                expected: words.len() as u64 + u64::from(header.payload),
+            });
+        }
+        if self.is_old(from, &header) {
             return Ok(());
         }
         self.check(from, &packet)?;
@@ -269,15 +293,8 @@ impl Engine {
                 rest = later;
             }
         }
-        peer.acknowledged_words = header.acknowledged;
-        if let Some(compressor) = &mut peer.compressor {
-            compressor.acknowledged(header.acknowledged, peer.sent_words - header.acknowledged);
-        }
-        let delivered = peer.ends.iter().take_while(|&&end| end <= header.acknowledged).count();
-        peer.ends.drain(..delivered);
-        if delivered > 0 {
-            self.happenings.push_back(Happening::Delivered { peer: from, count: delivered as u64 });
-        }
+        self.acknowledged(from, header.acknowledged);
+        let peer = &mut self.peers[from.index()];
         if let Kind::Write { last, .. } = header.kind {
             peer.taken_packets += 1;
             peer.taken_words += words.len() as u64;
@@ -294,7 +311,31 @@ impl Engine {
         into.extend(self.happenings.drain(..));
     }
 
-    fn list(&mut self, peer: Rank) {
+    /// Whether the packet belongs to a connection before the one of now.
+    pub(super) fn is_old(&self, from: Rank, header: &Header) -> bool {
+        let mine = self.peers[from.index()].mine;
+        let old = header.connection.wrapping_sub(mine) as i32 <= -1;
+        if old {
+            tracing::debug!(peer = from.0, theirs = header.connection, mine, "dropped a packet of an older connection");
+        }
+        old
+    }
+
+    /// The peer has taken so many words; checked.
+    pub(super) fn acknowledged(&mut self, from: Rank, words: u64) {
+        let peer = &mut self.peers[from.index()];
+        peer.acknowledged_words = words;
+        if let Some(compressor) = &mut peer.compressor {
+            compressor.acknowledged(words, peer.sent_words - words);
+        }
+        let delivered = peer.ends.iter().take_while(|&&end| end <= words).count();
+        peer.ends.drain(..delivered);
+        if delivered > 0 {
+            self.happenings.push_back(Happening::Delivered { peer: from, count: delivered as u64 });
+        }
+    }
+
+    pub(super) fn list(&mut self, peer: Rank) {
         let state = &mut self.peers[peer.index()];
         if !state.listed {
             state.listed = true;
@@ -303,7 +344,7 @@ impl Engine {
     }
 
     /// Everything that a packet must satisfy towards the state of this rank.
-    fn check(&self, from: Rank, packet: &Packet<'_>) -> Result<(), Malformed> {
+    pub(super) fn check(&self, from: Rank, packet: &Packet<'_>) -> Result<(), Malformed> {
         let peer = &self.peers[from.index()];
         let header = packet.header;
         if header.connection != peer.mine {
@@ -348,6 +389,7 @@ impl Outgoing {
         &mut self,
         header: &mut Header,
         packet_words: usize,
+        ways: &Ways,
         ranges: &mut Vec<(usize, usize)>,
         packet: &mut Vec<u32>,
     ) -> bool {
@@ -359,7 +401,7 @@ impl Outgoing {
         while let Some(put) = self.puts.get(index) {
             let left = put.len - done;
             if left > 0 {
-                if room <= PIECE_WORDS {
+                if room <= PIECE_WORDS || ways.goes_by_itself(put.len) {
                     break;
                 }
                 let len = left.min(room - PIECE_WORDS);
@@ -377,12 +419,22 @@ impl Outgoing {
             self.source.append_to(from, len, packet);
         }
         self.next = (index, done);
-        let last = index == self.puts.len();
-        header.kind = Kind::Write { last, mode: Mode::Raw };
-        header.segment = u32::from(self.target.0);
-        header.notification = self.notification;
+        let last = self.is_packed();
         header.pieces = ranges.len() as u32;
+        self.label(header, Kind::Write { last, mode: Mode::Raw });
         packet[..HEADER_WORDS].copy_from_slice(&header.encode());
         last
+    }
+
+    /// Whether nothing is left to pack.
+    pub(super) fn is_packed(&self) -> bool {
+        self.next.0 == self.puts.len()
+    }
+
+    /// Writes into the header what a packet of this write says of it.
+    pub(super) fn label(&self, header: &mut Header, kind: Kind) {
+        header.kind = kind;
+        header.segment = u32::from(self.target.0);
+        header.notification = self.notification;
     }
 }

@@ -1,6 +1,7 @@
 //! A rung made of packets: the [`Engine`](engine::Engine) driven over a [`Port`].
 
 mod compress;
+mod direct;
 mod engine;
 #[cfg(test)]
 mod tests;
@@ -12,7 +13,7 @@ use std::time::{Duration, Instant};
 use crate::error::CommError;
 use crate::fabric::{RungTraffic, Write};
 use crate::ids::{Rank, Rung, SegmentId};
-use crate::port::{Incoming, Lane, Port};
+use crate::port::{Incoming, Lane, Place, Port, Verdict};
 use crate::segment::Segment;
 use crate::transport::{Happening, Posted, Transport, Unavailable};
 
@@ -23,6 +24,10 @@ pub use wire::Piece;
 
 /// How long a small acknowledgement waits for a packet that takes it along.
 const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(1);
+/// Calls that have something to tell and do not look at the clock, in a row.
+const UNCLOCKED_MAX: u32 = 32;
+/// Looks at the port in one call, so that a fast sender cannot hold the caller.
+const BATCH_MAX: usize = 256;
 /// Bytes of the number of a connection, in front of the port's own offer.
 const NUMBER_BYTES: usize = 4;
 
@@ -37,12 +42,18 @@ pub struct Packets<P> {
     connecting: Vec<(Rank, u32)>,
     happenings: Vec<Happening>,
     acknowledge_at: Instant,
+    /// Calls in a row that had something to tell.
+    unclocked: u32,
 }
 
 impl<P: Port> Packets<P> {
     /// A rung over `port`. All ranks give the same `limits`.
-    pub fn new(port: P, limits: Limits) -> Self {
-        let engine = Engine::new(port.size(), limits);
+    pub fn new(mut port: P, mut limits: Limits) -> Self {
+        limits.packet_words = limits.packet_words.min(port.packet_words_max());
+        let mut engine = Engine::new(port.size(), limits);
+        if let Some(direct) = port.direct() {
+            engine.ways = engine.ways.with_direct(direct.words_min(), direct.words_max());
+        }
         Packets {
             port,
             engine,
@@ -51,6 +62,7 @@ impl<P: Port> Packets<P> {
             connecting: Vec::new(),
             happenings: Vec::new(),
             acknowledge_at: Instant::now(),
+            unclocked: 0,
         }
     }
 
@@ -61,42 +73,75 @@ impl<P: Port> Packets<P> {
         self.port.send(to, lane, packet)
     }
 
+    /// Sends a packet with the payload that it announces and counts both as one message.
+    fn send_announced(&mut self, to: Rank, packet: Vec<u32>, payload: Place) -> Result<(), CommError> {
+        self.traffic.sent_messages += 1;
+        self.traffic.sent_bytes += (packet.len() + payload.len) as u64 * 4;
+        // The engine announces payloads only where the port takes them.
+        self.port.direct().map_or(Ok(()), |direct| direct.send_announced(to, packet, payload))
+    }
+
     fn send_what_may_go(&mut self) -> Result<(), CommError> {
         let mut serving = std::mem::take(&mut self.serving);
         self.engine.take_to_serve(&mut serving);
         for &peer in &serving {
-            while let Some(packet) = self.engine.next_packet(peer, || self.port.buffer()) {
-                self.send(peer, Lane::Data, packet)?;
+            while let Some((packet, payload)) = self.engine.next_packet(peer, || self.port.buffer()) {
+                match payload {
+                    None => self.send(peer, Lane::Data, packet)?,
+                    Some(payload) => self.send_announced(peer, packet, payload)?,
+                }
             }
         }
         self.serving = serving;
         Ok(())
     }
 
-    fn take_what_came(&mut self) -> Result<(), CommError> {
+    /// Takes what the port hands over by itself; whether it was anything.
+    fn take_what_came(&mut self) -> Result<bool, CommError> {
         let Self { port, engine, traffic, connecting, happenings, .. } = self;
-        port.progress(&mut |incoming| match incoming {
-            Incoming::Packet { from, lane, words } => {
-                traffic.received_messages += 1;
-                traffic.received_bytes += words.len() as u64 * 4;
-                match lane {
-                    Lane::Message => happenings.push(Happening::Message { from, words: words.to_vec() }),
-                    Lane::Data => match engine.take(from, words) {
-                        Ok(()) => engine.drain(happenings),
-                        Err(what) => happenings.push(Happening::Refused { peer: from, what }),
-                    },
+        let mut came = false;
+        port.progress(&mut |incoming| {
+            came = true;
+            match incoming {
+                Incoming::Packet { from, lane, words } => {
+                    traffic.received_messages += 1;
+                    traffic.received_bytes += words.len() as u64 * 4;
+                    match lane {
+                        Lane::Message => happenings.push(Happening::Message { from, words: words.to_vec() }),
+                        Lane::Data => match engine.take(from, words) {
+                            Ok(()) => engine.drain(happenings),
+                            Err(what) => happenings.push(Happening::Refused { peer: from, what }),
+                        },
+                    }
                 }
-            }
-            Incoming::Garbage { from, what } => happenings.push(Happening::Refused { peer: from, what }),
-            Incoming::Up { peer } => {
-                if let Some(at) = connecting.iter().position(|&(waiting, _)| waiting == peer) {
-                    let (_, number) = connecting.swap_remove(at);
-                    engine.connect(peer, number);
-                    happenings.push(Happening::Up { peer });
+                Incoming::Announced { from, words, payload, verdict } => match engine.announced(from, words, payload) {
+                    Ok(Verdict::Later) => *verdict = Verdict::Later,
+                    outcome => {
+                        traffic.received_messages += 1;
+                        traffic.received_bytes += (words.len() + payload) as u64 * 4;
+                        match outcome {
+                            Ok(good) => *verdict = good,
+                            Err(what) => happenings.push(Happening::Refused { peer: from, what }),
+                        }
+                        engine.drain(happenings);
+                    }
+                },
+                Incoming::Placed { from, whole } => {
+                    engine.placed(from, whole);
+                    engine.drain(happenings);
                 }
+                Incoming::Garbage { from, what } => happenings.push(Happening::Refused { peer: from, what }),
+                Incoming::Up { peer } => {
+                    if let Some(at) = connecting.iter().position(|&(waiting, _)| waiting == peer) {
+                        let (_, number) = connecting.swap_remove(at);
+                        engine.connect(peer, number);
+                        happenings.push(Happening::Up { peer });
+                    }
+                }
+                Incoming::Down { peer, cause } => happenings.push(Happening::Broken { peer, cause }),
             }
-            Incoming::Down { peer, cause } => happenings.push(Happening::Broken { peer, cause }),
-        })
+        })?;
+        Ok(came)
     }
 }
 
@@ -143,19 +188,32 @@ impl<P: Port> Transport for Packets<P> {
     }
 
     fn progress(&mut self, into: &mut Vec<Happening>) -> Result<(), CommError> {
-        self.take_what_came()?;
+        // A port may hand over little at a time; what it holds for the caller must not wait for the next call, nor cost one more look.
+        for _ in 0..BATCH_MAX {
+            if !self.take_what_came()? || !self.happenings.is_empty() {
+                break;
+            }
+        }
         into.append(&mut self.happenings);
-        let now = Instant::now();
-        if now >= self.acknowledge_at {
-            self.acknowledge_at = now + ACKNOWLEDGE_AFTER;
-            self.engine.owe_acknowledgements();
+        // The clock takes as long as a small packet, so it is not asked while there is something to tell.
+        self.unclocked = if into.is_empty() { 0 } else { self.unclocked + 1 };
+        if self.unclocked.is_multiple_of(UNCLOCKED_MAX) {
+            let now = Instant::now();
+            if now >= self.acknowledge_at {
+                self.acknowledge_at = now + ACKNOWLEDGE_AFTER;
+                self.engine.owe_acknowledgements();
+            }
         }
         self.send_what_may_go()
     }
 
     fn close(&mut self, peer: Rank, into: &mut Vec<Happening>) {
         // What came before is taken; a port that fails here says so at the next progress.
-        let _ = self.take_what_came();
+        for _ in 0..BATCH_MAX {
+            if !self.take_what_came().unwrap_or(false) {
+                break;
+            }
+        }
         into.append(&mut self.happenings);
         into.retain(|happening| !matches!(happening, Happening::Broken { peer: broken, .. } if *broken == peer));
         self.engine.close(peer);

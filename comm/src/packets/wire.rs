@@ -26,6 +26,11 @@ pub enum Kind {
     },
     /// An acknowledgement alone.
     Ack,
+    /// One piece for a segment, whose words are not in the packet but follow by themselves.
+    Direct {
+        /// Whether the write ends with this piece.
+        last: bool,
+    },
 }
 
 /// The header, decoded.
@@ -51,6 +56,7 @@ pub struct Header {
 
 const KIND_WRITE: u32 = 1;
 const KIND_ACK: u32 = 2;
+const KIND_DIRECT: u32 = 3;
 const FLAG_LAST: u32 = 1;
 const FLAG_KEEP: u32 = 2;
 const FLAG_DELTA: u32 = 4;
@@ -77,6 +83,7 @@ impl Header {
                 (KIND_WRITE, mode | if last { FLAG_LAST } else { 0 })
             }
             Kind::Ack => (KIND_ACK, 0),
+            Kind::Direct { last } => (KIND_DIRECT, if last { FLAG_LAST } else { 0 }),
         };
         let [sequence_low, sequence_high] = halves(self.sequence);
         let [acknowledged_low, acknowledged_high] = halves(self.acknowledged);
@@ -156,11 +163,20 @@ impl<'a> Packet<'a> {
         }
         let kind = match kind {
             KIND_WRITE => Kind::Write { last: flags & FLAG_LAST != 0, mode: mode(flags & !FLAG_LAST)? },
+            KIND_DIRECT if flags & !FLAG_LAST == 0 => Kind::Direct { last: flags & FLAG_LAST != 0 },
             KIND_ACK if flags == 0 => Kind::Ack,
-            KIND_ACK => return Err(Malformed::Flags(flags)),
+            KIND_ACK | KIND_DIRECT => return Err(Malformed::Flags(flags)),
             other => return Err(Malformed::Kind(other)),
         };
-        let expected = HEADER_WORDS as u64 + u64::from(pieces) * PIECE_WORDS as u64 + u64::from(payload);
+        // One piece at most is announced, so that one payload follows.
+        let inside = match kind {
+            Kind::Direct { .. } if pieces != 1 => {
+                return Err(Malformed::Length { words: pieces as usize, expected: 1 });
+            }
+            Kind::Direct { .. } => 0,
+            Kind::Write { .. } | Kind::Ack => u64::from(payload),
+        };
+        let expected = HEADER_WORDS as u64 + u64::from(pieces) * PIECE_WORDS as u64 + inside;
         if expected != words.len() as u64 {
             return Err(Malformed::Length { words: words.len(), expected });
         }
@@ -189,7 +205,7 @@ impl<'a> Packet<'a> {
         self.pieces.iter().copied().map(Piece::decode)
     }
 
-    /// The words as they were sent, encoded or not.
+    /// The words as they were sent, encoded or not; those of [`Kind::Direct`] are not among them.
     pub fn payload(&self) -> &'a [u32] {
         self.payload
     }
@@ -253,10 +269,35 @@ mod tests {
                 changed[at] = value;
                 if let Ok(packet) = Packet::parse(&changed) {
                     let described = packet.pieces().map(|piece| u64::from(piece.len)).sum::<u64>();
-                    let encoded = matches!(packet.header.kind, Kind::Write { mode: Mode::Delta, .. });
-                    assert!(encoded || described == packet.payload().len() as u64);
+                    let elsewhere =
+                        matches!(packet.header.kind, Kind::Write { mode: Mode::Delta, .. } | Kind::Direct { .. });
+                    assert!(elsewhere || described == packet.payload().len() as u64);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn an_announcement_holds_one_piece_and_no_words() {
+        let header = Header {
+            kind: Kind::Direct { last: true },
+            connection: 1,
+            sequence: 0,
+            acknowledged: 0,
+            segment: 1,
+            notification: 0,
+            pieces: 1,
+            payload: 1000,
+        };
+        let mut words = header.encode().to_vec();
+        words.extend(Piece { to: 7, len: 1000 }.encode());
+        let packet = Packet::parse(&words).expect("well-formed");
+        assert_eq!(packet.header, header);
+        assert_eq!(packet.pieces().collect::<Vec<_>>(), [Piece { to: 7, len: 1000 }]);
+        for (at, value) in [(10, 0), (10, 2), (11, 999), (14, 999)] {
+            let mut changed = words.clone();
+            changed[at] = value;
+            assert!(matches!(Packet::parse(&changed), Err(Malformed::Length { .. })), "word {at}");
         }
     }
 

@@ -274,6 +274,7 @@ mod tests {
                     Incoming::Packet { words, .. } => Told::Packet(words.to_vec()),
                     Incoming::Garbage { what, .. } => Told::Garbage(what),
                     Incoming::Down { cause, .. } => Told::Down(cause),
+                    Incoming::Announced { .. } | Incoming::Placed { .. } => panic!("TCP announces nothing"),
                 });
             };
             self.ports[1].progress(&mut sink).expect("progress");

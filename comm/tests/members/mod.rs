@@ -152,6 +152,7 @@ impl Member {
                 up.remove(&peer);
                 down.push((peer, cause));
             }
+            Incoming::Announced { .. } | Incoming::Placed { .. } => panic!("TCP announces nothing"),
         })
         .expect("progress");
     }

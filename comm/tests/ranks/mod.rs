@@ -1,6 +1,8 @@
 //! What each rank does; started by the tests in `mpi.rs`, through mpirun, as `mpi-… --ignored --exact ranks::NAME`.
 //! Every rank prints `rank R: NAME ok`, or fails.
 
+mod large;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -40,6 +42,24 @@ fn start() -> Outcome {
 #[ignore = "one rank of a test, under mpirun"]
 fn malformed() -> Outcome {
     as_rank("malformed", a_write_beyond_the_segment)
+}
+
+#[test]
+#[ignore = "one rank of a test, under mpirun"]
+fn mixed() -> Outcome {
+    as_rank("mixed", large::many_sizes_at_once)
+}
+
+#[test]
+#[ignore = "one rank of a test, under mpirun"]
+fn refused() -> Outcome {
+    as_rank("refused", large::a_large_write_beyond_the_segment)
+}
+
+#[test]
+#[ignore = "one rank of a test, under mpirun"]
+fn closing() -> Outcome {
+    large::a_connection_is_closed_under_way()
 }
 
 /// What rank `rank` writes in `round` at word `at`: every word differs, so that a misplaced one is seen.

@@ -83,6 +83,13 @@ pub fn plan(local_rank: u32, local_size: u32, requested: Option<usize>) -> Resul
 }
 
 impl Binding {
+    /// The processing units that this rank's threads run on, as far as it has decided; ascending.
+    pub fn units(&self) -> Vec<u32> {
+        let mut units = self.sets.concat();
+        units.sort_unstable();
+        units
+    }
+
     /// Binds the calling thread as worker `worker`; to be called when the thread starts. Does nothing where nothing is
     /// to be bound.
     ///
@@ -156,7 +163,7 @@ impl Share {
 }
 
 /// Numbers as `0-3,8`.
-fn list(numbers: &[u32]) -> String {
+pub(crate) fn list(numbers: &[u32]) -> String {
     let mut sorted = numbers.to_vec();
     sorted.sort_unstable();
     sorted

@@ -20,7 +20,10 @@ Examples:
   rankzero launch jobs/demo.yaml -n 4           four ranks on this machine
   mpirun -n 8 rankzero run jobs/demo.yaml       the same through mpirun
   srun --mpi=pmix rankzero run jobs/demo.yaml   inside a Slurm allocation
-  rankzero render runs/demo-20260131-120000     a picture of the last frame";
+  rankzero render runs/demo-20260131-120000     a picture of the last frame
+  rankzero explain jobs/demo.yaml -n 4          which paths four ranks here would take
+  srun --mpi=pmix rankzero explain              which paths the ranks of an allocation take
+  rankzero explain runs/demo-20260131-120000    which paths that run took";
 
 /// RDMA-first launcher for soft-body simulations on clusters.
 ///
@@ -48,6 +51,8 @@ pub enum Command {
     Check(CheckArgs),
     /// Draw frames of a run as PNG pictures; needs neither a display nor a GPU.
     Render(RenderArgs),
+    /// Say which path each pair of ranks takes, and why not a better one.
+    Explain(ExplainArgs),
     /// Say what this machine offers, and what each lack means.
     Doctor(DoctorArgs),
     /// Print shell completions, for `rankzero completions bash > /etc/bash_completion.d/rankzero`.
@@ -83,6 +88,9 @@ pub struct RunArgs {
     /// Worker threads of each rank, 1 to 1024 [default: its share of the cores].
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<usize>,
+    /// Refuse to run where two nodes do not reach each other by RDMA; as `--set network.require_rdma=true`.
+    #[arg(long)]
+    pub require_rdma: bool,
     /// Instructions to compute with: scalar, fused, avx2 or avx512 [default: the widest that the CPU has]. The result is the same.
     #[arg(long, value_name = "NAME", env = "RANKZERO_ISA")]
     pub isa: Option<Isa>,
@@ -92,6 +100,14 @@ pub struct RunArgs {
     /// Print nothing but errors.
     #[arg(short, long)]
     pub quiet: bool,
+}
+
+impl RunArgs {
+    /// What overrides the job, flags among them.
+    pub fn overrides(&self) -> Vec<String> {
+        let rdma = self.require_rdma.then(|| "network.require_rdma=true".to_owned());
+        self.job.set.iter().cloned().chain(rdma).collect()
+    }
 }
 
 /// A number of worker threads, within what a job may ask for.
@@ -136,6 +152,29 @@ pub struct CheckArgs {
     pub resolved: bool,
 }
 
+/// Arguments of an explanation.
+#[derive(Clone, Debug, Args)]
+pub struct ExplainArgs {
+    /// A job file, whose `network` section then decides, or the directory of a run, whose journal then tells.
+    #[arg(value_name = "JOB or RUN")]
+    pub what: Option<PathBuf>,
+    /// Ranks to start on this machine; under mpirun or srun those that are there count.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..))]
+    pub ranks: u32,
+    /// Override a field of the job, as for `run`.
+    #[arg(long, value_name = "PATH=VALUE", requires = "what")]
+    pub set: Vec<String>,
+    /// Take this rung instead of what the job says.
+    #[arg(long, value_name = "NAME", value_parser = ["auto", "shm", "verbs", "mpi", "tcp"])]
+    pub fabric: Option<String>,
+    /// Count it as a failure where two nodes do not reach each other by RDMA.
+    #[arg(long)]
+    pub require_rdma: bool,
+    /// Print everything, as JSON.
+    #[arg(long)]
+    pub json: bool,
+}
+
 /// Arguments of a rendering.
 #[derive(Clone, Debug, Args)]
 pub struct RenderArgs {
@@ -177,6 +216,12 @@ pub struct RenderArgs {
 /// Arguments of the doctor.
 #[derive(Clone, Debug, Args)]
 pub struct DoctorArgs {
+    /// Measure latency and bandwidth of every path between two ranks; under mpirun or srun between rank 0 and each other one.
+    #[arg(long)]
+    pub fabric: bool,
+    /// Only this rung; how the doctor starts the ranks that measure.
+    #[arg(long, value_name = "RUNG", hide = true, requires = "fabric", value_parser = ["shm", "verbs", "mpi", "tcp"])]
+    pub measure: Option<String>,
     /// Print as JSON.
     #[arg(long)]
     pub json: bool,

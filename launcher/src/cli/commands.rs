@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use rankzero_frames::{FrameChoice, FrameError, Picture, RenderOptions, View, render_run};
 
-use super::args::{Cli, DoctorArgs, LaunchArgs, RenderArgs, RunArgs};
+use super::args::{Cli, LaunchArgs, RenderArgs, RunArgs};
 use crate::launch::{self, Plan, Request, report_outcome, shell};
 use crate::run::{Options, PROGRESS_VARIABLE, RunError, leave_after_failure, run as run_rank, wants_bar};
 
@@ -13,7 +13,7 @@ use crate::run::{Options, PROGRESS_VARIABLE, RunError, leave_after_failure, run 
 pub fn run(args: &RunArgs) -> u8 {
     let options = Options {
         job: args.job.job.clone(),
-        set: args.job.set.clone(),
+        set: args.overrides(),
         run_dir: args.run_dir.clone(),
         threads: args.threads,
         json: args.json,
@@ -22,20 +22,23 @@ pub fn run(args: &RunArgs) -> u8 {
     };
     match run_rank(&options) {
         Ok(ending) => ending.exit_code(),
-        Err(error) => {
-            let text = error.to_string();
-            let prefix = if text.starts_with("error:") { "" } else { "error: " };
-            eprintln!("{prefix}{text}");
-            let code = error.exit_code();
-            // Where rank 0 refused, its own code counts.
-            if !matches!(error, RunError::MasterRefused)
-                && let Err(error) = report_outcome(code)
-            {
-                eprintln!("warning: cannot tell the launch how the run ended: {error}");
-            }
-            leave_after_failure(code);
-        }
+        Err(error) => fail(&error),
     }
+}
+
+/// Ends a rank that has failed: tells why, tells the launch, and leaves.
+pub(super) fn fail(error: &RunError) -> ! {
+    let text = error.to_string();
+    let prefix = if text.starts_with("error:") { "" } else { "error: " };
+    eprintln!("{prefix}{text}");
+    let code = error.exit_code();
+    // Where rank 0 refused, its own code counts.
+    if !matches!(error, RunError::MasterRefused)
+        && let Err(error) = report_outcome(code)
+    {
+        eprintln!("warning: cannot tell the launch how the run ended: {error}");
+    }
+    leave_after_failure(code);
 }
 
 /// `rankzero launch`.
@@ -67,8 +70,8 @@ pub fn launch(args: &LaunchArgs) -> u8 {
 fn run_words(args: &LaunchArgs) -> Vec<String> {
     let run = &args.run;
     let mut words = vec!["run".to_owned(), run.job.job.display().to_string()];
-    for set in &run.job.set {
-        words.extend(["--set".to_owned(), set.clone()]);
+    for set in run.overrides() {
+        words.extend(["--set".to_owned(), set]);
     }
     if let Some(dir) = &run.run_dir {
         words.extend(["--run-dir".to_owned(), dir.display().to_string()]);
@@ -127,20 +130,6 @@ fn up_of(run: &Path) -> Option<[f32; 3]> {
     let job: PathBuf = run.join("job.yaml");
     let gravity = rankzero_job::load(&job, &rankzero_job::Overrides::none()).ok()?.job.gravity_m_s2;
     (gravity != [0.0; 3]).then(|| gravity.map(|g| -g))
-}
-
-/// `rankzero doctor`.
-pub fn doctor(args: &DoctorArgs) -> u8 {
-    let report = crate::doctor::report();
-    if args.json {
-        match report.to_json() {
-            Ok(json) => println!("{json}"),
-            Err(error) => return refuse(&error, 1),
-        }
-    } else {
-        print!("{}", report.to_text());
-    }
-    u8::try_from(report.exit_code()).unwrap_or(1)
 }
 
 /// `rankzero man`.

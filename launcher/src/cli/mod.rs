@@ -3,6 +3,8 @@
 mod args;
 mod check;
 mod commands;
+mod doctor;
+mod explain;
 
 use clap::{CommandFactory, Parser};
 
@@ -18,7 +20,8 @@ pub fn main() -> std::process::ExitCode {
         Command::Launch(args) => commands::launch(&args),
         Command::Check(args) => check::check(&args),
         Command::Render(args) => commands::render(&args),
-        Command::Doctor(args) => commands::doctor(&args),
+        Command::Explain(args) => explain::explain(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "rankzero", &mut std::io::stdout());
             0

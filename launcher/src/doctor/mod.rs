@@ -3,6 +3,7 @@
 //! Every check is bounded, needs no privilege, changes nothing, and yields a [`Check`] on any machine.
 
 mod compute;
+pub mod fabric;
 mod network;
 mod system;
 

@@ -6,7 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-use rankzero_comm::{Event, Fabric, FailureCause, Pick, Put, Rank, Rung, RungTraffic, SegmentId, Token, Write};
+use rankzero_comm::{
+    Bootstrap, Event, Fabric, FailureCause, Pick, Put, Rank, Rung, RungTraffic, SegmentId, Token, Write,
+};
 
 use super::board::{Kind, notification, parse};
 use super::error::EngineError;
@@ -32,6 +34,21 @@ pub struct Link<F> {
     pub longest: Option<(Duration, Rank)>,
     /// How often a pair of this rank changed its rung.
     pub rung_changes: u64,
+    /// Changes that nobody has taken yet.
+    changes: Vec<RungChange>,
+}
+
+/// A pair of this rank goes another way from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RungChange {
+    /// The peer.
+    pub peer: Rank,
+    /// The rung until now.
+    pub from: Rung,
+    /// The rung from now on.
+    pub to: Rung,
+    /// What was wrong with the old one, if anything was.
+    pub cause: Option<FailureCause>,
 }
 
 impl<F: Fabric> Link<F> {
@@ -49,6 +66,7 @@ impl<F: Fabric> Link<F> {
             waited: Duration::ZERO,
             longest: None,
             rung_changes: 0,
+            changes: Vec::new(),
         }
     }
 
@@ -85,6 +103,22 @@ impl<F: Fabric> Link<F> {
     pub fn inject(&mut self, rung: Rung, broken: bool) -> Result<(), EngineError> {
         let outcome = if broken { self.fabric.break_rung(rung) } else { self.fabric.mend_rung(rung) };
         Ok(outcome?)
+    }
+
+    /// The changes of rungs since the last call.
+    pub fn take_changes(&mut self) -> Vec<RungChange> {
+        std::mem::take(&mut self.changes)
+    }
+
+    /// Gives everybody's `mine` to everybody, by rank; all ranks call it at the same point.
+    ///
+    /// # Errors
+    /// [`EngineError::Comm`] naming who is missing.
+    pub fn all_gather(&mut self, mine: &[u8], deadline: Instant) -> Result<Vec<Vec<u8>>, EngineError>
+    where
+        F: Bootstrap,
+    {
+        Ok(self.fabric.all_gather(mine, deadline)?)
     }
 
     /// Gives the fabric back, for the end of the run.
@@ -189,7 +223,10 @@ impl<F: Fabric> Link<F> {
                     }
                 }
                 Event::PeerFailed { peer, cause } => self.failed[peer.index()] = Some(cause),
-                Event::RungChanged { .. } => self.rung_changes += 1,
+                Event::RungChanged { peer, from, to, cause } => {
+                    self.rung_changes += 1;
+                    self.changes.push(RungChange { peer, from, to, cause });
+                }
             }
         }
     }

@@ -33,6 +33,7 @@ use rankzero_soft::simd::Isa;
 use rayon::prelude::*;
 
 pub use error::EngineError;
+pub use link::RungChange;
 pub use ownership::Ownership;
 pub use step::Header;
 
@@ -197,6 +198,22 @@ impl<F: Fabric> Engine<F> {
     /// How often a pair of this rank changed its rung.
     pub fn rung_changes(&self) -> u64 {
         self.link.rung_changes
+    }
+
+    /// The changes of rungs between this rank and its peers since the last call.
+    pub fn take_rung_changes(&mut self) -> Vec<RungChange> {
+        self.link.take_changes()
+    }
+
+    /// Gives everybody's `mine` to everybody, by rank; all ranks call it at the same step.
+    ///
+    /// # Errors
+    /// [`EngineError::Comm`] naming who is missing.
+    pub fn all_gather(&mut self, mine: &[u8], deadline: std::time::Instant) -> Result<Vec<Vec<u8>>, EngineError>
+    where
+        F: Bootstrap,
+    {
+        self.link.all_gather(mine, deadline)
     }
 
     /// Breaks a rung between this rank and all peers, or lets it be tried again, to test what happens then.

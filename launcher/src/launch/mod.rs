@@ -4,6 +4,7 @@
 //! **The exit code.** A launcher told to tolerate the death of ranks returns 0 whatever they return. So the run
 //! says by itself how it ended, in a file that the launch names by [`OUTCOME_VARIABLE`] ([`report_outcome`]).
 
+mod capture;
 mod command;
 mod find;
 mod outcome;
@@ -17,6 +18,7 @@ use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+pub use capture::{Captured, capture};
 pub use command::{Request, command_line};
 pub(crate) use find::on_path;
 pub use find::{Kind, Mpi, find, linked};

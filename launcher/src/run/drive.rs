@@ -13,18 +13,19 @@ use serde_json::json;
 
 use super::Ending;
 use super::control::{Decision, decode, encode};
+use super::crossing::Crossing;
 use super::error::RunError;
 use super::faults::{Act, Faults};
 use super::figures::{Figures, Split, usage};
 use super::frames::Frames;
 use super::journal::Journal;
-use super::paths;
+use super::paths::{self, Way};
 use super::progress::{Progress, say};
 use super::start::{self, Options, Start};
 use super::summary::Summary;
 use crate::assign::{Balancer, Capability, Demand, Rule, assign};
-use crate::engine::Engine;
 use crate::engine::migrate::Move;
+use crate::engine::{Engine, EngineError};
 use crate::scene::Scene;
 
 /// A rank in the middle of its run.
@@ -43,6 +44,7 @@ struct Drive<'a, F> {
     migrations: u64,
     last_epoch: Instant,
     output: Duration,
+    warnings: Vec<String>,
 }
 
 /// Runs a rank on a fabric from start to summary; gives the fabric back. `equip` gives the fabric what the job asks of it.
@@ -62,7 +64,12 @@ pub fn drive<F: Fabric + Bootstrap>(
     let me = fabric.rank();
     let owners = first_owners(&start);
     let timeout = Duration::from_millis(start.job.network.result_timeout_ms);
-    let mut engine = Engine::new(start.scene.clone(), fabric, owners, timeout)?;
+    let engine = Engine::new(start.scene.clone(), fabric, owners, timeout);
+    let mut engine = engine.map_err(|error| match error {
+        // All ranks know the same; it is said once.
+        EngineError::Comm(CommError::NoPath { .. }) if me != Rank(0) => RunError::MasterRefused,
+        error => error.into(),
+    })?;
     if let Some(isa) = options.isa {
         engine.use_isa(isa);
     }
@@ -91,6 +98,7 @@ pub fn drive<F: Fabric + Bootstrap>(
         migrations: 0,
         last_epoch: Instant::now(),
         output: Duration::ZERO,
+        warnings: Vec::new(),
         start,
     };
     drive.introduce(launch)?;
@@ -120,9 +128,12 @@ fn first_owners(start: &Start) -> Vec<Rank> {
 impl<F: Fabric + Bootstrap> Drive<'_, F> {
     /// The journal's first lines: who takes part, and who computes what.
     fn introduce(&mut self, launch: &Launch) -> Result<(), RunError> {
-        for pick in self.engine.picks() {
-            tracing::info!("{} reaches {}", self.engine.rank(), paths::line(&pick));
+        let picks = self.engine.picks();
+        for pick in &picks {
+            tracing::info!("{} reaches {}", self.engine.rank(), paths::line(pick));
         }
+        let ways: Vec<Way> = picks.iter().map(Way::from).collect();
+        self.warnings = self.fallback(&ways)?.into_iter().collect();
         let Some(journal) = &mut self.journal else { return Ok(()) };
         for rank in &self.start.ranks {
             let fields = json!({
@@ -131,14 +142,13 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
             journal.write("rank_started", 0, fields)?;
         }
         let scene = &self.start.scene;
-        let picks = self.engine.picks();
         let fabric = paths::in_short(&picks);
-        let to_peers: Vec<_> = picks.iter().map(paths::to_json).collect();
-        journal.write(
-            "fabric",
-            0,
-            json!({ "fabric": fabric, "launcher": launch.launcher.name(), "paths": to_peers }),
-        )?;
+        journal.write("fabric", 0, json!({ "fabric": fabric, "launcher": launch.launcher.name(), "paths": ways }))?;
+        for warning in &self.warnings {
+            journal.write("warning", 0, json!({ "warning": warning }))?;
+            // Even of a quiet run: what it costs is noticed only later.
+            say(format_args!("warning: {warning}"));
+        }
         for note in &self.start.notes {
             journal.write("mesh_mended", 0, json!({ "note": note }))?;
         }
@@ -166,6 +176,21 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
             ));
         }
         Ok(())
+    }
+
+    /// What is to be said where nodes do not reach each other by RDMA; the same on all ranks.
+    fn fallback(&mut self, ways: &[Way]) -> Result<Option<String>, RunError> {
+        let hosts: Vec<&str> = self.start.ranks.iter().map(|rank| rank.host.as_str()).collect();
+        if hosts.windows(2).all(|pair| pair[0] == pair[1]) {
+            return Ok(None);
+        }
+        let mine = Crossing::of(self.engine.rank().0, ways, &hosts);
+        let deadline = Instant::now() + start::START_TIMEOUT;
+        let mut sum = Crossing::default();
+        for bytes in self.engine.all_gather(&serde_json::to_vec(&mine).unwrap_or_default(), deadline)? {
+            sum.add(serde_json::from_slice(&bytes).unwrap_or_default());
+        }
+        Ok(sum.warning())
     }
 
     fn steps(&mut self) -> Result<Ending, RunError> {
@@ -248,6 +273,18 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
     fn after(&mut self, decision: &Decision) -> Result<(), RunError> {
         let step = self.engine.steps_done();
         self.pending.clone_from(&decision.moves);
+        let changes = self.engine.take_rung_changes();
+        if let Some(journal) = &mut self.journal {
+            for change in changes {
+                let cause = change.cause.map(|cause| cause.to_string());
+                let (from, to) = (change.from.name(), change.to.name());
+                journal.write(
+                    "rung_changed",
+                    step,
+                    json!({ "peer": change.peer.0, "from": from, "to": to, "cause": cause }),
+                )?;
+            }
+        }
         if decision.epoch {
             let start = Instant::now();
             let digest = self.engine.digest()?;
@@ -317,6 +354,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
                 start_s: (first_step - self.began).as_secs_f64(),
                 wall_s,
                 frames: self.frames.map_or(0, |f| f.count),
+                warnings: self.warnings,
                 ..Default::default()
             }
             .gather(&self.start.scene, per_rank);

@@ -120,6 +120,7 @@ impl RunError {
             | RunError::Disagreement { .. }
             | RunError::Fabric { .. }
             | RunError::Faults(_)
+            | RunError::Engine(EngineError::Comm(CommError::NoPath { .. }))
             | RunError::Threads(_) => 3,
             RunError::Engine(EngineError::PeerFailed { .. } | EngineError::Silent { .. } | EngineError::Comm(_))
             | RunError::Comm(_) => 4,

@@ -5,23 +5,26 @@
 //! or the end is due. At the end everybody's figures are gathered into `summary.json` (`summary`).
 
 mod control;
+mod crossing;
 mod drive;
 mod error;
 mod faults;
 mod figures;
 mod frames;
 mod journal;
-mod paths;
+pub(crate) mod paths;
 mod progress;
 mod start;
 mod summary;
 
+pub(crate) use crossing::Crossing;
 pub use error::RunError;
 pub use progress::{PROGRESS_VARIABLE, wants_bar};
+pub(crate) use start::host;
 pub use start::{Options, RankInfo, resolve};
 
 use rankzero_comm::mpi::Patience;
-use rankzero_comm::world::{self, Options as FabricOptions};
+use rankzero_comm::world::{self, Options as FabricOptions, WorldFabric};
 use rankzero_comm::{Endpoint, local};
 use rankzero_slurm::launch::{Launch, environment};
 
@@ -57,17 +60,11 @@ impl Ending {
 /// [`leave_after_failure`].
 pub fn run(options: &Options) -> Result<Ending, RunError> {
     let launch = Launch::detect(&environment())?;
-    let deadline = std::time::Instant::now() + start::START_TIMEOUT;
     if !launch.launcher.offers_mpi() || launch.size == 1 {
         let fabric = local::hub(1)?.remove(0);
         return Ok(drive::drive(options, &launch, fabric, |_, _| Ok(()))?.0);
     }
-    let binding = binding::plan(launch.local_rank, launch.local_size, options.threads)?;
-    let patience = if binding.oversubscribed { Patience::SHARED_CORE } else { Patience::OWN_CORE };
-    let fabric = world::start(&FabricOptions { patience, ..FabricOptions::default() }, deadline)?;
-    if fabric.size() != launch.size {
-        return Err(RunError::OtherWorld { told: launch.size, found: fabric.size() });
-    }
+    let fabric = world_fabric(&launch, options.threads, start::START_TIMEOUT)?;
     let (ending, fabric) = drive::drive(options, &launch, fabric, paths::equip)?;
     if let Err(error) = report_outcome(i32::from(ending.exit_code())) {
         tracing::warn!("cannot tell the launch how the run ended: {error}");
@@ -77,6 +74,25 @@ pub fn run(options: &Options) -> Result<Ending, RunError> {
         tracing::warn!("MPI was not shut down cleanly: {error}");
     }
     Ok(ending)
+}
+
+/// Starts MPI among the ranks that the launcher has started; `threads` is what each rank computes with.
+///
+/// # Errors
+/// [`RunError`] where MPI does not start in time, or knows of other ranks than the launcher.
+pub(crate) fn world_fabric(
+    launch: &Launch,
+    threads: Option<usize>,
+    limit: std::time::Duration,
+) -> Result<WorldFabric, RunError> {
+    let binding = binding::plan(launch.local_rank, launch.local_size, threads)?;
+    let patience = if binding.oversubscribed { Patience::SHARED_CORE } else { Patience::OWN_CORE };
+    let options = FabricOptions { patience, ..FabricOptions::default() };
+    let fabric = world::start(&options, std::time::Instant::now() + limit)?;
+    if fabric.size() != launch.size {
+        return Err(RunError::OtherWorld { told: launch.size, found: fabric.size() });
+    }
+    Ok(fabric)
 }
 
 /// Ends the process after a failure without a word to MPI, whose clean-up may hang or take the survivors down.

@@ -276,7 +276,7 @@ fn check(ranks: &[RankInfo], run_dir: &Path) -> Result<(), RunError> {
     }
 }
 
-fn host() -> String {
+pub(crate) fn host() -> String {
     nix::unistd::gethostname().ok().and_then(|h| h.into_string().ok()).unwrap_or_else(|| "unknown".to_owned())
 }
 

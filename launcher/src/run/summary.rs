@@ -59,6 +59,9 @@ pub struct Summary {
     pub time_split: Split,
     /// Frames written.
     pub frames: u64,
+    /// What a person should know of the run.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// Each rank's own figures.
     pub per_rank: Vec<Figures>,
 }

@@ -109,10 +109,10 @@ pub const OVERRIDES: &[Row] = &[
         &["balance.moves[0].to_rank", "1 ranks", "this is 9"],
     ),
     row(
-        "a fabric that is not built",
-        "launch @/tiny.yaml -n 2 --run-dir @/never --set network.fabric=verbs",
+        "a fabric that this machine has not",
+        "launch @/tiny.yaml -n 2 --run-dir @/unreached --set network.fabric=verbs --set network.require_rdma=true",
         3,
-        &["network.fabric", "verbs", "mpi"],
+        &["rank 0 does not reach rank 1", "verbs", "network.fabric"],
     ),
     row(
         "a fabric for one rank",
