@@ -51,7 +51,7 @@ pub fn measure(quick: bool) -> Result<Report, BenchError> {
     let effort = if quick {
         Effort { within: 3, runs: 1, laboratory: 1, counted: 100 }
     } else {
-        Effort { within: 31, runs: 9, laboratory: 5, counted: 500 }
+        Effort { within: 31, runs: 9, laboratory: 5, counted: 1000 }
     };
     let mut report = Report::default();
     for (what, example) in
