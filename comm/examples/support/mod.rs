@@ -77,8 +77,8 @@ pub fn spread(values: impl Iterator<Item = f64>) -> [f64; 3] {
 /// `8 B`, `64 KiB`, `8 MiB`.
 pub fn size(bytes: usize) -> String {
     match bytes {
-        ..1024 => format!("{bytes} B"),
-        ..1_048_576 => format!("{} KiB", bytes >> 10),
+        0..1024 => format!("{bytes} B"),
+        1024..1_048_576 => format!("{} KiB", bytes >> 10),
         _ => format!("{} MiB", bytes >> 20),
     }
 }
