@@ -58,7 +58,10 @@ fn bench(wanted: &Wanted) -> Result<(), BenchError> {
         finish(&overhead::measure()?, "overhead.json")?;
     }
     if runs("fabrics") {
-        finish(&fabrics::measure(wanted.options.quick)?, "fabrics.json")?;
+        let mut report = Report::default();
+        let outcome = fabrics::measure(wanted.options.quick, &mut report);
+        finish(&report, "fabrics.json")?;
+        outcome?;
     }
     if runs("solver") {
         finish(&solver::measure(&wanted.options)?, "solver.json")?;

@@ -38,11 +38,12 @@ struct Programs {
     own: PathBuf,
 }
 
-/// Measures everything; `quick`: whether it all runs, with figures that are not to be quoted.
+/// Measures everything into `report`, which keeps what was measured before something failed; `quick`: whether it all runs, with
+/// figures that are not to be quoted.
 ///
 /// # Errors
 /// [`BenchError`] where a program cannot be built, or fails. A machine without MPI, or without the laboratory, is none.
-pub fn measure(quick: bool) -> Result<Report, BenchError> {
+pub fn measure(quick: bool, report: &mut Report) -> Result<(), BenchError> {
     cargo(&["build", "--release", "-p", "rankzero-comm", "--examples"])?;
     let target = target()?;
     let own = target.join("bench");
@@ -53,22 +54,20 @@ pub fn measure(quick: bool) -> Result<Report, BenchError> {
     } else {
         Effort { within: 31, runs: 9, laboratory: 5, counted: 1000 }
     };
-    let mut report = Report::default();
     for (what, example) in
         [("shared memory", "shm_pingpong"), ("TCP", "tcp_pingpong"), ("the codec of differences", "delta")]
     {
         eprintln!("measuring {what}");
         let program = programs.examples.join(example);
         let text = output(Command::new(&program).arg("--json").arg(effort.within.to_string()))?;
-        lines::add(&mut report, &lines::parse(example, &text)?);
+        lines::add(report, &lines::parse(example, &text)?);
     }
     eprintln!("measuring MPI");
-    mpi::measure(&programs, effort, &mut report)?;
+    mpi::measure(&programs, effort, report)?;
     eprintln!("measuring RDMA in the laboratory");
-    lab::measure(&programs, effort, &mut report)?;
+    lab::measure(&programs, effort, report)?;
     eprintln!("measuring 8 ranks against 1, by rung");
-    overhead::ranks(&mut report, if quick { 1 } else { effort.runs / 3 })?;
-    Ok(report)
+    overhead::ranks(report, if quick { 1 } else { effort.runs / 3 })
 }
 
 /// Compiles a program of one C file; `None` where there is no such compiler.
