@@ -35,9 +35,9 @@ test: deps ## Run all tests, each fuzz target for FUZZ_S (20) seconds, then lab-
 lab-rdma: deps ## Run RDMA code, or CASES of it, in an emulated machine with a soft-RoCE device
 	@comm/lab/run.sh $(ARGS) $(CASES)
 
-bench: ## Run the benchmarks, or those of SUITE (overhead, solver); ARGS, say, --quick
-	@.ci/deps.sh $(if $(filter overhead,$(SUITE)),,cmake)
-	cargo run --release -p rankzero-bench $(if $(filter overhead,$(SUITE)),,--features peers) -- $(SUITE) $(ARGS)
+bench: ## Run the benchmarks, or those of SUITE (overhead, fabrics, solver); ARGS, say, --quick
+	@.ci/deps.sh $(if $(filter fabrics,$(SUITE)),valgrind,$(if $(filter overhead,$(SUITE)),,cmake valgrind))
+	cargo run --release -p rankzero-bench $(if $(filter overhead fabrics,$(SUITE)),,--features peers) -- $(SUITE) $(ARGS)
 
 convergence: deps ## Measure how errors fall with substeps and cells; draw docs/images/convergence.svg
 	cargo run --release -p rankzero-bench --bin convergence

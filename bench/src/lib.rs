@@ -1,5 +1,5 @@
-//! Measures rankzero on this machine in one go: what it costs beyond the simulation ([`overhead`]), and how fast and how right
-//! its solver is beside other engines ([`solver`]). How fast errors fall with substeps and cells is measured apart ([`convergence`]).
+//! Measures rankzero on this machine in one go: what it costs beyond the simulation ([`overhead`]), what its paths between ranks
+//! give beside their media ([`fabrics`]), and how fast and how right its solver is beside other engines ([`solver`]). How fast errors fall with substeps and cells is measured apart ([`convergence`]).
 //!
 //! What is compared is measured in turns, so that a machine that gets slower or faster meanwhile does so for both. Every suite
 //! gives a table and a file of the same rows ([`report`]).
@@ -10,8 +10,10 @@ pub mod clock;
 pub mod convergence;
 pub mod engine;
 pub mod error;
+pub mod fabrics;
 pub mod overhead;
 pub mod peers;
+pub mod process;
 pub mod report;
 pub mod solver;
 pub mod stats;

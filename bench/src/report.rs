@@ -19,7 +19,7 @@ pub struct Row {
     /// Median of the repeats.
     pub value: f64,
     /// Its unit.
-    pub unit: &'static str,
+    pub unit: String,
     /// What it is compared with.
     pub peer: Option<String>,
     /// Value over the peer's value.
@@ -36,33 +36,59 @@ pub struct Report {
 
 impl Report {
     /// Adds a figure that stands for itself.
-    pub fn alone(&mut self, name: &str, unit: &'static str, samples: &[f64]) {
+    pub fn alone(&mut self, name: &str, unit: &str, samples: &[f64]) {
         let Measured { median, spread } = Measured::of(samples.iter().copied());
-        self.rows.push(Row { name: name.to_owned(), value: median, unit, peer: None, ratio: None, spread });
+        self.rows.push(Row {
+            name: name.to_owned(),
+            value: median,
+            unit: unit.to_owned(),
+            peer: None,
+            ratio: None,
+            spread,
+        });
     }
 
     /// Adds a figure beside a known one of the same unit.
-    pub fn against(&mut self, name: &str, unit: &'static str, samples: &[f64], peer: &str, known: f64) {
+    pub fn against(&mut self, name: &str, unit: &str, samples: &[f64], peer: &str, known: f64) {
         let Measured { median, spread } = Measured::of(samples.iter().copied());
         let ratio = (known != 0.0).then_some(median / known);
-        self.rows.push(Row { name: name.to_owned(), value: median, unit, peer: Some(peer.to_owned()), ratio, spread });
+        self.rows.push(Row {
+            name: name.to_owned(),
+            value: median,
+            unit: unit.to_owned(),
+            peer: Some(peer.to_owned()),
+            ratio,
+            spread,
+        });
     }
 
     /// Adds a figure whose peer was measured in turns with it; the ratio is the median of the pairs' ratios.
-    pub fn paired(&mut self, name: &str, unit: &'static str, pairs: &[(f64, f64)], peer: &str) {
+    pub fn paired(&mut self, name: &str, unit: &str, pairs: &[(f64, f64)], peer: &str) {
         let value = Measured::of(pairs.iter().map(|(mine, _)| *mine));
         let other = Measured::of(pairs.iter().map(|(_, other)| *other));
         let ratios = Measured::of(pairs.iter().map(|(mine, other)| mine / other));
         let peer = Some(format!("{peer}: {} {unit}", short(other.median)));
         let comparable = other.median > NEGLIGIBLE * value.median && ratios.spread.is_finite();
         let (ratio, spread) = if comparable { (Some(ratios.median), ratios.spread) } else { (None, value.spread) };
-        self.rows.push(Row { name: name.to_owned(), value: value.median, unit, peer, ratio, spread });
+        self.rows.push(Row { name: name.to_owned(), value: value.median, unit: unit.to_owned(), peer, ratio, spread });
     }
 
     /// Adds a figure beside words about a peer that has none.
-    pub fn beside_none(&mut self, name: &str, unit: &'static str, own: Measured, peer: &str) {
+    pub fn beside_none(&mut self, name: &str, unit: &str, own: Measured, peer: &str) {
         let Measured { median: value, spread } = own;
-        self.rows.push(Row { name: name.to_owned(), value, unit, peer: Some(peer.to_owned()), ratio: None, spread });
+        self.rows.push(Row {
+            name: name.to_owned(),
+            value,
+            unit: unit.to_owned(),
+            peer: Some(peer.to_owned()),
+            ratio: None,
+            spread,
+        });
+    }
+
+    /// The rows, in their order.
+    pub fn rows(&self) -> &[Row] {
+        &self.rows
     }
 
     /// The rows for people.

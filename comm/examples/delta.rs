@@ -1,12 +1,17 @@
-//! Bytes, speed and worth of sending differences: `target/release/examples/delta [REPETITIONS]`.
+//! Bytes, speed and worth of sending differences: `target/release/examples/delta [--json] [REPETITIONS]`.
 //!
 //! Surfaces of bodies that rest, move, or do either, packed as a run packs them. Beside the codec, on the same buffers:
-//! copying memory, and LZ4 without differences. Speeds are bytes of words per CPU second of one core: median, and range.
+//! copying memory, and LZ4 without differences. Speeds are bytes of words per CPU second of one core; all that a scene
+//! is measured with takes turns.
+
+mod support;
 
 use std::hint::black_box;
 
 use lz4_flex::block::{compress_into, decompress_into, get_maximum_output_size};
 use nix::time::{ClockId, clock_gettime};
+use support::Figures;
+
 use rankzero_comm::Piece;
 use rankzero_comm::delta::{Bypass, Decoder, Encoder, Mode, Sent};
 
@@ -35,27 +40,21 @@ struct Scene {
 }
 
 fn main() {
-    let repetitions: usize = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(15);
+    let (figures, arguments) = Figures::from_args();
+    let repetitions: usize = arguments.first().and_then(|text| text.parse().ok()).unwrap_or(15);
     let scenes = [scene("resting", |_| false), scene("active", |_| true), scene("mixed", |body| body / 4 % 2 == 0)];
-    println!(
-        "{BODIES} bodies, {:.2} MB an exchange, {repetitions} repetitions, GB/s",
-        megabytes(&scenes[0].packets[0])
-    );
-    println!("scene    what                bytes of full sync   encode                decode");
+    let megabytes: f64 = scenes[0].packets[0].iter().map(|packet| packet.words.len() as f64 * 4e-6).sum();
+    figures.say(&format!("{BODIES} bodies, {megabytes:.2} MB an exchange, {repetitions} repetitions"));
     for scene in &scenes {
-        differences(scene, repetitions);
-        alone(scene, repetitions);
+        codec(figures, scene, repetitions);
     }
-    println!("\nscene    link MB/s   raw keep delta packets   time of encoding, sending and decoding, of raw");
     for scene in &scenes {
         for link in [1e7, 1e8, 3e8, 1e9, 3e9, 1e10] {
-            decisions(scene, link);
+            let times: Vec<f64> = (0..repetitions.min(3)).map(|_| decisions(figures, scene, link)).collect();
+            let name = format!("codec, {}, time on a link of {:.0} MB/s", scene.name, link * 1e-6);
+            figures.alone(&name, "of raw", &times);
         }
     }
-}
-
-fn megabytes(packets: &[Packet]) -> f64 {
-    packets.iter().map(|packet| packet.words.len() as f64 * 4e-6).sum()
 }
 
 /// Surfaces of all bodies for all exchanges: positions, then displacements since the exchange before.
@@ -102,89 +101,121 @@ fn place(body: usize, node: usize, time: f64) -> [f64; 3] {
     ]
 }
 
-fn differences(scene: &Scene, repetitions: usize) {
+/// What one repetition gave: CPU seconds of encoding and decoding, and bytes sent over bytes of the words.
+struct Turn {
+    encode: f64,
+    decode: f64,
+    share: f64,
+}
+
+/// Differences, LZ4 and copying, by turns.
+fn codec(figures: Figures, scene: &Scene, repetitions: usize) {
+    // Buffers are used again, as in a run.
+    let mut payloads = Vec::new();
+    let mut alone = Alone::new(scene);
+    let (mut differences, mut lz4, mut copies) = (Vec::new(), Vec::new(), Vec::new());
+    // In the first turn memory is touched for the first time.
+    for turn in 0..=repetitions {
+        let three = (differ(scene, &mut payloads), alone.lz4(), alone.copy());
+        if turn > 0 {
+            differences.push(three.0);
+            lz4.push(three.1);
+            copies.push(three.2);
+        }
+    }
+    let name = |what: &str| format!("codec, {}, {what}", scene.name);
+    let shares = |of: &[Turn]| of.iter().map(|turn| 100.0 * turn.share).collect::<Vec<_>>();
+    let pairs = shares(&differences).into_iter().zip(shares(&lz4)).collect::<Vec<_>>();
+    figures.paired(&name("bytes of full sync"), "%", &pairs, "LZ4 alone");
+    let speeds = |of: &[Turn], seconds: &dyn Fn(&Turn) -> f64| {
+        of.iter().map(|turn| alone.bytes as f64 / seconds(turn) * 1e-9).collect::<Vec<_>>()
+    };
+    let copy = speeds(&copies, &|turn| turn.encode);
+    for (what, seconds) in [("encode", (|turn| turn.encode) as fn(&Turn) -> f64), ("decode", |turn| turn.decode)] {
+        let ours = speeds(&differences, &seconds);
+        for (theirs, peer) in [(&copy, "memcpy"), (&speeds(&lz4, &seconds), "LZ4 alone")] {
+            let pairs: Vec<_> = ours.iter().copied().zip(theirs.iter().copied()).collect();
+            figures.paired(&name(what), "GB/s", &pairs, peer);
+        }
+    }
+}
+
+/// With fresh baselines, which the first exchanges fill.
+fn differ(scene: &Scene, payloads: &mut Vec<Vec<u32>>) -> Turn {
     let all: Vec<&Packet> = scene.packets.iter().flatten().collect();
     let warm = WARM * scene.packets[0].len();
-    let mut payloads = vec![Vec::new(); all.len()];
+    payloads.resize(all.len(), Vec::new());
     let mut modes = vec![Mode::Raw; all.len()];
-    let (mut encoded, mut decoded) = (Vec::new(), Vec::new());
-    for _ in 0..=repetitions {
-        let (mut encoder, mut decoder) = (Encoder::new(BASELINE_WORDS), Decoder::new(BASELINE_WORDS, PACKET_WORDS));
-        let mut encode = |range: std::ops::Range<usize>| {
-            for i in range {
-                let Packet { piece, words } = all[i];
-                let wish = if i < warm { Mode::Keep } else { Mode::Delta };
-                modes[i] = encoder.encode(wish, SEGMENT, std::iter::once(*piece), words, &mut payloads[i]);
-            }
-        };
-        encode(0..warm);
-        encoded.push(seconds(|| encode(warm..all.len())));
-        let mut decode = |range: std::ops::Range<usize>, check: bool| {
-            for i in range {
-                let pieces = std::iter::once(all[i].piece);
-                let words = decoder.decode(modes[i], SEGMENT, pieces, &payloads[i]).expect("of an encoder");
-                assert!(!check || words == all[i].words, "lossless");
-                black_box(words);
-            }
-        };
-        decode(0..warm, true);
-        decoded.push(seconds(|| decode(warm..all.len(), false)));
-    }
+    let (mut encoder, mut decoder) = (Encoder::new(BASELINE_WORDS), Decoder::new(BASELINE_WORDS, PACKET_WORDS));
+    let mut encode = |range: std::ops::Range<usize>| {
+        for i in range {
+            let Packet { piece, words } = all[i];
+            let wish = if i < warm { Mode::Keep } else { Mode::Delta };
+            modes[i] = encoder.encode(wish, SEGMENT, std::iter::once(*piece), words, &mut payloads[i]);
+        }
+    };
+    encode(0..warm);
+    let encoded = seconds(|| encode(warm..all.len()));
+    let mut decode = |range: std::ops::Range<usize>, check: bool| {
+        for i in range {
+            let pieces = std::iter::once(all[i].piece);
+            let words = decoder.decode(modes[i], SEGMENT, pieces, &payloads[i]).expect("of an encoder");
+            assert!(!check || words == all[i].words, "lossless");
+            black_box(words);
+        }
+    };
+    decode(0..warm, true);
+    let decoded = seconds(|| decode(warm..all.len(), false));
     let raw: usize = all[warm..].iter().map(|packet| packet.words.len()).sum();
     let sent: usize = payloads[warm..].iter().map(Vec::len).sum();
-    line(scene.name, "differences", sent as f64 / raw as f64, 4 * raw, &mut encoded, &mut decoded);
+    Turn { encode: encoded, decode: decoded, share: sent as f64 / raw as f64 }
 }
 
-/// Copying, and LZ4 of the words as they are.
-fn alone(scene: &Scene, repetitions: usize) {
-    let all: Vec<&[u8]> = scene.packets[WARM..].iter().flatten().map(|packet| bytes(&packet.words)).collect();
-    let raw: usize = all.iter().map(|bytes| bytes.len()).sum();
-    let mut copies: Vec<Vec<u8>> = all.iter().map(|bytes| vec![0; bytes.len()]).collect();
-    let mut compressed: Vec<Vec<u8>> = all.iter().map(|bytes| vec![0; get_maximum_output_size(bytes.len())]).collect();
-    let mut lengths = vec![0; all.len()];
-    let (mut copied, mut back, mut encoded, mut decoded) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..=repetitions {
-        copied.push(seconds(|| {
-            for (from, to) in all.iter().zip(&mut copies) {
-                to.copy_from_slice(black_box(from));
-            }
-        }));
-        encoded.push(seconds(|| {
-            for ((from, to), length) in all.iter().zip(&mut compressed).zip(&mut lengths) {
+/// The words of a scene as they are, to be copied, or compressed without differences.
+struct Alone<'a> {
+    all: Vec<&'a [u8]>,
+    bytes: usize,
+    copies: Vec<Vec<u8>>,
+    compressed: Vec<Vec<u8>>,
+    lengths: Vec<usize>,
+}
+
+impl<'a> Alone<'a> {
+    fn new(scene: &'a Scene) -> Self {
+        let packets = scene.packets[WARM..].iter().flatten();
+        let all: Vec<&[u8]> = packets.map(|packet| bytemuck::cast_slice(&packet.words)).collect();
+        let room = |of: fn(usize) -> usize| all.iter().map(|bytes| vec![0; of(bytes.len())]).collect();
+        let (copies, compressed) = (room(|len| len), room(get_maximum_output_size));
+        Alone { bytes: all.iter().map(|bytes| bytes.len()).sum(), lengths: vec![0; all.len()], all, copies, compressed }
+    }
+
+    fn lz4(&mut self) -> Turn {
+        let encode = seconds(|| {
+            for ((from, to), length) in self.all.iter().zip(&mut self.compressed).zip(&mut self.lengths) {
                 *length = compress_into(from, to).expect("room for the worst");
             }
-        }));
-        decoded.push(seconds(|| {
-            for ((from, length), to) in compressed.iter().zip(&lengths).zip(&mut copies) {
+        });
+        let decode = seconds(|| {
+            for ((from, length), to) in self.compressed.iter().zip(&self.lengths).zip(&mut self.copies) {
                 decompress_into(&from[..*length], to).expect("of a compressor");
             }
-        }));
-        back.push(*copied.last().expect("pushed"));
+        });
+        Turn { encode, decode, share: self.lengths.iter().sum::<usize>() as f64 / self.bytes as f64 }
     }
-    line(scene.name, "LZ4 alone", lengths.iter().sum::<usize>() as f64 / raw as f64, raw, &mut encoded, &mut decoded);
-    line(scene.name, "copy", 1.0, raw, &mut copied, &mut back);
+
+    fn copy(&mut self) -> Turn {
+        let time = seconds(|| {
+            for (from, to) in self.all.iter().zip(&mut self.copies) {
+                to.copy_from_slice(black_box(from));
+            }
+        });
+        Turn { encode: time, decode: time, share: 1.0 }
+    }
 }
 
-fn bytes(words: &[u32]) -> &[u8] {
-    bytemuck::cast_slice(words)
-}
-
-fn line(scene: &str, what: &str, share: f64, bytes: usize, encoded: &mut Vec<f64>, decoded: &mut Vec<f64>) {
-    let (encode, decode) = (spread(bytes, encoded), spread(bytes, decoded));
-    println!("{scene:8} {what:12} {:22.2} %   {encode:20}  {decode}", 100.0 * share);
-}
-
-/// Median and range of the speeds but the first, in which memory is touched for the first time.
-fn spread(bytes: usize, seconds: &mut Vec<f64>) -> String {
-    seconds.remove(0);
-    seconds.sort_by(f64::total_cmp);
-    let speed = |at: usize| bytes as f64 / seconds[at] * 1e-9;
-    let last = seconds.len() - 1;
-    format!("{:5.2} ({:.2} to {:.2})", speed(last / 2), speed(last), speed(0))
-}
-
-/// What [`Bypass`] makes of the scene on a link, over many times its exchanges.
-fn decisions(scene: &Scene, link: f64) {
+/// What [`Bypass`] makes of the scene on a link, over many times its exchanges: the modelled time of encoding, sending and
+/// decoding over that of sending all as it is.
+fn decisions(figures: Figures, scene: &Scene, link: f64) -> f64 {
     const ROUNDS: usize = 30;
     let (mut encoder, mut decoder) = (Encoder::new(BASELINE_WORDS), Decoder::new(BASELINE_WORDS, PACKET_WORDS));
     let mut bypass = Bypass::new(link);
@@ -218,7 +249,8 @@ fn decisions(scene: &Scene, link: f64) {
         }
     }
     let [as_is, keep, delta] = modes;
-    println!("{:8} {:9.0} {as_is:9} {keep:4} {delta:5}   {:23.3}", scene.name, link * 1e-6, time / raw);
+    figures.say(&format!("{}: {as_is} packets raw, {keep} kept, {delta} differences", scene.name));
+    time / raw
 }
 
 /// CPU time of this thread for `work`, s.

@@ -1,15 +1,17 @@
 //! Latency, bandwidth and CPU time of the MPI rung, pairs of ranks (0,1), (2,3), … at once:
-//! `mpirun -n 2 target/release/examples/pingpong [own|shared [PACKET_WORDS]] [brief|steps]`. `bench/fabrics.sh mpi` runs it
-//! beside a plain MPI ping-pong of the same sizes; `brief` leaves the simulated steps out, `steps` all else.
+//! `mpirun -n 2 target/release/examples/pingpong [--json] [own|shared [PACKET_WORDS]] [brief|steps]`. `make bench SUITE=fabrics`
+//! runs it beside a plain MPI ping-pong of the same sizes; `brief` leaves the simulated steps out, `steps` all else.
+
+mod support;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use support::{Figures, Outcome};
+
 use rankzero_comm::mpi::Patience;
 use rankzero_comm::world::{self, Options, WorldFabric};
 use rankzero_comm::{Bootstrap, Endpoint, Event, Fabric, Limits, Put, Rank, Segment, SegmentId, Write};
-
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 /// Batches of exchanges of a size: the median tells of the machine as it is, the least of one that nobody else uses.
 const BATCHES: usize = 50;
@@ -21,9 +23,11 @@ fn soon() -> Instant {
 }
 
 fn main() -> Outcome<()> {
-    let patience = patience(std::env::args().nth(1).as_deref().unwrap_or("own"))?;
+    let (figures, arguments) = Figures::from_args();
+    let asked = |word: &str| arguments.iter().any(|argument| argument == word);
+    let patience = patience(arguments.first().map_or("own", String::as_str))?;
     let mut limits = Limits::default();
-    if let Some(words) = std::env::args().nth(2).and_then(|text| text.parse().ok()) {
+    if let Some(words) = arguments.get(1).and_then(|text| text.parse().ok()) {
         limits.packet_words = words;
     }
     let mut fabric = world::start(&Options { limits, patience }, soon())?;
@@ -32,7 +36,7 @@ fn main() -> Outcome<()> {
     fabric.open(soon())?;
     segment.store(0, &vec![1; 4 << 20]);
     let partner = Rank(fabric.rank().0 ^ 1);
-    let sizes = if std::env::args().any(|arg| arg == "steps") { &[][..] } else { &SIZES[..] };
+    let sizes = if asked("steps") { &[][..] } else { &SIZES[..] };
     for &(bytes, exchanges) in sizes {
         let exchanges = if fabric.size() > 2 { exchanges / 20 } else { exchanges };
         fabric.barrier(soon())?;
@@ -42,22 +46,17 @@ fn main() -> Outcome<()> {
         for half in &mut halves {
             let (begun, exchanges) = (Instant::now(), (exchanges / BATCHES as u32).max(1));
             rounds(&mut fabric, partner, id, bytes / 4, exchanges)?;
-            *half = begun.elapsed().as_secs_f64() / f64::from(exchanges) / 2.0;
+            *half = begun.elapsed().as_secs_f64() / f64::from(exchanges) / 2.0 * 1e6;
         }
         let (wall, cpu) = (begun.elapsed().as_secs_f64(), cpu_seconds() - cpu);
         // Whoever has posted its last write must go on to poll, or the partner waits for it.
         fabric.barrier(soon())?;
         if fabric.rank() == Rank(0) {
-            halves.sort_by(f64::total_cmp);
-            let half = f64::midpoint(halves[BATCHES / 2 - 1], halves[BATCHES / 2]);
-            let (us, rate) = (half * 1e6, bytes as f64 / half / 1e6);
-            let (least, busy) = (halves[0] * 1e6, cpu / wall);
-            println!(
-                "{bytes:8} B  half round trip {us:9.2} us  least {least:9.2} us  {rate:8.1} MB/s  cpu/wall {busy:.2}"
-            );
+            figures.alone(&format!("mpi, {}, half round trip", support::size(bytes)), "us", &halves);
+            figures.say(&format!("    cpu/wall {:.2}", cpu / wall));
         }
     }
-    if std::env::args().any(|arg| arg == "brief") {
+    if asked("brief") {
         return Ok(world::shutdown(fabric, true, soon())?);
     }
     steps(&mut fabric, id)?;

@@ -1,22 +1,23 @@
 //! What shared memory costs: latency of a small write, bandwidth against `memcpy`, and the time that an idle rank spends looking.
 //!
-//! `cargo run --release -p rankzero-comm --example shm_pingpong`
+//! `cargo run --release -p rankzero-comm --example shm_pingpong -- [--json] [ROUNDS]`
 //!
-//! The program starts itself once more as the peer, on a core of its own. Each line tells the median of the rounds and
+//! The program starts itself once more as the peer, on a core of its own. Each line tells the median of the rounds (41) and
 //! their spread (10th to 90th percentile). `memcpy` copies the same number of bytes between two plain buffers of this
 //! process, in turn with the writes, so that both meet the same machine. Warm: the same range again and again. Cold: ranges
 //! that move through 64 MiB, so that the source is out of the inner caches at least. Where other programs run, the ratio of
-//! the fastest rounds says most.
+//! the best rounds says most.
 
-use std::error::Error;
+mod support;
+
 use std::io::{BufRead, Write as _};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use support::{Figures, Outcome, bytes, hex, size};
+
 use rankzero_comm::shm::Shm;
 use rankzero_comm::{Happening, Posted, Put, Rank, Segment, SegmentId, Transport, Write};
-
-type Outcome<T = ()> = Result<T, Box<dyn Error>>;
 
 /// Words of the segments: 64 MiB.
 const WORDS: usize = 16 << 20;
@@ -69,9 +70,12 @@ impl Side {
 }
 
 fn main() -> Outcome {
-    if std::env::args().nth(1).as_deref() == Some("peer") {
-        return peer();
-    }
+    let (figures, arguments) = Figures::from_args();
+    let rounds = match arguments.first().map(String::as_str) {
+        Some("peer") => return peer(),
+        Some(text) => text.parse()?,
+        None => 41,
+    };
     let mut child =
         Command::new(std::env::current_exe()?).arg("peer").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
     let mut side = Side::new(0, WORDS)?;
@@ -79,12 +83,12 @@ fn main() -> Outcome {
     let mut line = String::new();
     std::io::BufReader::new(child.stdout.take().ok_or("piped")?).read_line(&mut line)?;
     writeln!(child.stdin.as_mut().ok_or("piped")?, "{}", hex(&offer))?;
-    side.shm.connect(side.other, &bytes(line.trim())?)?;
-    latency(&mut side)?;
-    bandwidth(&mut side)?;
+    side.shm.connect(side.other, &bytes(&line)?)?;
+    latency(&mut side, figures, rounds)?;
+    bandwidth(&mut side, figures, rounds)?;
     side.post(&[], END)?;
     child.wait()?;
-    idle()
+    idle(figures)
 }
 
 /// Sends each small write back, and takes large ones in.
@@ -93,7 +97,7 @@ fn peer() -> Outcome {
     println!("{}", hex(&side.shm.offer(side.other)?));
     let mut line = String::new();
     std::io::stdin().read_line(&mut line)?;
-    side.shm.connect(side.other, &bytes(line.trim())?)?;
+    side.shm.connect(side.other, &bytes(&line)?)?;
     let mut happened = Vec::new();
     loop {
         match side.next(&mut happened)? {
@@ -104,39 +108,35 @@ fn peer() -> Outcome {
 }
 
 /// There and back again, halved.
-fn latency(side: &mut Side) -> Outcome {
-    println!("one way, half of there and back:");
+fn latency(side: &mut Side, figures: Figures, rounds: usize) -> Outcome {
     let mut happened = Vec::new();
     for len in [0usize, 2, 16, 256, 1024] {
         let calls = 2000;
-        let mut rounds = Vec::new();
-        for _ in 0..50 {
+        let mut halves = Vec::new();
+        for _ in 0..rounds {
             let start = Instant::now();
             for _ in 0..calls {
                 side.post(&[Put { from: 0, to: 0, len }], len as u32)?;
                 side.next(&mut happened)?;
             }
-            rounds.push(start.elapsed().as_secs_f64() / f64::from(calls) / 2.0 * 1e9);
+            halves.push(start.elapsed().as_secs_f64() / f64::from(calls) / 2.0 * 1e9);
         }
-        let [low, median, high] = spread(&mut rounds);
-        println!("  {:6} B  {median:7.0} ns  ({low:.0} to {high:.0})", 4 * len);
+        figures.alone(&format!("shm, {}, one way", size(4 * len)), "ns", &halves);
     }
     Ok(())
 }
 
 /// Writes of one side, against `memcpy` of the same bytes.
-fn bandwidth(side: &mut Side) -> Outcome {
-    println!("bandwidth of writes, and ratio to memcpy of the same size in the same round:");
+fn bandwidth(side: &mut Side, figures: Figures, rounds: usize) -> Outcome {
     let plain = vec![1u32; WORDS];
     let mut copy = vec![1u32; WORDS];
     for warm in [true, false] {
         for len in [1usize << 10, 4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20, 2 << 20] {
             let calls = ((8 << 20) / len).clamp(1, 256);
             let at = |call: usize| if warm { 0 } else { call * len % WORDS };
-            let (mut speeds, mut ratios) = (Vec::new(), Vec::new());
-            let mut fastest = (Duration::MAX, Duration::MAX);
-            // Cold ranges go on from round to round.
-            for round in 0..41 {
+            let mut pairs = Vec::new();
+            // Cold ranges go on from round to round. The first round touches what is touched never again.
+            for round in 0..=rounds {
                 let start = Instant::now();
                 for call in round * calls..(round + 1) * calls {
                     let (from, to) = (at(call), at(call));
@@ -149,18 +149,11 @@ fn bandwidth(side: &mut Side) -> Outcome {
                     copy[range.clone()].copy_from_slice(std::hint::black_box(&plain[range]));
                     std::hint::black_box(&mut copy);
                 }
-                let theirs = start.elapsed();
-                fastest = (fastest.0.min(ours), fastest.1.min(theirs));
-                speeds.push((4 * len * calls) as f64 / ours.as_secs_f64() / 1e9);
-                ratios.push(theirs.as_secs_f64() / ours.as_secs_f64());
+                let speed = |time: Duration| (4 * len * calls) as f64 / time.as_secs_f64() / 1e9;
+                pairs.push((speed(ours), speed(start.elapsed())));
             }
-            let ([low, median, high], [least, ratio, most]) = (spread(&mut speeds[1..]), spread(&mut ratios[1..]));
-            println!(
-                "  {} {:5} KiB  {median:5.1} GB/s ({low:.1} to {high:.1})  ratio {ratio:.2} ({least:.2} to {most:.2}), of the fastest {:.2}",
-                if warm { "warm" } else { "cold" },
-                4 * len / 1024,
-                fastest.1.as_secs_f64() / fastest.0.as_secs_f64()
-            );
+            let name = format!("shm, {}, {}", size(4 * len), if warm { "warm" } else { "cold" });
+            figures.paired(&name, "GB/s", &pairs[1..], "memcpy");
         }
     }
     Ok(())
@@ -174,7 +167,7 @@ fn write_quietly(side: &mut Side, puts: &[Put]) -> Outcome {
 }
 
 /// A rank with connected peers that say nothing.
-fn idle() -> Outcome {
+fn idle(figures: Figures) -> Outcome {
     for peers in [1u32, 8, 64] {
         let mut hub = Shm::open(Rank(0), peers + 1)?;
         let segment = Segment::new(1)?;
@@ -200,8 +193,7 @@ fn idle() -> Outcome {
             }
             rounds.push(start.elapsed().as_secs_f64() / f64::from(IDLE_CALLS) * 1e9);
         }
-        let [low, median, high] = spread(&mut rounds);
-        println!("idle progress, {peers:2} peers: {median:.1} ns a call ({low:.1} to {high:.1})");
+        figures.alone(&format!("shm, {peers} connected, a call that finds nothing"), "ns", &rounds);
         // As one who sleeps between calls, with the share of an inspection in each: cold caches, and more to do.
         let mut rounds = Vec::new();
         for _ in 0..100 {
@@ -214,24 +206,8 @@ fn idle() -> Outcome {
             }
             rounds.push(within.as_secs_f64() / 16.0 * 1e9);
         }
-        let [low, median, high] = spread(&mut rounds);
-        println!("  between sleeps of 100 us: {median:.0} ns a call ({low:.0} to {high:.0})");
+        figures.alone(&format!("shm, {peers} connected, a call between sleeps"), "ns", &rounds);
         assert!(happened.is_empty());
     }
     Ok(())
-}
-
-/// 10th percentile, median, 90th.
-fn spread(values: &mut [f64]) -> [f64; 3] {
-    values.sort_by(f64::total_cmp);
-    [values.len() / 10, values.len() / 2, values.len() * 9 / 10].map(|at| values[at])
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-fn bytes(text: &str) -> Outcome<Vec<u8>> {
-    let digits = text.as_bytes().chunks(2);
-    digits.map(|two| Ok(u8::from_str_radix(std::str::from_utf8(two)?, 16)?)).collect()
 }

@@ -1,34 +1,37 @@
 //! Latency and bandwidth of the TCP rung between two processes on loopback, beside blocking sockets that know every
-//! length beforehand, in turns of the same run: `tcp_pingpong [REPETITIONS]`.
+//! length beforehand, in turns of the same run: `tcp_pingpong [--json] [REPETITIONS]`.
+
+mod support;
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use support::{Figures, Outcome, bytes, hex};
+
 use rankzero_comm::Rank;
 use rankzero_comm::port::{Incoming, Lane, Port};
 use rankzero_comm::tcp::{Choice, TcpPort};
 
-type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
-
 /// Bytes of a packet, exchanges of a ping-pong, packets of a stream.
-const SIZES: [(usize, u32, u32); 7] = [
+const SIZES: [(usize, u32, u32); 8] = [
     (8, 3000, 60_000),
     (64, 3000, 60_000),
     (1024, 3000, 60_000),
     (16 << 10, 2000, 10_000),
+    (64 << 10, 1000, 4000),
     (256 << 10, 400, 1500),
     (1 << 20, 120, 400),
     (8 << 20, 16, 50),
 ];
 
 fn main() -> Outcome<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let (figures, arguments) = Figures::from_args();
     match &arguments[..] {
         [role, repetitions, address] if role == "second" => second(repetitions.parse()?, address),
-        [repetitions] => first(repetitions.parse()?),
-        _ => first(7),
+        [repetitions] => first(figures, repetitions.parse()?),
+        _ => first(figures, 7),
     }
 }
 
@@ -152,16 +155,12 @@ fn open(rank: u32) -> Outcome<(TcpPort, String)> {
     let mut port = TcpPort::open_on(Rank(rank), 2, 0..=0, [7; 32], &Choice::parse("127.0.0.0/8"))
         .map_err(|reason| reason.to_string())?;
     let offer = port.offer(Rank(1 - rank)).map_err(|reason| reason.to_string())?;
-    let text = offer.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok((port, text))
+    Ok((port, hex(&offer)))
 }
 
 fn connect(mut port: TcpPort, line: &str) -> Outcome<Ours> {
-    let digits = line.trim().as_bytes();
-    let byte = |pair: &[u8]| Ok(u8::from_str_radix(std::str::from_utf8(pair)?, 16)?);
-    let offer = digits.chunks(2).map(byte).collect::<Outcome<Vec<u8>>>()?;
     let peer = Rank(1 - port.rank().0);
-    port.connect(peer, &offer).map_err(|reason| reason.to_string())?;
+    port.connect(peer, &bytes(line)?).map_err(|reason| reason.to_string())?;
     let mut ours = Ours { port, peer, arrived: 0 };
     while !ours.port.carries_messages(peer) {
         ours.turn()?;
@@ -184,7 +183,7 @@ fn second(repetitions: usize, address: &str) -> Outcome<()> {
     Ok(())
 }
 
-fn first(repetitions: usize) -> Outcome<()> {
+fn first(figures: Figures, repetitions: usize) -> Outcome<()> {
     let listener = TcpListener::bind("127.0.0.1:0")?;
     let address = listener.local_addr()?.to_string();
     let mut child = Command::new(std::env::current_exe()?)
@@ -198,33 +197,16 @@ fn first(repetitions: usize) -> Outcome<()> {
     writeln!(child.stdin.as_ref().ok_or("no input of the child")?, "{offer}")?;
     let mut ours = connect(port, &line)?;
     let mut plain = Plain::over(listener.accept()?.0)?;
-    println!("{}; median of {repetitions} repetitions (least to most)", ours.port.describe(Rank(1)));
-    println!("   bytes   half round trip, us: ours   plain   ratio              MB/s: ours    plain   ratio");
+    figures.say(&format!("{}; {repetitions} repetitions", ours.port.describe(Rank(1))));
     for size in SIZES {
-        let mut figures = Vec::new();
+        let mut all = Vec::new();
         for _ in 0..repetitions {
-            figures.push(measure(&mut [&mut ours, &mut plain], true, size)?);
+            all.push(measure(&mut [&mut ours, &mut plain], true, size)?);
         }
-        let column = |of: &dyn Fn(&[f64; 4]) -> f64| {
-            let mut values: Vec<f64> = figures.iter().map(of).collect();
-            values.sort_by(f64::total_cmp);
-            (values[values.len() / 2], values[0], values[values.len() - 1])
-        };
-        let (late, early) = (column(&|f| f[0] / f[1]), column(&|f| f[2] / f[3]));
-        println!(
-            "{:8}  {:26.2} {:7.2}   {:.2} ({:.2} to {:.2}) {:12.0} {:8.0}   {:.2} ({:.2} to {:.2})",
-            size.0,
-            column(&|f| f[0]).0,
-            column(&|f| f[1]).0,
-            late.0,
-            late.1,
-            late.2,
-            column(&|f| f[2]).0,
-            column(&|f| f[3]).0,
-            early.0,
-            early.1,
-            early.2,
-        );
+        let pairs = |at: usize| all.iter().map(|four| (four[at], four[at + 1])).collect::<Vec<_>>();
+        let name = support::size(size.0);
+        figures.paired(&format!("tcp, {name}, half round trip"), "us", &pairs(0), "sockets");
+        figures.paired(&format!("tcp, {name}, stream"), "MB/s", &pairs(2), "sockets");
     }
     child.wait()?;
     Ok(())

@@ -3,20 +3,24 @@
 //! with a full queue. Run it beside them, with the same sizes and iterations:
 //!
 //! ```text
-//! verbs_pingpong [-n ITERATIONS] [-a | -s BYTES]
+//! verbs_pingpong [--json] [-n ITERATIONS] [-a | -s BYTES] [--only pingpong|stream]
 //! ib_write_lat -n ITERATIONS -s BYTES      ib_write_bw -n ITERATIONS -s BYTES
 //! ```
+//!
+//! They are not quite alike: a write of the rung notifies, so that its receiver takes a completion and posts receives, as that of
+//! `ib_send_lat` does, while `ib_write_lat` looks at memory. The rung has no writes that do not notify.
 
-use std::error::Error;
+mod support;
+
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use support::{Figures, Outcome};
+
 use nix::sys::resource::{UsageWho, getrusage};
 use rankzero_comm::verbs::{Options, Verbs};
 use rankzero_comm::{Happening, Posted, Put, Rank, Segment, SegmentId, Transport, Write};
-
-type Outcome<T> = Result<T, Box<dyn Error>>;
 
 /// Longest size, in bytes.
 const MOST: usize = 8 << 20;
@@ -83,21 +87,31 @@ impl Side {
     }
 }
 
-/// What is measured: sizes in bytes and iterations.
+/// What is measured: sizes in bytes, iterations, and how.
 struct Plan {
+    figures: Figures,
     sizes: Vec<usize>,
     iterations: u64,
+    pingpong: bool,
+    stream: bool,
 }
 
 impl Plan {
     fn from_args() -> Outcome<Plan> {
-        let mut plan = Plan { sizes: (3..=23).map(|power| 1 << power).collect(), iterations: 1000 };
-        let mut args = std::env::args().skip(1);
+        let (figures, args) = Figures::from_args();
+        let sizes = (3..=23).map(|power| 1 << power).collect();
+        let mut plan = Plan { figures, sizes, iterations: 1000, pingpong: true, stream: true };
+        let mut args = args.into_iter();
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "-n" => plan.iterations = args.next().ok_or("-n needs a number")?.parse()?,
                 "-s" => plan.sizes = vec![args.next().ok_or("-s needs bytes")?.parse()?],
                 "-a" => {}
+                "--only" => match args.next().as_deref() {
+                    Some("pingpong") => plan.stream = false,
+                    Some("stream") => plan.pingpong = false,
+                    _ => return Err("--only needs pingpong or stream".into()),
+                },
                 other => return Err(format!("unknown option {other}").into()),
             }
         }
@@ -120,13 +134,11 @@ fn main() -> Outcome<()> {
 
 fn connect(side: &mut Side, mut input: impl BufRead, mut output: impl std::io::Write) -> Outcome<()> {
     let mine = side.verbs.offer(side.peer).map_err(|why| why.0)?;
-    writeln!(output, "{}", mine.iter().map(|byte| format!("{byte:02x}")).collect::<String>())?;
+    writeln!(output, "{}", support::hex(&mine))?;
     output.flush()?;
     let mut line = String::new();
     input.read_line(&mut line)?;
-    let line = line.trim();
-    let theirs = (0..line.len() / 2).map(|at| u8::from_str_radix(&line[2 * at..2 * at + 2], 16));
-    side.verbs.connect(side.peer, &theirs.collect::<Result<Vec<u8>, _>>()?).map_err(|why| why.0)?;
+    side.verbs.connect(side.peer, &support::bytes(&line)?).map_err(|why| why.0)?;
     while !side.up {
         side.poll()?;
     }
@@ -140,14 +152,14 @@ fn answer(plan: &Plan) -> Outcome<()> {
     for &bytes in &plan.sizes {
         let count = plan.iterations(bytes);
         let mut expected = side.arrived;
-        for _ in 0..count {
+        for _ in 0..if plan.pingpong { count } else { 0 } {
             expected += 1;
             side.until_arrived(expected)?;
             while !side.write(bytes)? {
                 side.poll()?;
             }
         }
-        side.until_arrived(expected + count)?;
+        side.until_arrived(expected + if plan.stream { count } else { 0 })?;
         side.stream(4, 1)?;
     }
     Ok(())
@@ -164,32 +176,34 @@ fn measure(plan: &Plan) -> Outcome<()> {
     let mut side = Side::new(0)?;
     let output = BufReader::new(child.stdout.take().ok_or("no output")?);
     connect(&mut side, output, child.stdin.take().ok_or("no input")?)?;
-    println!("{}", side.verbs.describe(side.peer));
-    println!("{:>9} {:>7} {:>12} {:>12} {:>12} {:>12}", "bytes", "n", "median us", "p99 us", "MB/s", "cpu us/write");
+    plan.figures.say(&side.verbs.describe(side.peer));
     for &bytes in &plan.sizes {
-        let count = plan.iterations(bytes);
-        let mut halves: Vec<f64> = Vec::new();
+        let (count, name) = (plan.iterations(bytes), support::size(bytes));
         let mut expected = side.arrived;
-        for _ in 0..count {
-            let start = Instant::now();
-            while !side.write(bytes)? {
-                side.poll()?;
+        if plan.pingpong {
+            let mut halves: Vec<f64> = Vec::new();
+            for _ in 0..count {
+                let start = Instant::now();
+                while !side.write(bytes)? {
+                    side.poll()?;
+                }
+                expected += 1;
+                side.until_arrived(expected)?;
+                halves.push(start.elapsed().as_secs_f64() * 5e5);
             }
-            expected += 1;
-            side.until_arrived(expected)?;
-            halves.push(start.elapsed().as_secs_f64() * 5e5);
+            plan.figures.alone(&format!("verbs, {name}, half round trip"), "us", &halves);
+            let least = halves.iter().copied().fold(f64::INFINITY, f64::min);
+            plan.figures.alone(&format!("verbs, {name}, least half round trip"), "us", &[least]);
         }
-        halves.sort_by(f64::total_cmp);
-        let (start, before) = (Instant::now(), cpu()?);
-        side.stream(bytes, count)?;
-        let (took, used) = (start.elapsed(), cpu()? - before);
-        println!(
-            "{bytes:>9} {count:>7} {:>12.2} {:>12.2} {:>12.2} {:>12.2}",
-            halves[halves.len() / 2],
-            halves[halves.len() * 99 / 100],
-            bytes as f64 * count as f64 / took.as_secs_f64() / 1e6,
-            used.as_secs_f64() * 1e6 / count as f64,
-        );
+        if plan.stream {
+            let (start, before) = (Instant::now(), cpu()?);
+            side.stream(bytes, count)?;
+            let (took, used) = (start.elapsed(), cpu()? - before);
+            let (rate, each) =
+                (bytes as f64 * count as f64 / took.as_secs_f64() / 1e6, used.as_secs_f64() / count as f64);
+            plan.figures.alone(&format!("verbs, {name}, stream"), "MB/s", &[rate]);
+            plan.figures.alone(&format!("verbs, {name}, CPU of a streamed write"), "us", &[each * 1e6]);
+        }
         side.until_arrived(expected + 1)?;
     }
     child.wait()?;

@@ -2,7 +2,6 @@
 //!
 //! Every measure runs the built program on a small job, several times, and takes its figures from `summary.json`.
 
-mod fabric;
 mod memory;
 mod program;
 mod ranks;
@@ -20,12 +19,11 @@ use program::Program;
 type Measure = fn(&Program, &mut Report) -> Result<(), BenchError>;
 
 /// Everything, under the name that is shown while it runs.
-const ALL: [(&str, Measure); 5] = [
+const ALL: [(&str, Measure); 4] = [
     ("the solver", solver::measure),
     ("8 ranks against 1", ranks::measure),
     ("memory", memory::measure),
     ("start-up", start::measure),
-    ("the MPI rung", fabric::measure),
 ];
 
 /// Measures everything.
@@ -40,6 +38,14 @@ pub fn measure() -> Result<Report, BenchError> {
         measure(&program, &mut report)?;
     }
     Ok(report)
+}
+
+/// Adds what 8 ranks cost over 1, by rung, of so many repeats.
+///
+/// # Errors
+/// As [`measure`].
+pub fn ranks(report: &mut Report, repeats: usize) -> Result<(), BenchError> {
+    ranks::repeated(&Program::find()?, report, repeats)
 }
 
 /// Writes a file into a folder; its path.

@@ -1,14 +1,14 @@
 //! The program that is measured: found or built, run on a job, its summary read.
 
-use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use serde::Deserialize;
 use tempfile::TempDir;
 
 use crate::error::BenchError;
-use crate::{root, target};
+use crate::process::{cargo, output, words};
+use crate::target;
 
 /// What a run says about itself; the part of `summary.json` that is measured here.
 #[derive(Clone, Debug, Deserialize)]
@@ -25,8 +25,19 @@ pub struct Summary {
     pub state_bytes: u64,
     /// Seconds of the ranks' main threads by kind of work.
     pub time_split: std::collections::BTreeMap<String, f64>,
+    /// What went over each rung.
+    pub bytes_by_fabric: Vec<Traffic>,
     /// Each rank's own figures.
     pub per_rank: Vec<RankFigures>,
+}
+
+/// Bytes over one rung.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Traffic {
+    /// The rung.
+    pub fabric: String,
+    /// Bytes sent by all ranks.
+    pub sent_bytes: u64,
 }
 
 /// One rank's figures.
@@ -49,11 +60,10 @@ pub struct Run<'a> {
     pub cache: &'a Path,
 }
 
-/// The built program and the folder of the workspace's build.
+/// The built program.
 #[derive(Debug)]
 pub struct Program {
     binary: PathBuf,
-    target: PathBuf,
 }
 
 impl Program {
@@ -64,8 +74,7 @@ impl Program {
     /// [`BenchError`] where it cannot be built.
     pub fn find() -> Result<Self, BenchError> {
         cargo(&["build", "--release", "-p", "rankzero"])?;
-        let target = target()?;
-        Ok(Program { binary: target.join("release/rankzero"), target })
+        Ok(Program { binary: target()?.join("release/rankzero") })
     }
 
     /// Runs a job in a folder of its own and reads its summary.
@@ -82,23 +91,6 @@ impl Program {
         serde_json::from_str(&stdout)
             .map_err(|error| BenchError::Unexpected { command: words(&command), what: error.to_string() })
     }
-
-    /// Builds an example of a package and runs it on two ranks of mpirun; what it printed. `None` without mpirun.
-    ///
-    /// # Errors
-    /// [`BenchError`] where it cannot be built or fails.
-    pub fn example_on_two_ranks(&self, package: &str, example: &str) -> Result<Option<String>, BenchError> {
-        let plain =
-            [OsStr::new("launch"), OsStr::new("any"), OsStr::new("-n"), OsStr::new("2"), OsStr::new("--dry-run")];
-        let Ok(line) = output(Command::new(&self.binary).args(plain)) else { return Ok(None) };
-        cargo(&["build", "--release", "-p", package, "--example", example])?;
-        // The launcher and its options, up to the program.
-        let binary = self.binary.display().to_string();
-        let launcher: Vec<&str> = line.split_whitespace().take_while(|word| *word != binary).collect();
-        let [mpirun, options @ ..] = launcher.as_slice() else { return Ok(None) };
-        let file = self.target.join("release/examples").join(example);
-        output(Command::new(mpirun).args(options).arg(file)).map(Some)
-    }
 }
 
 /// A folder that ends with its owner.
@@ -107,25 +99,4 @@ impl Program {
 /// [`BenchError::Io`] where there is no place for it.
 pub fn folder() -> Result<TempDir, BenchError> {
     tempfile::tempdir().map_err(BenchError::io("create a folder in", std::env::temp_dir()))
-}
-
-fn cargo(arguments: &[&str]) -> Result<(), BenchError> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    output(Command::new(cargo).args(arguments).current_dir(root())).map(drop)
-}
-
-/// Runs a command to its end; what it printed.
-fn output(command: &mut Command) -> Result<String, BenchError> {
-    let program = PathBuf::from(command.get_program());
-    let output = command.stdin(Stdio::null()).output().map_err(BenchError::io("start", program))?;
-    if !output.status.success() {
-        let stderr = String::from_utf8_lossy(&output.stderr).into_owned();
-        return Err(BenchError::Failed { command: words(command), status: output.status, stderr });
-    }
-    Ok(String::from_utf8_lossy(&output.stdout).into_owned())
-}
-
-fn words(command: &Command) -> String {
-    let all = std::iter::once(command.get_program()).chain(command.get_args());
-    all.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ")
 }
