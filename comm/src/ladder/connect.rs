@@ -69,7 +69,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
         theirs: [u32; TEST_WORDS],
         offer: &[u8],
     ) -> Result<(), CommError> {
-        let now = Instant::now();
+        let now = self.now();
         let reason = match self.index_of(rung) {
             None => Some(self.why_missing(rung)),
             Some(at) => match &self.pairs[from.index()].links[at].stage {
@@ -124,7 +124,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
     fn connect(&mut self, peer: Rank, at: usize, offer: &[u8]) -> Result<(), CommError> {
         match self.transports[at].connect(peer, offer) {
             Ok(()) => Ok(()),
-            Err(reason) => self.fail_link(peer, at, reason.0, Instant::now()),
+            Err(reason) => self.fail_link(peer, at, reason.0, self.now()),
         }
     }
 
@@ -167,7 +167,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
         let write = Write { source: SCRATCH, target: SCRATCH, puts: &puts, notification: nonce[0] };
         let posted = match self.transports[at].post(peer, &write) {
             Ok(posted) => posted,
-            Err(error) => return self.fail_link(peer, at, error.to_string(), Instant::now()),
+            Err(error) => return self.fail_link(peer, at, error.to_string(), self.now()),
         };
         let link = &mut self.pairs[peer.index()].links[at];
         link.test_posted = posted != Posted::Full;
@@ -204,7 +204,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
                 && words.iter().zip(link.theirs).all(|(word, theirs)| word.load(Relaxed) == theirs);
             if !right {
                 let reason = "its test write brought other words than it should".to_owned();
-                return self.fail_link(from, at, reason, Instant::now());
+                return self.fail_link(from, at, reason, self.now());
             }
             link.test_seen = true;
             let attempt = link.attempt;
@@ -275,7 +275,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
         if link.stage == Stage::Untried {
             // The peer, which would have begun, cannot.
             link.attempt = attempt;
-            link.fail(reason, Instant::now());
+            link.fail(reason, (self.clock)());
             return Ok(());
         }
         if link.attempt != attempt {
@@ -285,7 +285,8 @@ impl<T: Transport + ?Sized> Ladder<T> {
             Stage::Verified => self.break_link(from, at, FailureCause::Silent),
             Stage::Offered | Stage::Testing => {
                 self.close(from, at)?;
-                self.pairs[from.index()].links[at].fail(reason, Instant::now());
+                let now = self.now();
+                self.pairs[from.index()].links[at].fail(reason, now);
                 self.count_attempts();
                 Ok(())
             }

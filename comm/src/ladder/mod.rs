@@ -79,6 +79,7 @@ pub struct Ladder<T: Transport + ?Sized> {
     /// Attempts under way.
     attempts: usize,
     retry_first: Duration,
+    clock: fn() -> Instant,
     idle: Idle,
 }
 
@@ -124,6 +125,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
             passes: 0,
             attempts: 0,
             retry_first: pair::RETRY_FIRST,
+            clock: Instant::now,
             idle: Idle::new(patience),
         })
     }
@@ -134,7 +136,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
         if let Err(error) = transport.register(SCRATCH, &self.segments[SCRATCH.index()]) {
             return self.miss(transport.rung(), error.to_string());
         }
-        let now = Instant::now();
+        let now = self.now();
         self.transports.push(transport);
         self.transports.sort_by_key(|transport| transport.rung());
         self.pairs = (0..self.size).map(|_| Pair::new(self.transports.len(), now)).collect();
@@ -146,6 +148,17 @@ impl<T: Transport + ?Sized> Ladder<T> {
     pub fn retry_first(&mut self, wait: Duration) {
         self.pairs.iter_mut().flat_map(|pair| &mut pair.links).for_each(|link| link.backoff = wait);
         self.retry_first = wait;
+    }
+
+    /// Tells the time by another clock, so that a test decides what is due; deadlines are of that clock then. Waits still last
+    /// as long as they do, so such a test polls with deadlines that have passed.
+    pub fn set_clock(&mut self, clock: fn() -> Instant) {
+        self.clock = clock;
+        self.next_tick = clock();
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        (self.clock)()
     }
 
     /// The bounds that it was made with.
@@ -220,7 +233,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
             self.pairs[peer.index()].stalled = false;
             self.flush(peer)?;
         }
-        let now = Instant::now();
+        let now = self.now();
         if now >= self.next_tick {
             self.next_tick = now + TICK;
             self.look_at_links(now)?;
@@ -367,11 +380,11 @@ impl<T: Transport + ?Sized> Ladder<T> {
 
     /// Makes progress until everything that was handed over has left this process.
     pub(crate) fn flush_all(&mut self, deadline: Instant) -> Result<(), CommError> {
-        let begun = Instant::now();
+        let begun = self.now();
         loop {
             self.progress(true)?;
             let Some(peer) = self.transports.iter().find_map(|transport| transport.unsent()) else { return Ok(()) };
-            if Instant::now() >= deadline {
+            if self.now() >= deadline {
                 let (operation, missing) = ("last messages", vec![peer]);
                 return Err(CommError::Timeout { operation, waited: begun.elapsed(), missing });
             }
@@ -454,7 +467,7 @@ impl<T: Transport + ?Sized> Fabric for Ladder<T> {
                 events.extend(self.events.drain(..));
                 return Ok(());
             }
-            if Instant::now() >= deadline {
+            if self.now() >= deadline {
                 return Ok(());
             }
             self.wait(deadline);

@@ -21,7 +21,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
         if pair.closing || !(stands || cause.proves_death()) {
             return Ok(());
         }
-        self.fail_link(peer, at, cause.to_string(), Instant::now())?;
+        self.fail_link(peer, at, cause.to_string(), self.now())?;
         if cause.proves_death() {
             return self.give_up(peer, cause);
         }
@@ -57,7 +57,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
     pub(super) fn lift_ban(&mut self, rung: Rung) {
         self.banned.retain(|&banned| banned != rung);
         let Some(at) = self.index_of(rung) else { return };
-        let now = Instant::now();
+        let now = self.now();
         for pair in &mut self.pairs {
             if matches!(pair.links[at].stage, Stage::Failed(_)) {
                 pair.links[at].due = now;
@@ -118,7 +118,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
     ) -> Result<(), CommError> {
         let pair = &mut self.pairs[peer.index()];
         let old = pair.out.rung();
-        let now = Instant::now();
+        let now = (self.clock)();
         self.next_question = self.next_question.wrapping_add(1);
         pair.out = Out::Asking { on, question: self.next_question, closed, ask_again: now };
         let to = self.transports[on].rung();

@@ -37,6 +37,7 @@ pub struct Packets<P> {
     connecting: Vec<(Rank, u32)>,
     happenings: Vec<Happening>,
     acknowledge_at: Instant,
+    clock: fn() -> Instant,
 }
 
 impl<P: Port> Packets<P> {
@@ -51,7 +52,14 @@ impl<P: Port> Packets<P> {
             connecting: Vec::new(),
             happenings: Vec::new(),
             acknowledge_at: Instant::now(),
+            clock: Instant::now,
         }
+    }
+
+    /// Tells by another clock when acknowledgements are due, so that a test decides.
+    pub fn set_clock(&mut self, clock: fn() -> Instant) {
+        self.clock = clock;
+        self.acknowledge_at = clock();
     }
 
     /// Sends one packet and counts it.
@@ -145,7 +153,7 @@ impl<P: Port> Transport for Packets<P> {
     fn progress(&mut self, into: &mut Vec<Happening>) -> Result<(), CommError> {
         self.take_what_came()?;
         into.append(&mut self.happenings);
-        let now = Instant::now();
+        let now = (self.clock)();
         if now >= self.acknowledge_at {
             self.acknowledge_at = now + ACKNOWLEDGE_AFTER;
             self.engine.owe_acknowledgements();
