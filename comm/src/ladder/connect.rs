@@ -242,12 +242,26 @@ impl<T: Transport + ?Sized> Ladder<T> {
         self.promote(peer)
     }
 
-    /// Closes a connection and counts what had come by it.
+    /// Closes a connection and counts what had come by it: first what was reported and not dealt with yet, as it may be a
+    /// message of the same moment that closes the connection.
     pub(super) fn close(&mut self, peer: Rank, at: usize) -> Result<(), CommError> {
+        let before = std::mem::take(&mut self.coming);
         let mut left = Vec::new();
         self.transports[at].close(peer, &mut left);
-        left.retain(|happening| !matches!(happening, Happening::Broken { peer: broken, .. } if *broken == peer));
-        self.take_in(at, &mut left)
+        let left = left.into_iter().map(|happening| (at, happening));
+        let mut writes = Vec::new();
+        for (by, happening) in before.into_iter().chain(left) {
+            match &happening {
+                Happening::Arrived { from: who, .. } | Happening::Delivered { peer: who, .. }
+                    if (by, *who) == (at, peer) =>
+                {
+                    writes.push(happening);
+                }
+                Happening::Up { peer: who } | Happening::Broken { peer: who, .. } if (by, *who) == (at, peer) => {}
+                _ => self.coming.push_back((by, happening)),
+            }
+        }
+        writes.into_iter().try_for_each(|happening| self.take(at, happening))
     }
 
     /// The attempt of a rung has failed, or its connection: it is closed, the peer is told, and it is tried again later.

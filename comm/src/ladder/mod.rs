@@ -68,6 +68,8 @@ pub struct Ladder<T: Transport + ?Sized> {
     /// Rungs that a test keeps broken.
     banned: Vec<Rung>,
     happenings: Vec<Happening>,
+    /// What transports, by index, have reported and was not dealt with yet.
+    coming: VecDeque<(usize, Happening)>,
     pub(crate) mailbox: Mailbox,
     /// First refusal since it was last told: start-up must not fail for a data packet, nor the reverse.
     refused_data: Option<CommError>,
@@ -116,6 +118,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
             hot: vec![true],
             banned: Vec::new(),
             happenings: Vec::new(),
+            coming: VecDeque::new(),
             mailbox: Mailbox::default(),
             refused_data: None,
             refused_start: None,
@@ -225,8 +228,9 @@ impl<T: Transport + ?Sized> Ladder<T> {
             if all || self.hot[at] {
                 let mut happenings = std::mem::take(&mut self.happenings);
                 self.transports[at].progress(&mut happenings)?;
-                self.take_in(at, &mut happenings)?;
+                self.coming.extend(happenings.drain(..).map(|happening| (at, happening)));
                 self.happenings = happenings;
+                self.take_in()?;
             }
         }
         for peer in std::mem::take(&mut self.stalled) {
@@ -238,31 +242,35 @@ impl<T: Transport + ?Sized> Ladder<T> {
             self.next_tick = now + TICK;
             self.look_at_links(now)?;
         }
+        self.take_in()
+    }
+
+    /// Deals with what the transports reported.
+    fn take_in(&mut self) -> Result<(), CommError> {
+        while let Some((at, happening)) = self.coming.pop_front() {
+            self.idle.reset();
+            self.take(at, happening)?;
+        }
         Ok(())
     }
 
-    /// Deals with what transport `at` reported.
-    fn take_in(&mut self, at: usize, happenings: &mut Vec<Happening>) -> Result<(), CommError> {
-        if !happenings.is_empty() {
-            self.idle.reset();
-        }
-        for happening in happenings.drain(..) {
-            match happening {
-                Happening::Up { peer } => self.link_up(peer, at)?,
-                Happening::Delivered { peer, count } => self.delivered(peer, at, count)?,
-                Happening::Arrived { from, notification } => self.arrived(from, at, notification)?,
-                Happening::Message { from, words } => self.take_message(from, &words)?,
-                Happening::Broken { peer, cause } => {
-                    tracing::debug!(%peer, rung = %self.transports[at].rung(), %cause, "a connection broke");
-                    self.break_link(peer, at, cause)?;
-                }
-                Happening::Refused { peer, what } => {
-                    tracing::warn!(peer = peer.0, %what, "refused a packet");
-                    self.refused_data.get_or_insert(CommError::Malformed { peer, what });
-                }
+    /// Deals with one thing that transport `at` reported.
+    fn take(&mut self, at: usize, happening: Happening) -> Result<(), CommError> {
+        match happening {
+            Happening::Up { peer } => self.link_up(peer, at),
+            Happening::Delivered { peer, count } => self.delivered(peer, at, count),
+            Happening::Arrived { from, notification } => self.arrived(from, at, notification),
+            Happening::Message { from, words } => self.take_message(from, &words),
+            Happening::Broken { peer, cause } => {
+                tracing::debug!(%peer, rung = %self.transports[at].rung(), %cause, "a connection broke");
+                self.break_link(peer, at, cause)
+            }
+            Happening::Refused { peer, what } => {
+                tracing::warn!(peer = peer.0, %what, "refused a packet");
+                self.refused_data.get_or_insert(CommError::Malformed { peer, what });
+                Ok(())
             }
         }
-        Ok(())
     }
 
     fn take_message(&mut self, from: Rank, words: &[u32]) -> Result<(), CommError> {
@@ -289,6 +297,8 @@ impl<T: Transport + ?Sized> Ladder<T> {
 
     fn hear(&mut self, from: Rank, message: Message) -> Result<(), CommError> {
         match message {
+            // Nothing about rungs concerns it any more.
+            _ if self.pairs[from.index()].closing => Ok(()),
             Message::Offer { rung, attempt, nonce, offer } => self.hear_offer(from, rung, attempt, nonce, &offer),
             Message::Answer { rung, attempt, nonce, offer } => self.hear_answer(from, rung, attempt, nonce, &offer),
             Message::Ready { rung, attempt } => self.hear_ready(from, rung, attempt),

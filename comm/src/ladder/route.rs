@@ -8,7 +8,7 @@ use super::pair::{Out, Stage};
 use crate::error::{CommError, FailureCause};
 use crate::fabric::Event;
 use crate::ids::{Rank, Rung};
-use crate::transport::Transport;
+use crate::transport::{Happening, Transport};
 
 /// How long an answer may take before the question is asked again: the message may have been lost with its rung.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -77,6 +77,12 @@ impl<T: Transport + ?Sized> Ladder<T> {
         for at in 0..self.transports.len() {
             self.close(peer, at)?;
             self.pairs[peer.index()].links[at].stage = Stage::Failed(cause.to_string());
+        }
+        for (at, happening) in std::mem::take(&mut self.coming) {
+            match happening {
+                Happening::Message { from, words } if from == peer => self.take_message(from, &words)?,
+                other => self.coming.push_back((at, other)),
+            }
         }
         let pair = &mut self.pairs[peer.index()];
         pair.failed = Some(cause);
