@@ -322,8 +322,14 @@ impl<T: Transport + ?Sized> Ladder<T> {
                 if link.under_way() {
                     let reason = format!("its self-test did not end within {ATTEMPT_TIME:?}");
                     self.fail_link(peer, at, reason, now)?;
-                } else if matches!(link.stage, Stage::Failed(_)) && self.me < peer && !self.is_banned(at) {
-                    self.begin(peer, at, now)?;
+                } else if let Stage::Failed(reason) = &link.stage {
+                    if self.me > peer {
+                        // The peer begins, but only if it knows: the word of the failure may have been lost.
+                        let reason = reason.clone();
+                        self.fail_link(peer, at, reason, now)?;
+                    } else if !self.is_banned(at) {
+                        self.begin(peer, at, now)?;
+                    }
                 }
             }
             if let Out::Asking { ask_again, .. } = self.pairs[peer.index()].out
