@@ -83,6 +83,10 @@ impl<T: Transport + ?Sized> Ladder<T> {
             return self.say(from, &Message::Decline { rung, attempt, reason });
         }
         let Some(at) = self.index_of(rung) else { return Ok(()) };
+        if attempt <= self.pairs[from.index()].links[at].attempt {
+            // An old offer that came late, by another rung than those after it.
+            return Ok(());
+        }
         if self.pairs[from.index()].links[at].stage == Stage::Verified {
             // The peer has lost the connection that this side still has.
             self.break_link(from, at, FailureCause::Silent)?;
