@@ -203,6 +203,9 @@ impl<T: Transport + ?Sized> Ladder<T> {
         let pair = &mut self.pairs[from.index()];
         let link = &mut pair.links[at];
         if link.stage == Stage::Testing && !link.test_seen {
+            if link.closing {
+                return Ok(());
+            }
             let words = self.segments[SCRATCH.index()].range(place, TEST_WORDS);
             let right = notification == link.theirs[0]
                 && words.iter().zip(link.theirs).all(|(word, theirs)| word.load(Relaxed) == theirs);
@@ -236,7 +239,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
 
     fn end_test(&mut self, peer: Rank, at: usize) -> Result<(), CommError> {
         let link = &mut self.pairs[peer.index()].links[at];
-        if link.stage != Stage::Testing || !link.passed() {
+        if link.stage != Stage::Testing || link.closing || !link.passed() {
             return Ok(());
         }
         link.stage = Stage::Verified;
@@ -249,6 +252,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
     /// Closes a connection and counts what had come by it: first what was reported and not dealt with yet, as it may be a
     /// message of the same moment that closes the connection.
     pub(super) fn close(&mut self, peer: Rank, at: usize) -> Result<(), CommError> {
+        self.pairs[peer.index()].links[at].closing = true;
         let before = std::mem::take(&mut self.coming);
         let mut left = Vec::new();
         self.transports[at].close(peer, &mut left);
