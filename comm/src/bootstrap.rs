@@ -139,7 +139,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
         missing: &[Rank],
         deadline: Instant,
     ) -> Result<Vec<(Kind, Vec<u8>)>, CommError> {
-        let begun = Instant::now();
+        let begun = self.now();
         let mut got: Vec<Option<(Kind, Vec<u8>)>> = missing.iter().map(|_| None).collect();
         loop {
             self.progress(true)?;
@@ -158,7 +158,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
             if let Some((peer, cause)) = dead {
                 return Err(CommError::PeerFailed { peer, cause });
             }
-            if Instant::now() >= deadline {
+            if self.now() >= deadline {
                 return Err(CommError::Timeout { operation, waited: begun.elapsed(), missing: absent });
             }
             self.wait(deadline);
@@ -197,7 +197,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
     }
 
     fn gather_elsewhere(&mut self, mine: &[u8], deadline: Instant) -> Result<Vec<Vec<u8>>, CommError> {
-        let begun = Instant::now();
+        let begun = self.now();
         self.post(ROOT, Kind::Contribution, mine)?;
         let answer = self.await_messages("start-up exchange", &[ROOT], deadline + VERDICT_GRACE)?;
         let (kind, bytes) = answer.into_iter().next().unwrap_or((Kind::Missing, Vec::new()));

@@ -69,7 +69,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
         theirs: [u32; TEST_WORDS],
         offer: &[u8],
     ) -> Result<(), CommError> {
-        let now = Instant::now();
+        let now = self.now();
         let reason = match self.index_of(rung) {
             None => Some(self.why_missing(rung)),
             Some(at) => match &self.pairs[from.index()].links[at].stage {
@@ -83,6 +83,10 @@ impl<T: Transport + ?Sized> Ladder<T> {
             return self.say(from, &Message::Decline { rung, attempt, reason });
         }
         let Some(at) = self.index_of(rung) else { return Ok(()) };
+        if attempt <= self.pairs[from.index()].links[at].attempt {
+            // An old offer that came late, by another rung than those after it.
+            return Ok(());
+        }
         if self.pairs[from.index()].links[at].stage == Stage::Verified {
             // The peer has lost the connection that this side still has.
             self.break_link(from, at, FailureCause::Silent)?;
@@ -124,7 +128,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
     fn connect(&mut self, peer: Rank, at: usize, offer: &[u8]) -> Result<(), CommError> {
         match self.transports[at].connect(peer, offer) {
             Ok(()) => Ok(()),
-            Err(reason) => self.fail_link(peer, at, reason.0, Instant::now()),
+            Err(reason) => self.fail_link(peer, at, reason.0, self.now()),
         }
     }
 
@@ -167,7 +171,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
         let write = Write { source: SCRATCH, target: SCRATCH, puts: &puts, notification: nonce[0] };
         let posted = match self.transports[at].post(peer, &write) {
             Ok(posted) => posted,
-            Err(error) => return self.fail_link(peer, at, error.to_string(), Instant::now()),
+            Err(error) => return self.fail_link(peer, at, error.to_string(), self.now()),
         };
         let link = &mut self.pairs[peer.index()].links[at];
         link.test_posted = posted != Posted::Full;
@@ -199,12 +203,15 @@ impl<T: Transport + ?Sized> Ladder<T> {
         let pair = &mut self.pairs[from.index()];
         let link = &mut pair.links[at];
         if link.stage == Stage::Testing && !link.test_seen {
+            if link.closing {
+                return Ok(());
+            }
             let words = self.segments[SCRATCH.index()].range(place, TEST_WORDS);
             let right = notification == link.theirs[0]
                 && words.iter().zip(link.theirs).all(|(word, theirs)| word.load(Relaxed) == theirs);
             if !right {
                 let reason = "its test write brought other words than it should".to_owned();
-                return self.fail_link(from, at, reason, Instant::now());
+                return self.fail_link(from, at, reason, self.now());
             }
             link.test_seen = true;
             let attempt = link.attempt;
@@ -232,7 +239,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
 
     fn end_test(&mut self, peer: Rank, at: usize) -> Result<(), CommError> {
         let link = &mut self.pairs[peer.index()].links[at];
-        if link.stage != Stage::Testing || !link.passed() {
+        if link.stage != Stage::Testing || link.closing || !link.passed() {
             return Ok(());
         }
         link.stage = Stage::Verified;
@@ -242,12 +249,27 @@ impl<T: Transport + ?Sized> Ladder<T> {
         self.promote(peer)
     }
 
-    /// Closes a connection and counts what had come by it.
+    /// Closes a connection and counts what had come by it: first what was reported and not dealt with yet, as it may be a
+    /// message of the same moment that closes the connection.
     pub(super) fn close(&mut self, peer: Rank, at: usize) -> Result<(), CommError> {
+        self.pairs[peer.index()].links[at].closing = true;
+        let before = std::mem::take(&mut self.coming);
         let mut left = Vec::new();
         self.transports[at].close(peer, &mut left);
-        left.retain(|happening| !matches!(happening, Happening::Broken { peer: broken, .. } if *broken == peer));
-        self.take_in(at, &mut left)
+        let left = left.into_iter().map(|happening| (at, happening));
+        let mut writes = Vec::new();
+        for (by, happening) in before.into_iter().chain(left) {
+            match &happening {
+                Happening::Arrived { from: who, .. } | Happening::Delivered { peer: who, .. }
+                    if (by, *who) == (at, peer) =>
+                {
+                    writes.push(happening);
+                }
+                Happening::Up { peer: who } | Happening::Broken { peer: who, .. } if (by, *who) == (at, peer) => {}
+                _ => self.coming.push_back((by, happening)),
+            }
+        }
+        writes.into_iter().try_for_each(|happening| self.take(at, happening))
     }
 
     /// The attempt of a rung has failed, or its connection: it is closed, the peer is told, and it is tried again later.
@@ -275,7 +297,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
         if link.stage == Stage::Untried {
             // The peer, which would have begun, cannot.
             link.attempt = attempt;
-            link.fail(reason, Instant::now());
+            link.fail(reason, (self.clock)());
             return Ok(());
         }
         if link.attempt != attempt {
@@ -285,7 +307,8 @@ impl<T: Transport + ?Sized> Ladder<T> {
             Stage::Verified => self.break_link(from, at, FailureCause::Silent),
             Stage::Offered | Stage::Testing => {
                 self.close(from, at)?;
-                self.pairs[from.index()].links[at].fail(reason, Instant::now());
+                let now = self.now();
+                self.pairs[from.index()].links[at].fail(reason, now);
                 self.count_attempts();
                 Ok(())
             }
@@ -307,8 +330,14 @@ impl<T: Transport + ?Sized> Ladder<T> {
                 if link.under_way() {
                     let reason = format!("its self-test did not end within {ATTEMPT_TIME:?}");
                     self.fail_link(peer, at, reason, now)?;
-                } else if matches!(link.stage, Stage::Failed(_)) && self.me < peer && !self.is_banned(at) {
-                    self.begin(peer, at, now)?;
+                } else if let Stage::Failed(reason) = &link.stage {
+                    if self.me > peer {
+                        // The peer begins, but only if it knows: the word of the failure may have been lost.
+                        let reason = reason.clone();
+                        self.fail_link(peer, at, reason, now)?;
+                    } else if !self.is_banned(at) {
+                        self.begin(peer, at, now)?;
+                    }
                 }
             }
             if let Out::Asking { ask_again, .. } = self.pairs[peer.index()].out

@@ -68,6 +68,8 @@ pub struct Ladder<T: Transport + ?Sized> {
     /// Rungs that a test keeps broken.
     banned: Vec<Rung>,
     happenings: Vec<Happening>,
+    /// What transports, by index, have reported and was not dealt with yet.
+    coming: VecDeque<(usize, Happening)>,
     pub(crate) mailbox: Mailbox,
     /// First refusal since it was last told: start-up must not fail for a data packet, nor the reverse.
     refused_data: Option<CommError>,
@@ -79,6 +81,7 @@ pub struct Ladder<T: Transport + ?Sized> {
     /// Attempts under way.
     attempts: usize,
     retry_first: Duration,
+    clock: fn() -> Instant,
     idle: Idle,
 }
 
@@ -115,6 +118,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
             hot: vec![true],
             banned: Vec::new(),
             happenings: Vec::new(),
+            coming: VecDeque::new(),
             mailbox: Mailbox::default(),
             refused_data: None,
             refused_start: None,
@@ -124,6 +128,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
             passes: 0,
             attempts: 0,
             retry_first: pair::RETRY_FIRST,
+            clock: Instant::now,
             idle: Idle::new(patience),
         })
     }
@@ -134,7 +139,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
         if let Err(error) = transport.register(SCRATCH, &self.segments[SCRATCH.index()]) {
             return self.miss(transport.rung(), error.to_string());
         }
-        let now = Instant::now();
+        let now = self.now();
         self.transports.push(transport);
         self.transports.sort_by_key(|transport| transport.rung());
         self.pairs = (0..self.size).map(|_| Pair::new(self.transports.len(), now)).collect();
@@ -146,6 +151,17 @@ impl<T: Transport + ?Sized> Ladder<T> {
     pub fn retry_first(&mut self, wait: Duration) {
         self.pairs.iter_mut().flat_map(|pair| &mut pair.links).for_each(|link| link.backoff = wait);
         self.retry_first = wait;
+    }
+
+    /// Tells the time by another clock, so that a test decides what is due; deadlines are of that clock then. Waits still last
+    /// as long as they do, so such a test polls with deadlines that have passed.
+    pub fn set_clock(&mut self, clock: fn() -> Instant) {
+        self.clock = clock;
+        self.next_tick = clock();
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        (self.clock)()
     }
 
     /// The bounds that it was made with.
@@ -212,8 +228,9 @@ impl<T: Transport + ?Sized> Ladder<T> {
             if all || self.hot[at] {
                 let mut happenings = std::mem::take(&mut self.happenings);
                 self.transports[at].progress(&mut happenings)?;
-                self.take_in(at, &mut happenings)?;
+                self.coming.extend(happenings.drain(..).map(|happening| (at, happening)));
                 self.happenings = happenings;
+                self.take_in()?;
             }
         }
         for peer in std::mem::take(&mut self.stalled) {
@@ -222,37 +239,41 @@ impl<T: Transport + ?Sized> Ladder<T> {
         }
         // Not while there are events: the clock takes as long as a small packet.
         if self.events.is_empty() || self.passes.is_multiple_of(COLD_PASSES) {
-            let now = Instant::now();
+            let now = self.now();
             if now >= self.next_tick {
                 self.next_tick = now + TICK;
                 self.look_at_links(now)?;
             }
         }
+        self.take_in()
+    }
+
+    /// Deals with what the transports reported.
+    fn take_in(&mut self) -> Result<(), CommError> {
+        while let Some((at, happening)) = self.coming.pop_front() {
+            self.idle.reset();
+            self.take(at, happening)?;
+        }
         Ok(())
     }
 
-    /// Deals with what transport `at` reported.
-    fn take_in(&mut self, at: usize, happenings: &mut Vec<Happening>) -> Result<(), CommError> {
-        if !happenings.is_empty() {
-            self.idle.reset();
-        }
-        for happening in happenings.drain(..) {
-            match happening {
-                Happening::Up { peer } => self.link_up(peer, at)?,
-                Happening::Delivered { peer, count } => self.delivered(peer, at, count)?,
-                Happening::Arrived { from, notification } => self.arrived(from, at, notification)?,
-                Happening::Message { from, words } => self.take_message(from, &words)?,
-                Happening::Broken { peer, cause } => {
-                    tracing::debug!(%peer, rung = %self.transports[at].rung(), %cause, "a connection broke");
-                    self.break_link(peer, at, cause)?;
-                }
-                Happening::Refused { peer, what } => {
-                    tracing::warn!(peer = peer.0, %what, "refused a packet");
-                    self.refused_data.get_or_insert(CommError::Malformed { peer, what });
-                }
+    /// Deals with one thing that transport `at` reported.
+    fn take(&mut self, at: usize, happening: Happening) -> Result<(), CommError> {
+        match happening {
+            Happening::Up { peer } => self.link_up(peer, at),
+            Happening::Delivered { peer, count } => self.delivered(peer, at, count),
+            Happening::Arrived { from, notification } => self.arrived(from, at, notification),
+            Happening::Message { from, words } => self.take_message(from, &words),
+            Happening::Broken { peer, cause } => {
+                tracing::debug!(%peer, rung = %self.transports[at].rung(), %cause, "a connection broke");
+                self.break_link(peer, at, cause)
+            }
+            Happening::Refused { peer, what } => {
+                tracing::warn!(peer = peer.0, %what, "refused a packet");
+                self.refused_data.get_or_insert(CommError::Malformed { peer, what });
+                Ok(())
             }
         }
-        Ok(())
     }
 
     fn take_message(&mut self, from: Rank, words: &[u32]) -> Result<(), CommError> {
@@ -279,6 +300,8 @@ impl<T: Transport + ?Sized> Ladder<T> {
 
     fn hear(&mut self, from: Rank, message: Message) -> Result<(), CommError> {
         match message {
+            // Nothing about rungs concerns it any more.
+            _ if self.pairs[from.index()].closing => Ok(()),
             Message::Offer { rung, attempt, nonce, offer } => self.hear_offer(from, rung, attempt, nonce, &offer),
             Message::Answer { rung, attempt, nonce, offer } => self.hear_answer(from, rung, attempt, nonce, &offer),
             Message::Ready { rung, attempt } => self.hear_ready(from, rung, attempt),
@@ -370,11 +393,11 @@ impl<T: Transport + ?Sized> Ladder<T> {
 
     /// Makes progress until everything that was handed over has left this process.
     pub(crate) fn flush_all(&mut self, deadline: Instant) -> Result<(), CommError> {
-        let begun = Instant::now();
+        let begun = self.now();
         loop {
             self.progress(true)?;
             let Some(peer) = self.transports.iter().find_map(|transport| transport.unsent()) else { return Ok(()) };
-            if Instant::now() >= deadline {
+            if self.now() >= deadline {
                 let (operation, missing) = ("last messages", vec![peer]);
                 return Err(CommError::Timeout { operation, waited: begun.elapsed(), missing });
             }
@@ -457,7 +480,7 @@ impl<T: Transport + ?Sized> Fabric for Ladder<T> {
                 events.extend(self.events.drain(..));
                 return Ok(());
             }
-            if Instant::now() >= deadline {
+            if self.now() >= deadline {
                 return Ok(());
             }
             self.wait(deadline);

@@ -38,18 +38,12 @@ impl<T: Transport + ?Sized> Ladder<T> {
         // Nobody begins before everybody has registered its segments: an offer names them.
         self.barrier(deadline)?;
         self.find_neighbours(deadline)?;
-        let now = Instant::now();
-        for peer in self.peers() {
-            self.pairs[peer.index()].same_node = self.neighbours[peer.index()];
-            self.bar_what_may_not(peer);
-            if self.me < peer {
-                self.begin_all(peer, now)?;
-            }
-        }
+        let now = self.now();
+        self.begin_pairs()?;
         while let Some(peer) = self.undecided() {
-            if Instant::now() >= deadline {
+            if self.now() >= deadline {
                 let operation = "self-test of the paths between ranks";
-                return Err(CommError::Timeout { operation, waited: now.elapsed(), missing: vec![peer] });
+                return Err(CommError::Timeout { operation, waited: self.now() - now, missing: vec![peer] });
             }
             self.progress(true)?;
             self.wait(deadline);
@@ -64,6 +58,42 @@ impl<T: Transport + ?Sized> Ladder<T> {
             }
             None => Ok(()),
         }
+    }
+
+    fn begin_pairs(&mut self) -> Result<(), CommError> {
+        let now = self.now();
+        for peer in self.peers() {
+            self.pairs[peer.index()].same_node = self.neighbours[peer.index()];
+            self.bar_what_may_not(peer);
+            if self.me < peer {
+                self.begin_all(peer, now)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// [`crate::Fabric::open`] without its exchanges and waits, for a test that moves all ranks in one thread: it says by
+    /// `neighbours` who shares a node with this one, calls [`Ladder::opened`] on all ranks in turns, and lets none write before all are
+    /// open.
+    ///
+    /// # Errors
+    /// A failed call.
+    pub fn begin_open(&mut self, neighbours: Vec<bool>) -> Result<(), CommError> {
+        assert_eq!(neighbours.len(), self.size as usize, "one for each rank");
+        self.neighbours = neighbours;
+        self.begin_pairs()
+    }
+
+    /// Goes on with what [`Ladder::begin_open`] began, without waiting; whether this rank is open now.
+    ///
+    /// # Errors
+    /// [`CommError::NoPath`], or a failed call.
+    pub fn opened(&mut self) -> Result<bool, CommError> {
+        self.progress(true)?;
+        if self.undecided().is_some() {
+            return Ok(false);
+        }
+        self.choose().map(|()| true).map_err(|reasons| CommError::NoPath { rank: self.me, reasons })
     }
 
     /// Finds out which ranks share a node; all ranks call it, once before the start or never.

@@ -87,6 +87,8 @@ pub struct Link {
     pub test_delivered: bool,
     pub test_seen: bool,
     pub verdict: bool,
+    /// It is being closed: what comes with that is no test any more.
+    pub closing: bool,
 }
 
 impl Link {
@@ -103,6 +105,7 @@ impl Link {
             test_delivered: false,
             test_seen: false,
             verdict: false,
+            closing: false,
         }
     }
 

@@ -8,7 +8,7 @@ use super::pair::{Out, Stage};
 use crate::error::{CommError, FailureCause};
 use crate::fabric::Event;
 use crate::ids::{Rank, Rung};
-use crate::transport::Transport;
+use crate::transport::{Happening, Transport};
 
 /// How long an answer may take before the question is asked again: the message may have been lost with its rung.
 const ASK_AGAIN: Duration = Duration::from_millis(500);
@@ -21,7 +21,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
         if pair.closing || !(stands || cause.proves_death()) {
             return Ok(());
         }
-        self.fail_link(peer, at, cause.to_string(), Instant::now())?;
+        self.fail_link(peer, at, cause.to_string(), self.now())?;
         if cause.proves_death() {
             return self.give_up(peer, cause);
         }
@@ -57,7 +57,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
     pub(super) fn lift_ban(&mut self, rung: Rung) {
         self.banned.retain(|&banned| banned != rung);
         let Some(at) = self.index_of(rung) else { return };
-        let now = Instant::now();
+        let now = self.now();
         for pair in &mut self.pairs {
             if matches!(pair.links[at].stage, Stage::Failed(_)) {
                 pair.links[at].due = now;
@@ -77,6 +77,12 @@ impl<T: Transport + ?Sized> Ladder<T> {
         for at in 0..self.transports.len() {
             self.close(peer, at)?;
             self.pairs[peer.index()].links[at].stage = Stage::Failed(cause.to_string());
+        }
+        for (at, happening) in std::mem::take(&mut self.coming) {
+            match happening {
+                Happening::Message { from, words } if from == peer => self.take_message(from, &words)?,
+                other => self.coming.push_back((at, other)),
+            }
         }
         let pair = &mut self.pairs[peer.index()];
         pair.failed = Some(cause);
@@ -118,7 +124,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
     ) -> Result<(), CommError> {
         let pair = &mut self.pairs[peer.index()];
         let old = pair.out.rung();
-        let now = Instant::now();
+        let now = (self.clock)();
         self.next_question = self.next_question.wrapping_add(1);
         pair.out = Out::Asking { on, question: self.next_question, closed, ask_again: now };
         let to = self.transports[on].rung();

@@ -44,6 +44,7 @@ pub struct Packets<P> {
     acknowledge_at: Instant,
     /// Calls in a row that had something to tell.
     unclocked: u32,
+    clock: fn() -> Instant,
 }
 
 impl<P: Port> Packets<P> {
@@ -63,7 +64,14 @@ impl<P: Port> Packets<P> {
             happenings: Vec::new(),
             acknowledge_at: Instant::now(),
             unclocked: 0,
+            clock: Instant::now,
         }
+    }
+
+    /// Tells by another clock when acknowledgements are due, so that a test decides.
+    pub fn set_clock(&mut self, clock: fn() -> Instant) {
+        self.clock = clock;
+        self.acknowledge_at = clock();
     }
 
     /// Sends one packet and counts it.
@@ -198,7 +206,7 @@ impl<P: Port> Transport for Packets<P> {
         // The clock takes as long as a small packet, so it is not asked while there is something to tell, or nothing is owed.
         self.unclocked = if into.is_empty() { 0 } else { self.unclocked + 1 };
         if self.engine.owes && self.unclocked.is_multiple_of(UNCLOCKED_MAX) {
-            let now = Instant::now();
+            let now = (self.clock)();
             if now >= self.acknowledge_at {
                 self.acknowledge_at = now + ACKNOWLEDGE_AFTER;
                 self.engine.owe_acknowledgements();
