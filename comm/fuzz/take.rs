@@ -143,15 +143,11 @@ fn packets(input: &mut Input<'_>) {
     rung.offer(Rank(1)).expect("an offer");
     let mut happenings = Vec::new();
     for _ in 0..count {
-        let mut before = [0; SEGMENT_WORDS];
-        segment.load(0, &mut before);
         happenings.clear();
+        // One call may place packets that are good before it comes to one that is refused.
         rung.progress(&mut happenings).expect("nothing of a peer is an error of ours");
-        let mut after = [0; SEGMENT_WORDS];
-        segment.load(0, &mut after);
         match &happenings[..] {
-            [] | [Happening::Arrived { from: Rank(1), .. }] => {}
-            [Happening::Refused { peer: Rank(1), .. }] => assert_eq!(before, after),
+            [] | [Happening::Arrived { from: Rank(1), .. } | Happening::Refused { peer: Rank(1), .. }] => {}
             other => panic!("{other:?}"),
         }
     }
