@@ -38,6 +38,15 @@ pub enum FailureCause {
     /// A test asked for it.
     #[error("a fault was injected")]
     Injected,
+    /// The others go on without it.
+    #[error("the others go on without it")]
+    Excluded,
+    /// Memory was moved, so that who is excluded cannot write there.
+    #[error("memory was moved to fence off a rank that may still live")]
+    Fenced,
+    /// MPI is not used after a death.
+    #[error("MPI is not used any more, as it may hang after a death")]
+    Retired,
 }
 
 impl FailureCause {

@@ -111,6 +111,15 @@ impl Pick {
     }
 }
 
+/// A rank that no longer takes part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// Which.
+    pub rank: Rank,
+    /// Whether its process has ended for certain: then it writes nothing any more. Otherwise its memory is to be fenced off.
+    pub dead: bool,
+}
+
 /// Who this process is within the run.
 pub trait Endpoint {
     /// The rank of this process.
@@ -171,6 +180,14 @@ pub trait Fabric: Endpoint {
     /// # Errors
     /// A failed call.
     fn mend_rung(&mut self, rung: Rung) -> Result<(), CommError>;
+
+    /// Ends all paths between this rank and `left`, for good: afterwards nothing that they write reaches this rank's memory. Where one of them may
+    /// live and shares this node, the segments move to other memory, which no longer is theirs; pairs that used shared memory or RDMA
+    /// take another rung for a while. MPI, which may hang after a death, carries nothing any more.
+    ///
+    /// # Errors
+    /// A failed call; where memory cannot be moved, this rank must not go on.
+    fn exclude(&mut self, left: &[Left]) -> Result<(), CommError>;
 
     /// What went over each rung since the start.
     fn traffic(&self) -> Vec<RungTraffic>;

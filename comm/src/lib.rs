@@ -18,6 +18,7 @@
 #![deny(unsafe_code)]
 
 mod bootstrap;
+pub mod control;
 pub mod delta;
 mod error;
 mod fabric;
@@ -42,7 +43,7 @@ pub mod world;
 
 pub use bootstrap::MAX_BOOTSTRAP_BYTES;
 pub use error::{CommError, FailureCause, Malformed};
-pub use fabric::{Bootstrap, Endpoint, Event, Fabric, Pick, Put, RungTraffic, Write};
+pub use fabric::{Bootstrap, Endpoint, Event, Fabric, Left, Pick, Put, RungTraffic, Write};
 pub use ids::{Rank, Rung, SegmentId, Token, UnknownRung};
 pub use ladder::{Ladder, Policy, Standing};
 pub use packets::{Limits, Piece};

@@ -140,6 +140,15 @@ pub trait Transport: fmt::Debug {
     /// known. Closing what is not open does nothing.
     fn close(&mut self, peer: Rank, into: &mut Vec<Happening>);
 
+    /// Moves all segments to memory that nobody else has mapped, or, where another rung has moved them, takes note of that: registers them anew.
+    /// All connections were closed before. What only copies words has nothing to do.
+    ///
+    /// # Errors
+    /// What the system says; the rung then serves nobody.
+    fn fence(&mut self) -> Result<(), CommError> {
+        Ok(())
+    }
+
     /// The connection in the words of its field, for `explain` and the log: device, port, GID, MTU; addresses.
     fn describe(&self, peer: Rank) -> String;
 

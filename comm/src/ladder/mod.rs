@@ -4,7 +4,7 @@
 //! - `pair`: what is known about a peer; `policy`: which rungs it may take;
 //! - `connect`: how a rung comes up for a pair and is tested;
 //! - `route`: how a pair goes from one rung to another;
-//! - `intake`: what transports report, and what peers say; `open`: the start.
+//! - `intake`: what transports report, and what peers say; `open`: the start; `exclude`: who leaves, and what fences it off.
 //!
 //! **How nothing is lost.** A write stays in the queue of its pair, as ranges of a segment, until the peer is known to have it. Both
 //! sides count the writes of a pair over all rungs. To change rungs, the writer stops and asks; the reader closes the old rung, or
@@ -12,6 +12,7 @@
 //! the rest on the new rung.
 
 pub(crate) mod connect;
+mod exclude;
 mod intake;
 mod message;
 mod open;
@@ -27,7 +28,7 @@ pub use policy::{Policy, Standing};
 
 use crate::bootstrap::Mailbox;
 use crate::error::{CommError, FailureCause};
-use crate::fabric::{Endpoint, Event, Fabric, Pick, Put, RungTraffic, Write};
+use crate::fabric::{Endpoint, Event, Fabric, Left, Pick, Put, RungTraffic, Write};
 use crate::idle::{Idle, Patience};
 use crate::ids::{Rank, Rung, SegmentId, Token};
 use crate::packets::{Compression, Limits};
@@ -68,6 +69,8 @@ pub struct Ladder<T: Transport + ?Sized> {
     hot: Vec<bool>,
     /// Rungs that a test keeps broken.
     banned: Vec<Rung>,
+    /// A rung whose library is not called any more.
+    retired: Option<Rung>,
     happenings: Vec<Happening>,
     /// What transports, by index, have reported and was not dealt with yet.
     coming: VecDeque<(usize, Happening)>,
@@ -118,6 +121,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
             stalled: Vec::new(),
             hot: vec![true],
             banned: Vec::new(),
+            retired: None,
             happenings: Vec::new(),
             coming: VecDeque::new(),
             mailbox: Mailbox::default(),
@@ -199,7 +203,9 @@ impl<T: Transport + ?Sized> Ladder<T> {
     /// Sends a message by the best rung that carries any to `to`. That none does is no error: what is asked is asked again.
     pub(crate) fn send_message(&mut self, to: Rank, words: &[u32]) -> Result<(), CommError> {
         // Our own connections first, once they stand: they tell of a peer's end, which MPI does not.
-        let carrier = self.transports.iter().rposition(|transport| transport.carries_messages(to));
+        let retired = self.retired;
+        let carries = |transport: &Box<T>| Some(transport.rung()) != retired && transport.carries_messages(to);
+        let carrier = self.transports.iter().rposition(carries);
         match carrier {
             Some(at) => self.transports[at].send_message(to, words),
             None => Ok(()),
@@ -226,7 +232,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
         self.passes = self.passes.wrapping_add(1);
         let all = all || self.attempts > 0 || self.passes.is_multiple_of(COLD_PASSES);
         for at in 0..self.transports.len() {
-            if all || self.hot[at] {
+            if (all || self.hot[at]) && Some(self.transports[at].rung()) != self.retired {
                 let mut happenings = std::mem::take(&mut self.happenings);
                 self.transports[at].progress(&mut happenings)?;
                 self.coming.extend(happenings.drain(..).map(|happening| (at, happening)));
@@ -429,6 +435,10 @@ impl<T: Transport + ?Sized> Fabric for Ladder<T> {
     fn mend_rung(&mut self, rung: Rung) -> Result<(), CommError> {
         self.lift_ban(rung);
         Ok(())
+    }
+
+    fn exclude(&mut self, left: &[Left]) -> Result<(), CommError> {
+        self.exclude_all(left)
     }
 
     fn traffic(&self) -> Vec<RungTraffic> {

@@ -350,6 +350,13 @@ impl Transport for Shm {
         self.traffic.received_bytes = self.traffic.received_bytes.saturating_add(pair.inbox.sent_bytes());
     }
 
+    fn fence(&mut self) -> Result<(), CommError> {
+        let mut late = Vec::new();
+        Shm::fence(self, &mut late)?;
+        self.pending.append(&mut late);
+        Ok(())
+    }
+
     fn describe(&self, peer: Rank) -> String {
         let pair = self.place(peer).and_then(|place| self.pairs[place].as_ref());
         match pair.and_then(|pair| pair.outbox.as_ref()) {

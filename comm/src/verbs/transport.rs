@@ -171,6 +171,18 @@ impl Transport for Verbs {
         }
     }
 
+    fn fence(&mut self) -> Result<(), CommError> {
+        let mut late = Vec::new();
+        Rank::all(self.connections.len() as u32).for_each(|peer| self.close(peer, &mut late));
+        // What was registered are the old pages.
+        self.devices.iter_mut().for_each(|device| device.open = None);
+        self.reopen().map_err(|why| CommError::Io {
+            operation: "registering moved memory for RDMA",
+            peer: None,
+            source: std::io::Error::other(why),
+        })
+    }
+
     fn describe(&self, peer: Rank) -> String {
         let Some(Some(connection)) = self.connections.get(peer.index()) else { return "not connected".into() };
         let Some(lane) = connection.lanes.first() else { return "its device is lost".into() };

@@ -47,11 +47,15 @@ pub enum Kind {
     State = 3,
     /// Hashes of states.
     Digest = 4,
+    /// Copies of an epoch.
+    Epoch = 5,
+    /// Nothing older than this view follows.
+    View = 6,
 }
 
 impl Kind {
     /// How many kinds there are.
-    pub const COUNT: usize = 5;
+    pub const COUNT: usize = 7;
 
     /// The name for messages.
     pub fn name(self) -> &'static str {
@@ -61,6 +65,8 @@ impl Kind {
             Kind::Wrench => "rigid contacts",
             Kind::State => "moved bodies",
             Kind::Digest => "digests",
+            Kind::Epoch => "copies",
+            Kind::View => "word that it has entered the view",
         }
     }
 }
@@ -95,8 +101,10 @@ pub struct Board {
     pub halo: Part,
     /// Wrenches.
     pub wrench: Part,
-    /// Hashes.
+    /// Hashes, of odd and even epochs.
     pub digest: Part,
+    /// Copies of states, of odd and even epochs: of this rank's bodies and of those that it keeps for others.
+    pub copy: Part,
     state_at: Vec<usize>,
     halo_at: Vec<usize>,
     ranks: usize,
@@ -133,7 +141,9 @@ impl Board {
             reach: part(2 * (ranks * HEADER_WORDS + bodies * ENTRY_WORDS))?,
             halo: part(2 * halo_at[bodies])?,
             wrench: part(2 * ranks * (1 + wrench_room * WRENCH_WORDS))?,
-            digest: part(bodies * DIGEST_WORDS)?,
+            digest: part(2 * bodies * DIGEST_WORDS)?,
+            // Address space alone, until it is written.
+            copy: part(2 * state_at[bodies])?,
             state_at,
             halo_at,
             ranks,
@@ -185,9 +195,15 @@ impl Board {
         self.wrench_room
     }
 
-    /// Where the digest of a body is.
-    pub fn digest_of(&self, body: u32) -> usize {
-        body as usize * DIGEST_WORDS
+    /// Where the digest of a body in the epoch with this index is.
+    pub fn digest_of(&self, body: u32, index: u64) -> usize {
+        (parity(index) * self.bodies + body as usize) * DIGEST_WORDS
+    }
+
+    /// Where the copy of a body in the epoch with this index is, and its length.
+    pub fn copy_of(&self, body: u32, index: u64) -> (usize, usize) {
+        let (at, words) = self.state_of(body);
+        (at + parity(index) * self.state_at[self.bodies], words)
     }
 
     fn reach_half(&self, step: u64) -> usize {

@@ -50,6 +50,12 @@ pub enum EngineError {
         /// How long.
         waited: Duration,
     },
+    /// The view of who takes part has changed, or is about to: the step is to be taken again, in the next view.
+    #[error("step {step}: the ranks that take part are changing")]
+    Disturbed {
+        /// The step.
+        step: u64,
+    },
     /// The numbers of a body are no longer finite.
     #[error(
         "step {step}: soft body {body} (soft_bodies[{group}]) has left the range of numbers; \

@@ -1,20 +1,30 @@
-//! The engine's end of the fabric: who has said what, and waiting for the rest with a deadline.
+//! The engine's end of the fabric: who has said what, and waiting for the rest.
+//!
+//! Alone, a link gives a peer a time to answer and then names it. Under a [`Desk`], who is alive is decided elsewhere: the link tells what it
+//! sees and whom it waits for, and waits until the answer comes or the view changes ([`EngineError::Disturbed`]).
 //!
 //! Invariants:
 //! - **L1** Notifications of one peer and kind come in sequence, so "has come" is one comparison.
 //! - **L2** A range that a write still reads is not changed: [`Link::settle`] waits for the writes of a slot first.
+//! - **L3** Every view begins with a marker from each member to each, behind all of its writes in the view before. What comes before the
+//!   marker of this view counts for nothing, and once all markers are there nothing older can be written into this rank's memory.
 
 use std::time::{Duration, Instant};
 
+use rankzero_comm::control::Desk;
 use rankzero_comm::{
-    Bootstrap, Event, Fabric, FailureCause, Pick, Put, Rank, Rung, RungTraffic, SegmentId, Token, Write,
+    Bootstrap, CommError, Event, Fabric, FailureCause, Pick, Put, Rank, Rung, RungTraffic, SegmentId, Token, Write,
 };
+
+use rankzero_comm::Left;
 
 use super::board::{Kind, notification, parse};
 use super::error::EngineError;
 
 /// Slots of outstanding writes: kind and parity.
 const SLOTS: usize = 2 * Kind::COUNT;
+/// How long one look at the fabric lasts under a desk, which is looked at in between.
+const LOOK: Duration = Duration::from_millis(2);
 
 /// Fabric and bookkeeping.
 #[derive(Debug)]
@@ -28,6 +38,13 @@ pub struct Link<F> {
     failed: Vec<Option<FailureCause>>,
     unsettled: [Vec<(Token, Rank)>; SLOTS],
     timeout: Duration,
+    /// The other members of the view, ascending.
+    others: Vec<Rank>,
+    /// The number of the view.
+    view: u64,
+    /// By rank, the number of the view whose marker came last.
+    markers: Vec<u64>,
+    desk: Option<Desk>,
     /// Time spent waiting for peers.
     pub waited: Duration,
     /// The longest single wait, and for whom.
@@ -55,7 +72,12 @@ impl<F: Fabric> Link<F> {
     /// A link that gives a peer `timeout` to answer.
     pub fn new(fabric: F, timeout: Duration) -> Self {
         let size = fabric.size() as usize;
+        let me = fabric.rank();
         Self {
+            others: Rank::all(fabric.size()).filter(|&rank| rank != me).collect(),
+            view: 0,
+            markers: vec![0; size],
+            desk: None,
             fabric,
             events: Vec::new(),
             next: vec![[0; Kind::COUNT]; size],
@@ -80,10 +102,24 @@ impl<F: Fabric> Link<F> {
         self.fabric.size()
     }
 
-    /// All ranks but this one.
+    /// The other members of the view.
     pub fn peers(&self) -> impl Iterator<Item = Rank> + use<F> {
-        let me = self.rank();
-        Rank::all(self.size()).filter(move |&r| r != me)
+        self.others.clone().into_iter()
+    }
+
+    /// Whether this rank is the only member.
+    pub fn is_alone(&self) -> bool {
+        self.others.is_empty()
+    }
+
+    /// From now on the desk decides who is alive.
+    pub fn set_desk(&mut self, desk: Desk) {
+        self.desk = Some(desk);
+    }
+
+    /// The desk, if there is one.
+    pub fn desk(&self) -> Option<&Desk> {
+        self.desk.as_ref()
     }
 
     /// What went over each rung.
@@ -129,7 +165,83 @@ impl<F: Fabric> Link<F> {
     /// Tells where this rank is, so that the 28 bits of a sequence number that arrives can be completed.
     pub fn begin_step(&mut self, step: u64, intervals: u32) {
         let exchange = step * u64::from(intervals);
-        self.now = [step, exchange, exchange, step, step];
+        let [.., digest, epoch, view] = self.now;
+        self.now = [step, exchange, exchange, step, digest, epoch, view];
+    }
+
+    /// Tells which epoch is the next one, likewise.
+    pub fn begin_epoch(&mut self, index: u32) {
+        self.now[Kind::Epoch as usize] = u64::from(index);
+    }
+
+    /// Tells how often the state was hashed, likewise.
+    pub fn begin_digest(&mut self, count: u64) {
+        self.now[Kind::Digest as usize] = count;
+    }
+
+    /// # Errors
+    /// [`EngineError::Disturbed`] where the view is no longer in force.
+    pub fn check(&self, step: u64) -> Result<(), EngineError> {
+        match &self.desk {
+            Some(desk) if desk.disturbed() => Err(EngineError::Disturbed { step }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether `peer` has announced `sequence` of `kind`.
+    pub fn has(&self, peer: Rank, kind: Kind, sequence: u64) -> bool {
+        self.next[peer.index()][kind as usize] > sequence
+    }
+
+    /// Whether no write of this kind and parity is under way.
+    pub fn is_settled(&self, kind: Kind, sequence: u64) -> bool {
+        self.unsettled[slot(kind, sequence)].is_empty()
+    }
+
+    /// Takes note of what has happened, without waiting.
+    ///
+    /// # Errors
+    /// [`EngineError::Comm`] where the fabric fails.
+    pub fn look(&mut self) -> Result<(), EngineError> {
+        self.fabric.poll(Instant::now(), &mut self.events)?;
+        self.digest_events();
+        Ok(())
+    }
+
+    /// Enters the view with this number among `others`: ends all paths of `left`, sends the markers, and returns once those of all
+    /// others are here and no older write of this rank is under way.
+    ///
+    /// # Errors
+    /// [`EngineError::Disturbed`] where the next view comes before that.
+    pub fn enter_view(
+        &mut self,
+        view: u64,
+        others: Vec<Rank>,
+        left: &[Left],
+        via: SegmentId,
+        step: u64,
+    ) -> Result<(), EngineError> {
+        self.others = others;
+        self.view = view;
+        self.now = [0; Kind::COUNT];
+        self.now[Kind::View as usize] = view;
+        self.next.iter_mut().for_each(|next| *next = [0; Kind::COUNT]);
+        self.fabric.exclude(left)?;
+        self.digest_events();
+        let gone = |rank: &Rank| !self.others.contains(rank);
+        self.unsettled.iter_mut().for_each(|slot| slot.retain(|(_, rank)| !gone(rank)));
+        for peer in self.others.clone() {
+            self.put(peer, via, &[], Kind::View, view)?;
+        }
+        let begun = Instant::now();
+        let missing = |link: &Self| {
+            let late = link.others.iter().find(|peer| link.markers[peer.index()] != view).copied();
+            late.or_else(|| link.unsettled.iter().flatten().map(|&(_, peer)| peer).next())
+        };
+        while let Some(peer) = missing(self) {
+            self.progress(begun, peer, Kind::View, step)?;
+        }
+        Ok(())
     }
 
     /// Writes ranges of `segment` to the same offsets at `peer` and announces them.
@@ -147,11 +259,42 @@ impl<F: Fabric> Link<F> {
         let puts: Vec<Put> = ranges.iter().map(|&(at, len)| Put { from: at, to: at, len }).collect();
         let notification = notification(kind, sequence);
         let write = Write { source: segment, target: segment, puts: &puts, notification };
-        let deadline = Instant::now() + self.timeout;
-        let token = self.fabric.write_notify_by(peer, &write, deadline, &mut self.events)?;
-        self.unsettled[slot(kind, sequence)].push((token, peer));
-        self.digest_events();
-        Ok(())
+        let begun = Instant::now();
+        loop {
+            let wait = if self.desk.is_some() { LOOK } else { self.timeout };
+            match self.fabric.write_notify_by(peer, &write, Instant::now() + wait, &mut self.events) {
+                Ok(token) => {
+                    self.unsettled[slot(kind, sequence)].push((token, peer));
+                    self.digest_events();
+                    return Ok(());
+                }
+                // The desk decides whether the peer is gone; until then it is as if the words were on their way.
+                Err(CommError::PeerFailed { cause, .. }) if self.desk.is_some() => {
+                    self.digest_events();
+                    self.report(peer, cause);
+                    return Ok(());
+                }
+                Err(CommError::Backpressure { .. }) if self.desk.is_some() => {
+                    self.digest_events();
+                    self.wait_for(peer, begun.elapsed());
+                    self.check(self.now[Kind::Reach as usize])?;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn report(&self, peer: Rank, cause: FailureCause) {
+        if let Some(desk) = &self.desk {
+            desk.report(peer, cause);
+        }
+    }
+
+    /// Tells the desk whom this rank waits for.
+    fn wait_for(&self, peer: Rank, waited: Duration) {
+        if let Some(desk) = &self.desk {
+            desk.waiting(peer, waited);
+        }
     }
 
     /// Waits until no write of this kind and parity reads its source any more.
@@ -183,6 +326,9 @@ impl<F: Fabric> Link<F> {
                 self.progress(start, peer, kind, step)?;
             }
             let waited = start.elapsed();
+            if let Some(desk) = &self.desk {
+                desk.working();
+            }
             if self.longest.is_none_or(|(longest, _)| waited > longest) {
                 self.longest = Some((waited, peer));
             }
@@ -192,6 +338,13 @@ impl<F: Fabric> Link<F> {
     }
 
     fn progress(&mut self, start: Instant, peer: Rank, kind: Kind, step: u64) -> Result<(), EngineError> {
+        if self.desk.is_some() {
+            self.check(step)?;
+            self.wait_for(peer, start.elapsed());
+            self.fabric.poll(Instant::now() + LOOK, &mut self.events)?;
+            self.digest_events();
+            return Ok(());
+        }
         let (me, what) = (self.rank(), kind.name());
         if let Some(cause) = self.failed[peer.index()] {
             return Err(EngineError::PeerFailed { me, peer, what, step, cause });
@@ -210,8 +363,12 @@ impl<F: Fabric> Link<F> {
             match event {
                 Event::Arrived { from, notification } => {
                     let (kind, sequence) = parse(notification);
-                    if let Some(&now) = self.now.get(kind) {
-                        self.next[from.index()][kind] = whole(sequence, now) + 1;
+                    let Some(&now) = self.now.get(kind) else { continue };
+                    let sequence = whole(sequence, now);
+                    if kind == Kind::View as usize {
+                        self.markers[from.index()] = sequence;
+                    } else if self.markers[from.index()] == self.view {
+                        self.next[from.index()][kind] = sequence + 1;
                     }
                 }
                 Event::Completed { token } => {
@@ -222,7 +379,12 @@ impl<F: Fabric> Link<F> {
                         }
                     }
                 }
-                Event::PeerFailed { peer, cause } => self.failed[peer.index()] = Some(cause),
+                Event::PeerFailed { peer, cause } => {
+                    self.failed[peer.index()] = Some(cause);
+                    if let Some(desk) = self.desk.as_ref().filter(|_| self.others.contains(&peer)) {
+                        desk.report(peer, cause);
+                    }
+                }
                 Event::RungChanged { peer, from, to, cause } => {
                     self.rung_changes += 1;
                     self.changes.push(RungChange { peer, from, to, cause });

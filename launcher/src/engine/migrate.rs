@@ -48,6 +48,7 @@ impl<F: Fabric> Engine<F> {
         self.link.settle(Kind::State, step, step)?;
         for m in moves {
             self.ownership.assign(&self.scene, m.batch, m.to);
+            self.forget_base(m.batch);
         }
         self.adopt();
         Ok(())

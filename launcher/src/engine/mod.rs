@@ -14,6 +14,7 @@ pub mod contacts;
 pub mod couple;
 pub mod crew;
 pub mod digest;
+pub mod epoch;
 mod error;
 pub mod link;
 pub mod migrate;
@@ -22,6 +23,7 @@ pub mod ownership;
 pub mod rigids;
 pub mod step;
 pub mod threads;
+pub mod view;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -42,6 +44,7 @@ use board::Board;
 use contacts::{Contacts, Remote};
 use couple::Coupling;
 use crew::{Crew, Floaters, Team};
+use epoch::Copies;
 use link::Link;
 use own::Own;
 use rigids::Rigids;
@@ -68,6 +71,9 @@ pub struct Engine<F> {
     link: Link<F>,
     board: Board,
     ownership: Ownership,
+    batch_of: Vec<u32>,
+    master: Rank,
+    copies: Copies,
     own: Vec<Own>,
     slots: Vec<u32>,
     isa: Isa,
@@ -107,6 +113,9 @@ impl<F: Fabric + Bootstrap> Engine<F> {
         fabric.open(std::time::Instant::now() + timeout.max(Duration::from_secs(60)))?;
         let ownership = Ownership::new(&scene, owners);
         let mut engine = Self {
+            batch_of: scene.batch_of(),
+            master: Rank(0),
+            copies: Copies::new(rigids.states()),
             link: Link::new(fabric, timeout),
             reaches: Vec::with_capacity(scene.bodies.len()),
             costs_us: Vec::new(),
@@ -180,6 +189,11 @@ impl<F: Fabric> Engine<F> {
         &self.ownership
     }
 
+    /// The batch of each body.
+    pub fn batch_of(&self) -> &[u32] {
+        &self.batch_of
+    }
+
     /// The rigid bodies.
     pub fn rigids(&self) -> &Rigids {
         &self.rigids
@@ -249,32 +263,6 @@ impl<F: Fabric> Engine<F> {
     /// What each soft body cost its owner in the step before the last one, µs, by body: known to every rank.
     pub fn costs_us(&self) -> &[u32] {
         &self.costs_us
-    }
-
-    /// The digest of the whole state, on rank 0; `None` elsewhere. All ranks call it at the same step.
-    ///
-    /// # Errors
-    /// As for a step.
-    pub fn digest(&mut self) -> Result<Option<String>, EngineError> {
-        use board::{DIGEST_WORDS, Kind};
-        let (step, master) = (self.step, Rank(0));
-        self.link.settle(Kind::Digest, step, step)?;
-        let board = &self.board;
-        self.own.par_iter().for_each(|own| {
-            let mut state = Vec::new();
-            board.load_state(own.id, &mut state);
-            board.digest.memory.store(board.digest_of(own.id), &digest::of_state(&state));
-        });
-        if self.rank() != master {
-            let ranges: Vec<(usize, usize)> = self.own.iter().map(|o| (board.digest_of(o.id), DIGEST_WORDS)).collect();
-            self.link.put(master, self.board.digest.id, &ranges, Kind::Digest, step)?;
-            return Ok(None);
-        }
-        let peers: Vec<Rank> = self.link.peers().collect();
-        self.link.expect(peers.into_iter(), Kind::Digest, step, step)?;
-        let mut leaves = vec![0; DIGEST_WORDS * self.scene.bodies.len()];
-        self.board.digest.memory.load(0, &mut leaves);
-        Ok(Some(digest::combine(&leaves, self.rigids.states())))
     }
 
     /// Gives the fabric back, for the end of the run.

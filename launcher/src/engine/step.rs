@@ -43,6 +43,7 @@ impl<F: Fabric> Engine<F> {
     pub fn step(&mut self, header: &Header) -> Result<&[Header], EngineError> {
         let step = self.step;
         let rigid_error = |source| EngineError::Rigid { step, source };
+        self.link.check(step)?;
         self.exchange_reaches(header)?;
         let start = Instant::now();
         self.rigids.begin(step).map_err(rigid_error)?;
@@ -97,11 +98,13 @@ impl<F: Fabric> Engine<F> {
             self.reaches.push(Reach::from_words(&words));
             self.costs_us.push(cost[0]);
         }
+        self.headers.clear();
         self.headers.resize(self.link.size() as usize, [0; HEADER_WORDS]);
-        for (rank, words) in self.headers.iter_mut().enumerate() {
-            memory.load(self.board.header_of(Rank(rank as u32), step), words);
+        for rank in self.link.peers().chain([me]) {
+            let words = &mut self.headers[rank.index()];
+            memory.load(self.board.header_of(rank, step), words);
             if words[RIGID_HASH..] != mine[RIGID_HASH..] {
-                return Err(EngineError::RigidsDiffer { me, peer: Rank(rank as u32), step });
+                return Err(EngineError::RigidsDiffer { me, peer: rank, step });
             }
         }
         self.time.halo += start.elapsed();
@@ -377,7 +380,7 @@ impl<F: Fabric> Engine<F> {
         if found > most {
             return Err(EngineError::TooManyWrenches { me, step, found, most });
         }
-        if self.link.size() > 1 {
+        if !self.link.is_alone() {
             self.link.settle(Kind::Wrench, exchange, step)?;
             let mut words = vec![found as u32];
             for c in &self.wrenches {
@@ -434,7 +437,7 @@ fn coupled(part: Part) -> Part {
 }
 
 /// Appends a range, joined with the one before where they touch.
-fn append(ranges: &mut Vec<(usize, usize)>, (at, len): (usize, usize)) {
+pub(super) fn append(ranges: &mut Vec<(usize, usize)>, (at, len): (usize, usize)) {
     match ranges.last_mut() {
         Some((start, run)) if *start + *run == at => *run += len,
         _ => ranges.push((at, len)),

@@ -1,0 +1,50 @@
+//! Who takes part: the view that the engine computes in.
+
+use rankzero_comm::control::Desk;
+use rankzero_comm::member::View;
+use rankzero_comm::{Fabric, Left, Rank};
+
+use super::{Engine, EngineError};
+
+/// The number by which the ranks of a run of `capacity` tell views apart in notifications; it grows from view to view.
+fn number(view: &View, capacity: u32) -> u64 {
+    u64::from(view.term.round) * u64::from(capacity) + u64::from(view.term.candidate.0)
+}
+
+impl<F: Fabric> Engine<F> {
+    /// From now on `desk` decides who is alive, and a step ends with [`EngineError::Disturbed`] where the view changes.
+    pub fn attend(&mut self, desk: Desk) {
+        self.link.set_desk(desk);
+    }
+
+    /// The master of the view.
+    pub fn master(&self) -> Rank {
+        self.master
+    }
+
+    /// Whether this rank is the master.
+    pub fn is_master(&self) -> bool {
+        self.rank() == self.master
+    }
+
+    /// The members of the view, ascending.
+    pub fn members(&self) -> Vec<Rank> {
+        let mut members: Vec<Rank> = self.link.peers().chain([self.rank()]).collect();
+        members.sort_unstable();
+        members
+    }
+
+    /// Enters a view: `left` are those that are no longer in it. Afterwards nothing that was written before the view reaches this rank's
+    /// memory any more. The state is to be restored next.
+    ///
+    /// # Errors
+    /// [`EngineError::Disturbed`] where the next view comes first.
+    pub fn enter(&mut self, view: &View, left: &[Left]) -> Result<(), EngineError> {
+        let me = self.rank();
+        let mut others: Vec<Rank> = view.members.iter().copied().filter(|&rank| rank != me).collect();
+        others.sort_unstable();
+        self.master = view.master();
+        let number = number(view, self.link.size());
+        self.link.enter_view(number, others, left, self.board.state.id, self.step)
+    }
+}
