@@ -18,6 +18,7 @@
 #![deny(unsafe_code)]
 
 mod bootstrap;
+pub mod control;
 pub mod delta;
 mod error;
 mod fabric;
