@@ -57,12 +57,34 @@ pub struct Dial {
     tried: usize,
     attempt: Option<Attempt>,
     cause: FailureCause,
+    /// Where nobody but the peer can have listened: a refusal there proves its end.
+    proof_at: Option<SocketAddr>,
 }
 
 impl Dial {
     /// To the first of `addresses` that leads to the peer. Nothing is tried before [`Dial::next`].
     pub fn new(parties: Parties, addresses: Vec<SocketAddr>) -> Dial {
-        Dial { parties, addresses, tried: 0, attempt: None, cause: FailureCause::Io { errno: nix::libc::EHOSTUNREACH } }
+        let cause = FailureCause::Io { errno: nix::libc::EHOSTUNREACH };
+        Dial { parties, addresses, tried: 0, attempt: None, cause, proof_at: None }
+    }
+
+    /// [`Dial::new`] where a connection to `stood_at`, the peer's own port, has stood before: that address is tried first,
+    /// and a refusal there ends the attempt with [`FailureCause::Refused`].
+    pub fn again(parties: Parties, mut addresses: Vec<SocketAddr>, stood_at: Option<SocketAddr>) -> Dial {
+        addresses.sort_by_key(|&address| Some(address) != stood_at);
+        Dial { proof_at: stood_at, ..Dial::new(parties, addresses) }
+    }
+
+    /// When [`Dial::tick`] is due.
+    pub fn until(&self) -> Option<Instant> {
+        self.attempt.as_ref().map(|attempt| attempt.until)
+    }
+
+    /// Whether `error` at the address tried last proves that the peer has ended.
+    fn proves_death(&self, error: &std::io::Error) -> bool {
+        let count = self.addresses.len().max(1);
+        let last = self.tried.checked_sub(1).and_then(|tried| self.addresses.get(tried % count));
+        errno(error) == nix::libc::ECONNREFUSED && self.proof_at.is_some() && self.proof_at.as_ref() == last
     }
 
     /// Goes on to the next address.
@@ -79,6 +101,7 @@ impl Dial {
                     self.attempt = Some(Attempt { socket, token, stage: Stage::Connecting, until });
                     return Outcome::Pending;
                 }
+                Err(error) if self.proves_death(&error) => return Outcome::Failed(FailureCause::Refused),
                 Err(error) => self.cause = FailureCause::Io { errno: errno(&error) },
             }
         }
@@ -96,6 +119,10 @@ impl Dial {
             Ok(true) => {
                 let taken = self.attempt.take();
                 taken.map_or(Outcome::Pending, |attempt| Outcome::Up(attempt.socket, attempt.token))
+            }
+            Err(error) if self.proves_death(&error) => {
+                self.attempt = None;
+                Outcome::Failed(FailureCause::Refused)
             }
             Err(error) => {
                 tracing::debug!(peer = self.parties.to.0, %error, "an address does not lead to the peer");

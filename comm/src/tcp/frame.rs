@@ -106,9 +106,16 @@ pub struct Decoder {
     header: [u8; HEADER_BYTES],
     header_filled: usize,
     body: Option<Body>,
+    /// Longest packet in either lane, in words, where the lane allows as much.
+    words_max: Option<usize>,
 }
 
 impl Decoder {
+    /// Refuses packets of more than `words_max` words, in either lane.
+    pub fn up_to(words_max: usize) -> Decoder {
+        Decoder { words_max: Some(words_max), ..Decoder::default() }
+    }
+
     /// Whether part of a frame has arrived.
     pub fn amid_frame(&self) -> bool {
         self.header_filled > 0 || self.body.is_some()
@@ -167,6 +174,9 @@ impl Decoder {
             }
             self.header_filled = 0;
             let (kind, words) = parse(self.header)?;
+            if let Some(most) = self.words_max.filter(|&most| words > most) {
+                return Err(Malformed::TooLarge { bytes: words as u64 * 4, limit: most as u64 * 4 });
+            }
             let Kind::Packet(lane) = kind else { return Ok(Flow::Goodbye) };
             if let Some((body, later)) = bytes.split_at_checked(words * 4)
                 && let Ok(packet) = bytemuck::try_cast_slice(body)

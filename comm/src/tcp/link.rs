@@ -52,15 +52,15 @@ pub struct Link {
 }
 
 impl Link {
-    /// Over a connected socket that is registered for reading.
-    pub fn new(socket: Socket, token: Token) -> Option<Link> {
+    /// Over a connected socket that is registered for reading, for packets of up to `words_max` words.
+    pub fn new(socket: Socket, token: Token, words_max: usize) -> Option<Link> {
         let (local, remote) = ends(&socket)?;
         Some(Link {
             socket,
             token,
             local,
             remote,
-            decoder: Decoder::default(),
+            decoder: Decoder::up_to(words_max),
             outbox: Outbox::default(),
             watch: Watch::default(),
             broken: None,

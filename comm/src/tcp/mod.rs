@@ -13,6 +13,9 @@
 //!
 //! **A host that falls silent** is noticed after 5 s (`watch::SILENCE_MAX`), whether the connection is idle or not; a
 //! process that is stopped or computes is not, however long it takes, as its host answers.
+//!
+//! **Connections that come back.** For words that count whatever becomes of a path, a port can be told to keep its
+//! connections alive (`lasting`): one that is lost is made again, by the same offers, until the peer is proven dead.
 
 mod diag;
 mod dial;
@@ -20,6 +23,7 @@ mod frame;
 mod guests;
 mod handshake;
 mod interfaces;
+mod lasting;
 mod link;
 mod offer;
 mod outbox;

@@ -1,6 +1,7 @@
 //! Which sockets are ready. Every registration has a token of its own, so a report that is late meets nobody else.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTimeout};
 use socket2::Socket;
@@ -87,6 +88,11 @@ impl Poller {
     /// A failed call.
     pub fn remove(&self, socket: &Socket) -> io::Result<()> {
         Ok(self.epoll.delete(socket)?)
+    }
+
+    /// Readable while any socket of the set is ready.
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.epoll.0.as_fd()
     }
 
     /// Appends the sockets that are ready now, without waiting.

@@ -12,6 +12,7 @@ use super::frame::{MESSAGE_WORDS_MAX, words_max};
 use super::guests::{Guests, waits};
 use super::handshake::{Key, Parties, Session};
 use super::interfaces::{Choice, Interface, host, usable};
+use super::lasting::Comeback;
 use super::link::{Link, STAGING_WORDS};
 use super::offer::Offer;
 use super::poller::{Poller, Purpose, Token};
@@ -37,8 +38,10 @@ pub(super) enum State {
     Offered(Option<Box<(Socket, Session)>>),
     /// This rank connects.
     Dialling(Box<Dial>),
-    /// The peer is to connect.
-    Awaiting { until: Instant },
+    /// The peer is to connect, if need be within a time.
+    Awaiting { until: Option<Instant> },
+    /// This rank connects again then.
+    Pausing { until: Instant },
     /// Connected.
     Up(Box<Link>),
     /// The connection is lost; whether the peer lives is being found out.
@@ -54,6 +57,8 @@ pub(super) struct Peer {
     /// Where it listens.
     pub port: u16,
     pub state: State,
+    /// How its connection comes back, in a port that [`TcpPort::persist`] was asked of.
+    pub comeback: Option<Box<Comeback>>,
 }
 
 /// Packets over TCP.
@@ -89,6 +94,18 @@ pub struct TcpPort {
     /// When the connections were last looked at.
     pub(super) looked: Instant,
     pub(super) accept_failed: bool,
+    pub(super) bounds: Bounds,
+    /// Whether connections come back by themselves.
+    pub(super) persistent: bool,
+}
+
+/// What packets of a port may cost.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bounds {
+    /// Longest packet in either lane, in words, where its lane allows as much.
+    pub packet_words: usize,
+    /// Most words that may wait towards one peer when a message is added.
+    pub waiting_words: u64,
 }
 
 impl TcpPort {
@@ -128,7 +145,7 @@ impl TcpPort {
             interfaces,
             poller,
             peers: (0..size)
-                .map(|_| Peer { generation: 0, their_generation: 0, port: 0, state: State::Idle })
+                .map(|_| Peer { generation: 0, their_generation: 0, port: 0, state: State::Idle, comeback: None })
                 .collect(),
             guests: Guests::new(size),
             diagnosis: Diagnosis::new(),
@@ -143,6 +160,8 @@ impl TcpPort {
             tokens: Vec::new(),
             looked: Instant::now(),
             accept_failed: false,
+            bounds: Bounds { packet_words: MESSAGE_WORDS_MAX, waiting_words: WAITING_WORDS_MAX },
+            persistent: false,
         })
     }
 
@@ -163,7 +182,12 @@ impl TcpPort {
 
     /// Changes the state of a pair; the old one is returned.
     pub(super) fn enter(&mut self, peer: Rank, state: State) -> State {
-        if matches!(state, State::Dialling(_) | State::Awaiting { .. } | State::Ending(_)) {
+        let timed = match state {
+            State::Dialling(_) | State::Pausing { .. } | State::Ending(_) => true,
+            State::Awaiting { until } => until.is_some(),
+            State::Idle | State::Offered(_) | State::Up(_) => false,
+        };
+        if timed {
             self.timed.insert(peer);
         } else {
             self.timed.remove(&peer);
@@ -190,6 +214,12 @@ impl TcpPort {
         }
     }
 
+    /// Of a connection that this rank makes to `peer`.
+    pub(super) fn parties(&self, peer: Rank) -> Parties {
+        let place = &self.peers[peer.index()];
+        Parties { from: self.me, to: peer, from_generation: place.generation, to_generation: place.their_generation }
+    }
+
     fn start_to_dial(&mut self, peer: Rank, offer: &Offer) -> Result<(), Unavailable> {
         let addresses = offer.route(&self.host, &self.interfaces);
         if addresses.is_empty() {
@@ -197,13 +227,10 @@ impl TcpPort {
             let reason = format!("none of the addresses of {peer} leads there: {}", theirs.join(", "));
             return Err(Unavailable::new(reason));
         }
-        let parties = Parties {
-            from: self.me,
-            to: peer,
-            from_generation: self.peers[peer.index()].generation,
-            to_generation: offer.generation,
-        };
-        let mut dial = Box::new(Dial::new(parties, addresses));
+        if self.persistent {
+            self.peers[peer.index()].comeback = Some(Box::new(Comeback::by_dialling(addresses.clone())));
+        }
+        let mut dial = Box::new(Dial::new(self.parties(peer), addresses));
         match dial.next(&mut self.poller, Instant::now()) {
             Outcome::Failed(cause) => {
                 self.failed.push_back((peer, cause));
@@ -241,10 +268,12 @@ impl Port for TcpPort {
     fn send(&mut self, to: Rank, lane: Lane, packet: Vec<u32>) -> Result<(), CommError> {
         let size = self.size();
         let peer = self.peers.get_mut(to.index()).ok_or(CommError::UnknownPeer { peer: to, size })?;
-        if packet.len() > words_max(lane) {
+        let Bounds { packet_words, waiting_words: limit_words } = self.bounds;
+        let most = words_max(lane).min(packet_words);
+        if packet.len() > most {
             let source = std::io::Error::new(
                 std::io::ErrorKind::InvalidInput,
-                format!("a packet of {} words exceeds the limit of {}", packet.len(), words_max(lane)),
+                format!("a packet of {} words exceeds the limit of {most}", packet.len()),
             );
             return Err(CommError::Io { operation: "sending a packet", peer: Some(to), source });
         }
@@ -253,8 +282,8 @@ impl Port for TcpPort {
             return Ok(());
         };
         let backlog_words = link.waiting_words();
-        if lane == Lane::Message && backlog_words + packet.len() as u64 > WAITING_WORDS_MAX {
-            return Err(CommError::Backpressure { peer: to, backlog_words, limit_words: WAITING_WORDS_MAX });
+        if lane == Lane::Message && backlog_words + packet.len() as u64 > limit_words {
+            return Err(CommError::Backpressure { peer: to, backlog_words, limit_words });
         }
         link.send(lane, packet, &self.poller, &mut self.sends);
         self.note(to);
@@ -286,7 +315,10 @@ impl Port for TcpPort {
         if self.me < peer {
             return self.start_to_dial(peer, &offer).map(|()| false);
         }
-        let until = Instant::now() + AWAIT_TIME_MAX;
+        let until = (!self.persistent).then(|| Instant::now() + AWAIT_TIME_MAX);
+        if self.persistent {
+            self.peers[peer.index()].comeback = Some(Box::new(Comeback::by_waiting()));
+        }
         let before = self.enter(peer, State::Awaiting { until });
         if let State::Offered(Some(waiting)) = before
             && waiting.1.parties.from_generation == offer.generation
@@ -302,6 +334,7 @@ impl Port for TcpPort {
             return;
         }
         self.failed.retain(|(other, _)| *other != peer);
+        self.peers[peer.index()].comeback = None;
         if let State::Up(link) = self.enter(peer, State::Idle) {
             link.say_goodbye(&self.poller, &mut self.sends);
         }
@@ -315,7 +348,7 @@ impl Port for TcpPort {
                 let name = own.map_or("unknown interface", |own| own.name.as_str());
                 format!("{local} → {remote}, {name}")
             }
-            Some(State::Dialling(_) | State::Awaiting { .. }) => "connecting".to_owned(),
+            Some(State::Dialling(_) | State::Awaiting { .. } | State::Pausing { .. }) => "connecting".to_owned(),
             _ => "not connected".to_owned(),
         }
     }

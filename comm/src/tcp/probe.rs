@@ -14,6 +14,8 @@ use crate::ids::Rank;
 
 /// For the answer.
 const TIME_MAX: Duration = Duration::from_millis(300);
+/// Before the next attempt, for who waits for it.
+const AGAIN_AFTER: Duration = Duration::from_millis(2);
 
 /// A probe under way.
 #[derive(Debug)]
@@ -29,6 +31,11 @@ impl Probe {
     /// Tries `target`; unless that proves that `peer` is gone, the verdict is `otherwise`.
     pub fn new(peer: Rank, target: SocketAddr, otherwise: FailureCause, now: Instant) -> Probe {
         Probe { peer, target, attempt: None, until: now + TIME_MAX, otherwise }
+    }
+
+    /// When [`Probe::tick`] is due.
+    pub fn until(&self, now: Instant) -> Instant {
+        if self.attempt.is_some() { self.until } else { self.until.min(now + AGAIN_AFTER) }
     }
 
     /// The verdict, once there is one.

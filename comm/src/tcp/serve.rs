@@ -20,13 +20,13 @@ use crate::port::Incoming;
 /// Connections accepted by one call of progress.
 const ACCEPTS_MAX: usize = 64;
 
-type Sink<'a> = dyn FnMut(Incoming<'_>) + 'a;
+pub(super) type Sink<'a> = dyn FnMut(Incoming<'_>) + 'a;
 
 impl TcpPort {
     /// One turn of every socket that is ready, then what time has brought.
     pub(super) fn serve(&mut self, sink: &mut Sink<'_>) -> io::Result<()> {
         while let Some((peer, cause)) = self.failed.pop_front() {
-            sink(Incoming::Down { peer, cause });
+            self.down(peer, cause, sink);
         }
         let mut tokens = std::mem::take(&mut self.tokens);
         tokens.clear();
@@ -35,7 +35,7 @@ impl TcpPort {
         for &token in &tokens {
             match token.of() {
                 (Purpose::Listener, _) => self.accept(now),
-                (Purpose::Guest, _) => self.guest_ready(token, sink),
+                (Purpose::Guest, _) => self.guest_ready(token, now, sink),
                 (Purpose::Peer, index) => self.peer_ready(Rank(index), token, now, sink),
             }
         }
@@ -74,7 +74,7 @@ impl TcpPort {
     }
 
     /// A guest has sent something; if it is a peer, its connection takes its place.
-    fn guest_ready(&mut self, token: Token, sink: &mut Sink<'_>) {
+    fn guest_ready(&mut self, token: Token, now: Instant, sink: &mut Sink<'_>) {
         let Some((socket, session)) = self.guests.ready(token, &self.key, &self.poller) else { return };
         let peer = session.parties.from;
         if session.parties.to != self.me || peer >= self.me {
@@ -98,6 +98,7 @@ impl TcpPort {
             State::Up(link) if expected && !link.used() => {
                 self.establish(peer, socket, &session);
             }
+            _ if expected && place.comeback.is_some() => self.replace(peer, socket, &session, now, sink),
             _ => tracing::debug!(peer = peer.0, "a connection that nobody waits for"),
         }
     }
@@ -110,8 +111,9 @@ impl TcpPort {
             return false;
         }
         let Ok(token) = self.poller.add(&socket, Purpose::Peer, peer.0, false) else { return false };
-        let Some(link) = Link::new(socket, token) else { return false };
+        let Some(link) = Link::new(socket, token, self.bounds.packet_words) else { return false };
         self.enter(peer, State::Up(Box::new(link)));
+        self.stands(peer);
         true
     }
 
@@ -131,13 +133,14 @@ impl TcpPort {
         }
     }
 
-    fn dialled(&mut self, peer: Rank, outcome: Outcome, sink: &mut Sink<'_>) {
+    pub(super) fn dialled(&mut self, peer: Rank, outcome: Outcome, sink: &mut Sink<'_>) {
         match outcome {
             Outcome::Pending => {}
             Outcome::Failed(cause) => self.down(peer, cause, sink),
-            Outcome::Up(socket, token) => match Link::new(socket, token) {
+            Outcome::Up(socket, token) => match Link::new(socket, token, self.bounds.packet_words) {
                 Some(link) => {
                     self.enter(peer, State::Up(Box::new(link)));
+                    self.stands(peer);
                     sink(Incoming::Up { peer });
                 }
                 None => self.down(peer, FailureCause::Io { errno: nix::libc::ECONNRESET }, sink),
@@ -145,7 +148,7 @@ impl TcpPort {
         }
     }
 
-    fn link_ready(&mut self, peer: Rank, now: Instant, sink: &mut Sink<'_>) {
+    pub(super) fn link_ready(&mut self, peer: Rank, now: Instant, sink: &mut Sink<'_>) {
         let State::Up(link) = &mut self.peers[peer.index()].state else { return };
         link.flush(&self.poller, &mut self.sends);
         let hand_over = &mut |lane, words: &[u32]| sink(Incoming::Packet { from: peer, lane, words });
@@ -160,7 +163,10 @@ impl TcpPort {
         let State::Up(link) = self.enter(peer, State::Idle) else { return };
         let reset = FailureCause::Io { errno: nix::libc::ECONNRESET };
         match end {
-            End::Goodbye => self.down(peer, reset, sink),
+            End::Goodbye => {
+                self.peers[peer.index()].comeback = None;
+                self.down(peer, reset, sink);
+            }
             End::Malformed(what) => {
                 sink(Incoming::Garbage { from: peer, what });
                 self.down(peer, FailureCause::Protocol, sink);
@@ -187,7 +193,9 @@ impl TcpPort {
 
     fn down(&mut self, peer: Rank, cause: FailureCause, sink: &mut Sink<'_>) {
         self.enter(peer, State::Idle);
-        sink(Incoming::Down { peer, cause });
+        if self.lost(peer, cause) {
+            sink(Incoming::Down { peer, cause });
+        }
     }
 
     /// Ends what has taken too long.
@@ -199,7 +207,10 @@ impl TcpPort {
                     let outcome = dial.tick(&mut self.poller, now);
                     self.dialled(peer, outcome, sink);
                 }
-                State::Awaiting { until } if now >= *until => self.down(peer, FailureCause::Silent, sink),
+                State::Awaiting { until: Some(until) } if now >= *until => {
+                    self.down(peer, FailureCause::Silent, sink);
+                }
+                State::Pausing { until } if now >= *until => self.dial_again(peer, now, sink),
                 State::Ending(probe) => {
                     if let Some(cause) = probe.tick(&mut self.poller, now) {
                         self.down(peer, cause, sink);

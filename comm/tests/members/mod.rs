@@ -1,4 +1,5 @@
 //! A rank of a test: its port, what came out of it, and how it finds the others.
+#![allow(dead_code)]
 
 pub mod roles;
 
@@ -60,11 +61,16 @@ impl Meeting {
 
     /// Starts this very binary as `role` of `rank`; `before` is a command that runs it.
     pub fn spawn(&self, before: &[&str], role: &str, rank: u32, size: u32) -> Guard {
+        self.spawn_test(before, &format!("members::roles::{role}"), rank, size)
+    }
+
+    /// Starts this very binary with its test `name` as `rank`.
+    pub fn spawn_test(&self, before: &[&str], name: &str, rank: u32, size: u32) -> Guard {
         let own = std::env::current_exe().expect("own path").into_os_string();
         let mut words = before.iter().map(Into::into).chain([own]);
         let mut command = Command::new(words.next().expect("a program"));
         command.args(words).args(["--ignored", "--nocapture", "--test-threads=1", "--exact"]);
-        command.arg(format!("members::roles::{role}"));
+        command.arg(name);
         command.env("RANKZERO_TEST_MEETING", &self.path);
         command.env("RANKZERO_TEST_RANK", rank.to_string()).env("RANKZERO_TEST_SIZE", size.to_string());
         Guard(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("own binary"))
