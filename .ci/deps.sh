@@ -4,9 +4,9 @@
 # When nothing is missing, it asks dpkg once and is done.
 set -eu
 
-# mpi: libopenmpi-dev, openmpi-bin; its bindings: libclang-dev; hwloc2: libhwloc-dev, pkg-config; PhysX: g++.
+# mpi: libopenmpi-dev, openmpi-bin; its bindings: libclang-dev; hwloc2: libhwloc-dev, pkg-config; PhysX: clang, g++.
 # rdma-sys: libibverbs-dev, librdmacm-dev, and libclang-dev, pkg-config; ibverbs: cmake.
-packages="cmake g++ libclang-dev libhwloc-dev libibverbs-dev libopenmpi-dev librdmacm-dev make openmpi-bin pkg-config $*"
+packages="clang cmake g++ libclang-dev libhwloc-dev libibverbs-dev libopenmpi-dev librdmacm-dev make openmpi-bin pkg-config $*"
 
 if ! command -v cargo >/dev/null 2>&1; then
     echo "deps: cargo is missing. Install Rust 1.89 or newer from https://rustup.rs and open a new shell." >&2
