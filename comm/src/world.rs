@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::time::Instant;
 
+use crate::control::draw_key;
 use crate::error::{CommError, Malformed};
 use crate::fabric::{Bootstrap, Endpoint};
 use crate::idle::Patience;
@@ -99,15 +100,9 @@ pub fn equip(fabric: &mut WorldFabric, wish: &Wish, deadline: Instant) -> Result
 
 /// The secret of this run, which rank 0 draws: who knows it belongs to the run.
 fn key(fabric: &mut WorldFabric, deadline: Instant) -> Result<[u8; 32], CommError> {
-    let mut key = [0u8; 32];
     let mut bytes = Vec::new();
     if fabric.rank() == MASTER {
-        getrandom::fill(&mut key).map_err(|error| CommError::Io {
-            operation: "drawing the key of the run",
-            peer: None,
-            source: std::io::Error::other(error),
-        })?;
-        bytes.extend(key);
+        bytes.extend(draw_key()?);
     }
     fabric.broadcast(MASTER, &mut bytes, deadline)?;
     let sent = <[u8; 32]>::try_from(bytes.as_slice());

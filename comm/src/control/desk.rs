@@ -49,6 +49,8 @@ struct Shared {
     waits_on: AtomicU32,
     waited_ms: AtomicU32,
     work: AtomicU64,
+    /// Whether the computing thread is outside of what is watched: in a file system, say, which may take any time.
+    outside: AtomicBool,
     requests: Mutex<Vec<Request>>,
     /// Wakes the other thread.
     waker: Mutex<Option<Waker>>,
@@ -65,9 +67,13 @@ impl std::fmt::Debug for Waker {
 #[derive(Debug)]
 struct Standing {
     status: Status,
+    since: Instant,
+    /// Whether it is to stop where there is no quorum.
+    stops: bool,
     /// Of the view that the computing thread computes in.
     attended: Term,
     dead: BTreeSet<Rank>,
+    linked: BTreeSet<Rank>,
     inbox: VecDeque<Mail>,
     notices: Vec<(Instant, Notice)>,
     /// A newcomer has connected and waits to be taken in.
@@ -85,7 +91,10 @@ impl Desk {
         let standing = Standing {
             attended: view.term,
             status: Status::Steady(view),
+            since: Instant::now(),
+            stops: false,
             dead: BTreeSet::new(),
+            linked: BTreeSet::new(),
             inbox: VecDeque::new(),
             notices: Vec::new(),
             callers: Vec::new(),
@@ -97,6 +106,7 @@ impl Desk {
             waits_on: AtomicU32::new(NOBODY),
             waited_ms: AtomicU32::new(0),
             work: AtomicU64::new(0),
+            outside: AtomicBool::new(false),
             requests: Mutex::new(Vec::new()),
             waker: Mutex::new(None),
         }))
@@ -112,6 +122,21 @@ impl Desk {
     /// How things stand.
     pub fn status(&self) -> Status {
         lock(&self.0.standing).status.clone()
+    }
+
+    /// Since when.
+    pub fn since(&self) -> Instant {
+        lock(&self.0.standing).since
+    }
+
+    /// Whether the computing thread is to stop where there is no quorum, rather than wait for one.
+    pub fn stop_without_quorum(&self, stop: bool) {
+        lock(&self.0.standing).stops = stop;
+    }
+
+    /// See [`Desk::stop_without_quorum`].
+    pub fn stops_without_quorum(&self) -> bool {
+        lock(&self.0.standing).stops
     }
 
     /// It computes in the view of this term from now on.
@@ -133,6 +158,11 @@ impl Desk {
         lock(&self.0.standing).dead.clone()
     }
 
+    /// To whom a control link stands.
+    pub fn linked(&self) -> BTreeSet<Rank> {
+        lock(&self.0.standing).linked.clone()
+    }
+
     /// Tells what a data path says of a peer.
     pub fn report(&self, peer: Rank, cause: FailureCause) {
         self.request(Request::Report(peer, cause));
@@ -150,6 +180,12 @@ impl Desk {
         self.0.work.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether it does something whose duration tells nothing of its health, such as writing a file: meanwhile it is not taken for hung.
+    pub fn outside(&self, outside: bool) {
+        self.0.outside.store(outside, Ordering::Relaxed);
+        self.working();
+    }
+
     /// Sends bytes to the computing thread of another rank; lost where there is no connection.
     pub fn post(&self, to: Rank, bytes: Vec<u8>) {
         self.request(Request::Post(to, bytes));
@@ -158,9 +194,7 @@ impl Desk {
     /// Asks something of the other thread.
     pub fn request(&self, request: Request) {
         lock(&self.0.requests).push(request);
-        if let Some(Waker(wake)) = &*lock(&self.0.waker) {
-            wake();
-        }
+        self.wake();
     }
 
     /// The oldest mail.
@@ -180,6 +214,12 @@ impl Desk {
 
     // The other thread's side.
 
+    pub(crate) fn wake(&self) {
+        if let Some(Waker(wake)) = &*lock(&self.0.waker) {
+            wake();
+        }
+    }
+
     pub(crate) fn set_waker(&self, wake: impl Fn() + Send + 'static) {
         *lock(&self.0.waker) = Some(Waker(Box::new(wake)));
     }
@@ -190,6 +230,9 @@ impl Desk {
 
     /// What the computing thread does, and its count of work.
     pub(crate) fn doing(&self) -> (u64, Doing) {
+        if self.0.outside.load(Ordering::Relaxed) {
+            self.0.work.fetch_add(1, Ordering::Relaxed);
+        }
         let doing = match self.0.waits_on.load(Ordering::Relaxed) {
             NOBODY => Doing::Computing,
             peer => Doing::Waiting { on: Rank(peer), for_ms: self.0.waited_ms.load(Ordering::Relaxed) },
@@ -200,12 +243,19 @@ impl Desk {
     pub(crate) fn set_status(&self, status: Status) {
         let mut standing = lock(&self.0.standing);
         standing.status = status;
+        standing.since = Instant::now();
         self.judge(&standing);
         self.0.changed.notify_all();
     }
 
     pub(crate) fn set_dead(&self, dead: &BTreeSet<Rank>) {
         lock(&self.0.standing).dead.clone_from(dead);
+    }
+
+    pub(crate) fn set_linked(&self, peer: Rank, stands: bool) {
+        let linked = &mut lock(&self.0.standing).linked;
+        if stands { linked.insert(peer) } else { linked.remove(&peer) };
+        self.0.changed.notify_all();
     }
 
     pub(crate) fn deliver(&self, mail: Mail) {
@@ -221,7 +271,7 @@ impl Desk {
     fn judge(&self, standing: &Standing) {
         let disturbed = match &standing.status {
             Status::Steady(view) => view.term != standing.attended,
-            Status::NoQuorum => false,
+            Status::NoQuorum => standing.stops,
             Status::Changing | Status::Excluded { .. } => true,
         };
         self.0.disturbed.store(disturbed, Ordering::Release);

@@ -182,6 +182,11 @@ impl Links {
         Waker(Arc::clone(&self.bell))
     }
 
+    /// Whether something that was handed over has not left this process yet.
+    pub fn unsent(&self) -> bool {
+        self.port.unsent().is_some()
+    }
+
     /// Ends the link to `peer` for good, with a goodbye, so that the peer does not take this rank for dead.
     pub fn close(&mut self, peer: Rank) {
         self.early.retain(|event| *event != LinkEvent::Up { peer });

@@ -1,3 +1,13 @@
-//! What ranks tell each other beside the data: words that must come through whatever becomes of a path.
+//! Who is alive, told by threads and connections of their own, so that neither long computing nor a broken data path passes for a death.
+//!
+//! - [`links`]: connections that come back by themselves;
+//! - [`watch`]: the thread that runs [`crate::member::Membership`] over them;
+//! - [`desk`](Desk): where it and the computing thread leave words for each other.
 
+mod desk;
 pub mod links;
+mod post;
+mod watch;
+
+pub use desk::{Desk, Mail, Request};
+pub use watch::{Control, Offers, draw_key};

@@ -108,6 +108,28 @@ impl FrameDir {
         }
     }
 
+    /// Removes the files of all frames later than `step` steps, those of all ranks.
+    ///
+    /// # Errors
+    /// [`FrameError::Io`] where the disk refuses.
+    pub fn remove_after(&self, step: u64) -> Result<(), FrameError> {
+        let entries = fs::read_dir(&self.dir).map_err(FrameError::io("list the folder", &self.dir))?;
+        for entry in entries.flatten() {
+            let name = entry.file_name();
+            let surface = name.to_str().map(|name| name.replace(".vtu", ".vtp"));
+            if surface.and_then(|name| Self::step_of(&name)).is_some_and(|of| of > step) {
+                let path = entry.path();
+                match fs::remove_file(&path) {
+                    Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                        return Err(FrameError::io("remove the file", &path)(error));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Replaces the collection, whole. Only the master calls it.
     ///
     /// # Errors

@@ -41,8 +41,8 @@ impl Balancer {
         *self.costs.entry(batch).or_default() += seconds;
     }
 
-    /// Ends a step; returns the moves to be carried out, if any, given each batch's owner and the number of ranks.
-    pub fn step(&mut self, owners: &[Rank], ranks: u32) -> Vec<Move> {
+    /// Ends a step; returns the moves to be carried out, if any, given each batch's owner and the ranks that take part.
+    pub fn step(&mut self, owners: &[Rank], ranks: &[Rank]) -> Vec<Move> {
         self.since += 1;
         if self.since < self.rule.cooldown_steps.max(1) {
             return Vec::new();
@@ -53,13 +53,16 @@ impl Balancer {
         moves
     }
 
-    fn decide(&self, owners: &[Rank], ranks: u32) -> Vec<Move> {
-        let mut owners = owners.to_vec();
-        let mut loads = vec![0.0; ranks as usize];
+    fn decide(&self, owners: &[Rank], ranks: &[Rank]) -> Vec<Move> {
+        let place = |owner: Rank| ranks.iter().position(|&rank| rank == owner);
+        let Some(mut owners) = owners.iter().map(|&owner| place(owner)).collect::<Option<Vec<usize>>>() else {
+            return Vec::new();
+        };
+        let mut loads = vec![0.0; ranks.len()];
         for (&batch, &cost) in &self.costs {
-            loads[owners[batch as usize].index()] += cost;
+            loads[owners[batch as usize]] += cost;
         }
-        let mean = loads.iter().sum::<f64>() / f64::from(ranks);
+        let mean = loads.iter().sum::<f64>() / ranks.len() as f64;
         let mut moves: Vec<Move> = Vec::new();
         while moves.len() < MOVES_MAX {
             let (high, low) = extremes(&loads);
@@ -69,14 +72,14 @@ impl Balancer {
             // The batch that brings the two nearest to each other; a batch as large as the gap would only swap them.
             let gap = loads[high] - loads[low];
             let fits = |&(_, &cost): &(&u32, &f64)| cost > 0.0 && cost < gap;
-            let mine = self.costs.iter().filter(|(b, _)| owners[**b as usize].index() == high).filter(fits);
+            let mine = self.costs.iter().filter(|(b, _)| owners[**b as usize] == high).filter(fits);
             let aim = |cost: f64| (cost - 0.5 * gap).abs();
             let Some((&batch, &cost)) = mine.min_by(|a, b| aim(*a.1).total_cmp(&aim(*b.1))) else { break };
             loads[high] -= cost;
             loads[low] += cost;
-            owners[batch as usize] = Rank(low as u32);
+            owners[batch as usize] = low;
             moves.retain(|m| m.batch != batch);
-            moves.push(Move { batch, to: Rank(low as u32) });
+            moves.push(Move { batch, to: ranks[low] });
         }
         moves
     }
@@ -96,7 +99,7 @@ mod tests {
         for _ in 0..rounds {
             let mut balancer = Balancer::new(Rule { threshold: 1.1, cooldown_steps: 1 });
             costs.iter().enumerate().for_each(|(b, &c)| balancer.spent(b as u32, c));
-            for m in balancer.step(owners, ranks) {
+            for m in balancer.step(owners, &Rank::all(ranks).collect::<Vec<_>>()) {
                 owners[m.batch as usize] = m.to;
             }
         }
@@ -131,7 +134,7 @@ mod tests {
         for step in 1..=6u64 {
             balancer.spent(0, 1.0);
             balancer.spent(1, 1.0);
-            assert_eq!(!balancer.step(&owners, 2).is_empty(), step % 3 == 0);
+            assert_eq!(!balancer.step(&owners, &[Rank(0), Rank(1)]).is_empty(), step % 3 == 0);
         }
     }
 }

@@ -32,8 +32,8 @@ pub(super) fn fail(error: &RunError) -> ! {
     let prefix = if text.starts_with("error:") { "" } else { "error: " };
     eprintln!("{prefix}{text}");
     let code = error.exit_code();
-    // Where rank 0 refused, its own code counts.
-    if !matches!(error, RunError::MasterRefused)
+    // Where rank 0 refused, its own code counts; where the others go on, theirs does.
+    if !matches!(error, RunError::MasterRefused | RunError::Excluded { .. })
         && let Err(error) = report_outcome(code)
     {
         eprintln!("warning: cannot tell the launch how the run ended: {error}");

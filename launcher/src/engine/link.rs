@@ -13,10 +13,8 @@ use std::time::{Duration, Instant};
 
 use rankzero_comm::control::Desk;
 use rankzero_comm::{
-    Bootstrap, CommError, Event, Fabric, FailureCause, Pick, Put, Rank, Rung, RungTraffic, SegmentId, Token, Write,
+    Bootstrap, CommError, Event, Fabric, FailureCause, Left, Pick, Put, Rank, Rung, RungTraffic, SegmentId, Token, Write,
 };
-
-use rankzero_comm::Left;
 
 use super::board::{Kind, notification, parse};
 use super::error::EngineError;
@@ -208,8 +206,17 @@ impl<F: Fabric> Link<F> {
         Ok(())
     }
 
-    /// Enters the view with this number among `others`: ends all paths of `left`, sends the markers, and returns once those of all
-    /// others are here and no older write of this rank is under way.
+    /// Ends all paths between this rank and `left`.
+    ///
+    /// # Errors
+    /// [`EngineError::Comm`] where that fails.
+    pub fn exclude(&mut self, left: &[Left]) -> Result<(), EngineError> {
+        self.fabric.exclude(left)?;
+        self.look()
+    }
+
+    /// Enters the view with this number among `others`: sends the markers, and returns once those of all others are here and no older
+    /// write of this rank is under way.
     ///
     /// # Errors
     /// [`EngineError::Disturbed`] where the next view comes before that.
@@ -217,7 +224,6 @@ impl<F: Fabric> Link<F> {
         &mut self,
         view: u64,
         others: Vec<Rank>,
-        left: &[Left],
         via: SegmentId,
         step: u64,
     ) -> Result<(), EngineError> {
@@ -226,8 +232,6 @@ impl<F: Fabric> Link<F> {
         self.now = [0; Kind::COUNT];
         self.now[Kind::View as usize] = view;
         self.next.iter_mut().for_each(|next| *next = [0; Kind::COUNT]);
-        self.fabric.exclude(left)?;
-        self.digest_events();
         let gone = |rank: &Rank| !self.others.contains(rank);
         self.unsettled.iter_mut().for_each(|slot| slot.retain(|(_, rank)| !gone(rank)));
         for peer in self.others.clone() {

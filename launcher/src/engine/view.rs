@@ -17,6 +17,19 @@ impl<F: Fabric> Engine<F> {
         self.link.set_desk(desk);
     }
 
+    /// Ranks that the run has room for.
+    pub fn capacity(&self) -> u32 {
+        self.link.size()
+    }
+
+    /// Lets the fabric go on while this rank has nothing to do.
+    ///
+    /// # Errors
+    /// [`EngineError::Comm`] where the fabric fails.
+    pub fn idle(&mut self) -> Result<(), EngineError> {
+        self.link.look()
+    }
+
     /// The master of the view.
     pub fn master(&self) -> Rank {
         self.master
@@ -34,17 +47,25 @@ impl<F: Fabric> Engine<F> {
         members
     }
 
-    /// Enters a view: `left` are those that are no longer in it. Afterwards nothing that was written before the view reaches this rank's
-    /// memory any more. The state is to be restored next.
+    /// Ends all paths by which `left` could write into this rank's memory, for good.
+    ///
+    /// # Errors
+    /// [`EngineError::Comm`] where that fails: this rank must not go on then.
+    pub fn exclude(&mut self, left: &[Left]) -> Result<(), EngineError> {
+        self.link.exclude(left)
+    }
+
+    /// Enters a view, whose other members do the same; who is not in it was excluded before. Afterwards nothing that was written before the
+    /// view reaches this rank's memory any more. The state is to be restored next.
     ///
     /// # Errors
     /// [`EngineError::Disturbed`] where the next view comes first.
-    pub fn enter(&mut self, view: &View, left: &[Left]) -> Result<(), EngineError> {
+    pub fn enter(&mut self, view: &View) -> Result<(), EngineError> {
         let me = self.rank();
         let mut others: Vec<Rank> = view.members.iter().copied().filter(|&rank| rank != me).collect();
         others.sort_unstable();
         self.master = view.master();
         let number = number(view, self.link.size());
-        self.link.enter_view(number, others, left, self.board.state.id, self.step)
+        self.link.enter_view(number, others, self.board.state.id, self.step)
     }
 }

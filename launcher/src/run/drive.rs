@@ -1,50 +1,76 @@
 //! The loop of a rank: step after step, with what has to happen between steps.
+//!
+//! What concerns epochs is in `epochs`, the end in `finish`, and what happens when the view changes in `recover`.
 
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use rankzero_comm::control::Control;
+use rankzero_comm::member::View;
 use rankzero_comm::{Bootstrap, CommError, Fabric, Rank};
+use rankzero_epoch::Ledger;
 use rankzero_job::Network;
 use rankzero_slurm::launch::Launch;
 use serde_json::json;
 
 use super::Ending;
-use super::control::{Decision, decode, encode};
+use super::control::{Decision, Heard, Own, decode, encode};
 use super::crossing::Crossing;
+use super::epochs::Epochs;
 use super::error::RunError;
-use super::faults::{Act, Faults};
-use super::figures::{Figures, Split, usage};
+use super::faults::{Act, Faults, Point};
+use super::figures::usage;
 use super::frames::Frames;
 use super::journal::Journal;
 use super::paths::{self, Way};
 use super::progress::{Progress, say};
+use super::recover::Losses;
 use super::start::{self, Options, Start};
-use super::summary::Summary;
+use super::watch;
 use crate::assign::{Balancer, Capability, Demand, Rule, assign};
+use crate::engine::epoch::Replication;
 use crate::engine::migrate::Move;
 use crate::engine::{Engine, EngineError};
 use crate::scene::Scene;
 
 /// A rank in the middle of its run.
-struct Drive<'a, F> {
-    options: &'a Options,
-    start: Start,
-    began: Instant,
-    faults: Faults,
-    engine: Engine<F>,
-    journal: Option<Journal>,
-    frames: Option<Frames>,
-    progress: Progress,
-    balancer: Option<Balancer>,
-    batch_of: Vec<u32>,
-    pending: Vec<Move>,
-    migrations: u64,
-    last_epoch: Instant,
-    output: Duration,
-    warnings: Vec<String>,
+pub(super) struct Drive<'a, F> {
+    pub options: &'a Options,
+    pub start: Start,
+    pub began: Instant,
+    pub faults: Faults,
+    pub engine: Engine<F>,
+    /// The watch over the others; none where there never are any.
+    pub control: Option<Control>,
+    /// The view that this rank computes in.
+    pub view: View,
+    pub losses: Losses,
+    /// The master's.
+    pub journal: Option<Journal>,
+    pub frames: Option<Frames>,
+    pub progress: Progress,
+    pub balancer: Option<Balancer>,
+    pub epochs: Epochs,
+    pub pending: Vec<Move>,
+    pub heard: Heard,
+    pub migrations: u64,
+    pub output: Duration,
+    pub warnings: Vec<String>,
+    pub first_step: Instant,
+    pub cpu_before: f64,
+    pub stop: Arc<AtomicBool>,
+}
+
+/// How a rank's part of a run has ended.
+pub struct Ended<F> {
+    /// How the run ended.
+    pub ending: Ending,
+    /// The fabric, for its own end.
+    pub fabric: F,
+    /// Whether all ranks that the run started with are still there.
+    pub complete: bool,
 }
 
 /// Runs a rank on a fabric from start to summary; gives the fabric back. `equip` gives the fabric what the job asks of it.
@@ -56,7 +82,7 @@ pub fn drive<F: Fabric + Bootstrap>(
     launch: &Launch,
     mut fabric: F,
     equip: impl FnOnce(&mut F, &Network) -> Result<(), CommError>,
-) -> Result<(Ending, F), RunError> {
+) -> Result<Ended<F>, RunError> {
     let began = Instant::now();
     let faults = Faults::from_environment().map_err(RunError::Faults)?;
     let start = start::together(options, launch, &mut fabric)?;
@@ -73,43 +99,36 @@ pub fn drive<F: Fabric + Bootstrap>(
     if let Some(isa) = options.isa {
         engine.use_isa(isa);
     }
-    let journal = if me == Rank(0) { Some(Journal::create(&start.run_dir, began)?) } else { None };
-    let frames = Frames::new(&start.job, &start.scene, &start.run_dir, me)?;
-    let mut batch_of = vec![0; start.scene.bodies.len()];
-    for (batch, members) in start.scene.batches.iter().enumerate() {
-        members.iter().for_each(|&b| batch_of[b as usize] = batch as u32);
-    }
-    let migration = &start.job.balance.migration;
-    let balancer = (migration.enabled && me == Rank(0) && engine_size(&start) > 1).then(|| {
-        Balancer::new(Rule { threshold: f64::from(migration.threshold), cooldown_steps: migration.cooldown_steps })
-    });
-    let quiet = options.quiet || me != Rank(0);
+    let view = View::first(start.ranks.len() as u32);
+    let journal = if me == Rank(0) { Some(Journal::create(&start.run_dir, start.began_unix_s)?) } else { None };
     let mut drive = Drive {
         options,
-        progress: Progress::new(quiet, start.scene.steps, engine_size(&start)),
         began,
         faults,
-        engine,
+        control: None,
+        losses: Losses::default(),
         journal,
-        frames,
-        balancer,
-        batch_of,
+        frames: Frames::new(&start.job, &start.scene, &start.run_dir, me)?,
+        progress: Progress::new(options.quiet || me != Rank(0), start.scene.steps, view.members.len() as u32),
+        balancer: None,
+        epochs: Epochs::new(Ledger::resume(engine.epoch())),
         pending: Vec::new(),
+        heard: Heard::default(),
         migrations: 0,
-        last_epoch: Instant::now(),
         output: Duration::ZERO,
         warnings: Vec::new(),
+        first_step: began,
+        cpu_before: 0.0,
+        stop: stop_flag(),
+        view,
+        engine,
         start,
     };
     drive.introduce(launch)?;
-    let first_step = Instant::now();
-    let cpu_before = usage().0;
-    let ending = drive.steps()?;
-    drive.finish(ending, first_step, cpu_before)
-}
-
-fn engine_size(start: &Start) -> u32 {
-    start.ranks.len() as u32
+    drive.watch_over()?;
+    drive.become_what_the_view_says();
+    (drive.first_step, drive.cpu_before) = (Instant::now(), usage().0);
+    drive.to_the_end()
 }
 
 /// The first assignment, the same on every rank: from the scene, the strategy and the ranks' threads.
@@ -193,68 +212,119 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         Ok(sum.warning())
     }
 
+    /// Starts the watch over the other ranks and the copies that make a loss good, where there are other ranks.
+    fn watch_over(&mut self) -> Result<(), RunError> {
+        if self.view.members.len() < 2 {
+            return Ok(());
+        }
+        let control = watch::start(&mut self.engine, &self.start.job)?;
+        self.engine.attend(control.desk().clone());
+        self.control = Some(control);
+        self.engine.keep_copies(Replication {
+            replicas: usize::from(self.start.job.fault_tolerance.replicas),
+            delta: self.start.job.network.delta_sync,
+            nodes: self.start.nodes(),
+        });
+        Ok(())
+    }
+
+    /// What only the master has and does.
+    pub(super) fn become_what_the_view_says(&mut self) {
+        let migration = &self.start.job.balance.migration;
+        let balances = migration.enabled && self.engine.is_master() && self.view.members.len() > 1;
+        self.balancer = balances.then(|| {
+            Balancer::new(Rule { threshold: f64::from(migration.threshold), cooldown_steps: migration.cooldown_steps })
+        });
+    }
+
+    fn to_the_end(mut self) -> Result<Ended<F>, RunError> {
+        loop {
+            let outcome = self.steps().and_then(|ending| self.finish(ending).map(|()| ending));
+            match outcome {
+                Ok(ending) => return Ok(self.leave(ending)),
+                Err(RunError::Engine(EngineError::Disturbed { .. })) if self.control.is_some() => self.recover()?,
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn leave(self, ending: Ending) -> Ended<F> {
+        let complete = self.view == View::first(self.start.ranks.len() as u32);
+        if let Some(control) = self.control {
+            control.finish();
+        }
+        Ended { ending, fabric: self.engine.into_fabric(), complete }
+    }
+
     fn steps(&mut self) -> Result<Ending, RunError> {
-        let stop = stop_flag();
-        let mut wished = false;
         self.frame()?;
         while self.engine.steps_done() < self.start.scene.steps {
             self.inject_faults()?;
             self.migrate()?;
-            let decision = self.decide(wished);
-            let headers = self.engine.step(&encode(stop.load(Ordering::Relaxed), decision.as_ref()))?;
-            let (wish, decision) = decode(headers, self.start.scene.batches.len());
-            wished = wish;
-            self.after(&decision)?;
-            if decision.stop {
+            let decision = if self.engine.is_master() { Some(self.decide()?) } else { None };
+            let own = Own {
+                wishes_stop: self.stop.load(Ordering::Relaxed),
+                wishes_to_leave: false,
+                replicated: self.engine.replicated()?,
+            };
+            let members = self.engine.members();
+            let master = self.engine.master();
+            let headers = self.engine.step(&encode(own, decision.as_ref()))?;
+            self.heard = decode(headers, &members, master, self.start.scene.batches.len());
+            self.after()?;
+            if self.heard.decision.stop {
                 return Ok(Ending::Stopped);
             }
         }
         Ok(Ending::Finished)
     }
 
-    /// Breaks and mends the rungs that a test names for this step.
+    /// Does what a test asks for before this step.
     fn inject_faults(&mut self) -> Result<(), RunError> {
-        for fault in self.faults.before(self.engine.steps_done()) {
-            tracing::warn!(?fault, "injects");
-            self.engine.inject(fault.rung, fault.act == Act::Break)?;
+        let step = self.engine.steps_done();
+        self.faults.pass(Point::Step(step), self.engine.rank());
+        let rungs: Vec<_> = self.faults.rungs(step).collect();
+        for (act, rung) in rungs {
+            tracing::warn!(?act, %rung, "injects");
+            self.engine.inject(rung, act == Act::Break)?;
         }
         Ok(())
     }
 
-    /// Rank 0's decision about the step to come.
-    fn decide(&mut self, wished: bool) -> Option<Decision> {
-        if self.engine.rank() != Rank(0) {
-            return None;
-        }
-        let next = self.engine.steps_done() + 1;
-        let interval = Duration::from_millis(self.start.job.network.sync_interval_ms);
-        let epoch_steps = self.start.job.fault_tolerance.epoch_steps.fixed();
-        // Epochs lie where the rigid scene is rebuilt: there, and only there, the state says all.
-        let possible = next.is_multiple_of(self.start.scene.rebuild_steps);
-        let due =
-            epoch_steps.map_or(self.last_epoch.elapsed() >= interval, |n| next % n < self.start.scene.rebuild_steps);
+    /// The master's decision about the step to come.
+    fn decide(&mut self) -> Result<Decision, RunError> {
+        self.commit()?;
+        let step = self.engine.steps_done();
+        let members = self.engine.members();
         let moves = match &mut self.balancer {
             Some(balancer) => {
                 for (body, &cost) in self.engine.costs_us().iter().enumerate() {
-                    balancer.spent(self.batch_of[body], f64::from(cost) * 1e-6);
+                    balancer.spent(self.engine.batch_of()[body], f64::from(cost) * 1e-6);
                 }
-                balancer.step(self.engine.ownership().batches(), engine_size(&self.start))
+                balancer.step(self.engine.ownership().batches(), &members)
             }
             None => Vec::new(),
         };
-        Some(Decision { epoch: possible && due, stop: wished, moves })
+        Ok(Decision {
+            epoch: self.epoch_is_due(step),
+            checkpoint: false,
+            stop: self.heard.wishes_stop,
+            committed: self.epochs.ledger.committed().index,
+            moves,
+        })
     }
 
-    /// Carries out the moves that the job names for this step and those that rank 0 has decided.
+    /// Carries out the moves that the job names for this step and those that the master has decided.
     fn migrate(&mut self) -> Result<(), RunError> {
         let step = self.engine.steps_done();
+        let members = self.engine.members();
         let by_hand = self.start.job.balance.moves.iter().filter(|m| m.step == step);
         let mut moves: Vec<Move> = by_hand.map(|m| Move { batch: m.batch, to: Rank(m.to_rank) }).collect();
         // By hand goes before: a batch that is moved by hand is not moved by the balancer in the same step.
         let decided = std::mem::take(&mut self.pending);
         let free: Vec<Move> = decided.into_iter().filter(|d| !moves.iter().any(|m| m.batch == d.batch)).collect();
         moves.extend(free);
-        moves.retain(|m| self.engine.ownership().batches()[m.batch as usize] != m.to);
+        moves.retain(|m| self.engine.ownership().batches()[m.batch as usize] != m.to && members.contains(&m.to));
         if moves.is_empty() {
             return Ok(());
         }
@@ -270,9 +340,10 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
     }
 
     /// What happens after a step.
-    fn after(&mut self, decision: &Decision) -> Result<(), RunError> {
+    fn after(&mut self) -> Result<(), RunError> {
         let step = self.engine.steps_done();
-        self.pending.clone_from(&decision.moves);
+        self.pending.clone_from(&self.heard.decision.moves);
+        self.resumed()?;
         let changes = self.engine.take_rung_changes();
         if let Some(journal) = &mut self.journal {
             for change in changes {
@@ -285,99 +356,40 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
                 )?;
             }
         }
-        if decision.epoch {
-            let start = Instant::now();
-            let digest = self.engine.digest()?;
-            if let (Some(journal), Some(digest)) = (&mut self.journal, digest) {
-                journal.write("epoch", step, json!({ "digest": digest, "asleep": self.engine.asleep() }))?;
-            }
-            self.last_epoch = Instant::now();
-            self.output += start.elapsed();
+        self.engine.committed(self.heard.decision.committed);
+        if self.heard.decision.epoch {
+            self.epoch()?;
         }
         self.frame()?;
         self.progress.step(step, self.engine.asleep());
         Ok(())
     }
 
-    fn frame(&mut self) -> Result<(), RunError> {
-        let start = Instant::now();
-        if let Some(frames) = &mut self.frames
-            && frames.due(self.engine.steps_done())
-        {
-            frames.write(&self.engine, &self.batch_of)?;
-        }
-        self.output += start.elapsed();
-        Ok(())
+    pub(super) fn frame(&mut self) -> Result<(), RunError> {
+        let due = self.frames.as_ref().is_some_and(|frames| frames.due(self.engine.steps_done()));
+        if due { self.write_frame() } else { Ok(()) }
     }
 
-    /// The last frame, the digest, everybody's figures.
-    fn finish(mut self, ending: Ending, first_step: Instant, cpu_before: f64) -> Result<(Ending, F), RunError> {
-        let step = self.engine.steps_done();
+    pub(super) fn write_frame(&mut self) -> Result<(), RunError> {
         let start = Instant::now();
-        if let Some(frames) = &mut self.frames
-            && !frames.due(step)
-        {
-            frames.write(&self.engine, &self.batch_of)?;
-        }
-        let digest = self.engine.digest()?;
+        self.outside(true);
+        let outcome = self.frames.as_mut().map_or(Ok(()), |frames| frames.write(&self.engine));
+        self.outside(false);
         self.output += start.elapsed();
-        self.progress.finish();
-        let (cpu_s, resident_bytes) = usage();
-        let me = self.engine.rank();
-        let mine = Figures {
-            rank: me.0,
-            host: self.start.ranks[me.index()].host.clone(),
-            cpu_s,
-            cpu_steps_s: cpu_s - cpu_before,
-            resident_bytes,
-            bodies: self.engine.own_ids().count() as u64,
-            traffic: self.engine.traffic().iter().filter(|t| t.sent_messages > 0).map(Into::into).collect(),
-            paths: paths::in_short(&self.engine.picks()),
-            rung_changes: self.engine.rung_changes(),
-            split: Split::new(&self.engine.time, self.output),
-        };
-        let wall_s = first_step.elapsed().as_secs_f64();
-        let mut fabric = self.engine.into_fabric();
-        let deadline = Instant::now() + super::END_TIMEOUT;
-        let all = fabric.all_gather(&serde_json::to_vec(&mine).unwrap_or_default(), deadline)?;
-        let per_rank: Vec<Figures> = all.iter().filter_map(|bytes| serde_json::from_slice(bytes).ok()).collect();
-        if let (Some(mut journal), Some(digest)) = (self.journal, digest) {
-            let word = if ending == Ending::Finished { "finished" } else { "stopped" };
-            let summary = Summary {
-                name: self.start.job.name.clone(),
-                ending: word.to_owned(),
-                digest: digest.clone(),
-                steps: step,
-                ranks: per_rank.len() as u32,
-                threads_per_rank: self.start.ranks[0].threads,
-                migrations: self.migrations,
-                start_s: (first_step - self.began).as_secs_f64(),
-                wall_s,
-                frames: self.frames.map_or(0, |f| f.count),
-                warnings: self.warnings,
-                ..Default::default()
-            }
-            .gather(&self.start.scene, per_rank);
-            journal.write(word, step, json!({ "digest": digest }))?;
-            summary.write(&self.start.run_dir)?;
-            self.options.show(&summary, &self.start.run_dir);
-        }
-        Ok((ending, fabric))
+        self.faults.pass(Point::Frame, self.engine.rank());
+        outcome
     }
-}
 
-impl Options {
-    /// Prints the summary: JSON where asked for, else the lines for people and where the files are.
-    fn show(&self, summary: &Summary, run_dir: &Path) {
-        let text = if self.json {
-            serde_json::to_string_pretty(summary).unwrap_or_default()
-        } else if !self.quiet {
-            format!("{}run      {}", summary.text(), run_dir.display())
-        } else {
-            return;
-        };
-        // It is in summary.json as well: a closed stdout is no failure of the run.
-        let _ = writeln!(std::io::stdout(), "{text}");
+    /// Tells the watch that this rank is in a file system, which may take its time.
+    pub(super) fn outside(&self, outside: bool) {
+        if let Some(control) = &self.control {
+            control.desk().outside(outside);
+        }
+    }
+
+    /// The run directory.
+    pub(super) fn run_dir(&self) -> &Path {
+        &self.start.run_dir
     }
 }
 

@@ -11,6 +11,9 @@ use crate::binding::BindingError;
 use crate::engine::EngineError;
 use crate::scene::SceneError;
 
+/// The exit code of a rank without which the others go on.
+pub const EXCLUDED: i32 = 6;
+
 /// Why a run ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
@@ -86,6 +89,44 @@ pub enum RunError {
         /// Ranks by MPI.
         found: u32,
     },
+    /// The ranks cannot watch over each other.
+    #[error("no control links between the ranks: {0}")]
+    NoLinks(String),
+    /// The others go on without this rank.
+    #[error(
+        "{me} was left out: the others took it for lost ({term}) and go on without it; it has written nothing since. \
+         Was its process stopped, its node cut off or starved? (network.heartbeat_timeout_ms)"
+    )]
+    Excluded {
+        /// This rank.
+        me: rankzero_comm::Rank,
+        /// The term of the view without it.
+        term: String,
+    },
+    /// No majority, and the job says to stop then.
+    #[error(
+        "{me} finds no majority of the ranks and stops, as fault_tolerance.on_lost_quorum says; what it knows is in {dir}",
+        dir = .dir.display()
+    )]
+    NoQuorum {
+        /// This rank.
+        me: rankzero_comm::Rank,
+        /// The run directory.
+        dir: PathBuf,
+    },
+    /// A step that was computed twice came out differently.
+    #[error(
+        "step {step} was computed again and came out differently: digest {before} before, {now} now; this is a bug or a \
+         broken machine: keep the run directory and report it"
+    )]
+    LawBroken {
+        /// The step.
+        step: u64,
+        /// Its digest in the journal.
+        before: String,
+        /// Its digest now.
+        now: String,
+    },
     /// A step failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -108,7 +149,7 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// The exit code: 2 the job or its meshes, 3 the environment, 4 a peer, 1 everything else.
+    /// The exit code: 2 the job or its meshes, 3 the environment, 4 a peer, 6 left out by the others, 1 everything else.
     pub fn exit_code(&self) -> i32 {
         match self {
             RunError::Job(_) | RunError::Scene { .. } | RunError::MasterRefused => 2,
@@ -120,11 +161,14 @@ impl RunError {
             | RunError::Disagreement { .. }
             | RunError::Fabric { .. }
             | RunError::Faults(_)
+            | RunError::NoLinks(_)
             | RunError::Engine(EngineError::Comm(CommError::NoPath { .. }))
             | RunError::Threads(_) => 3,
             RunError::Engine(EngineError::PeerFailed { .. } | EngineError::Silent { .. } | EngineError::Comm(_))
+            | RunError::NoQuorum { .. }
             | RunError::Comm(_) => 4,
-            RunError::Engine(_) | RunError::Frame(_) | RunError::Io { .. } => 1,
+            RunError::Excluded { .. } => EXCLUDED,
+            RunError::Engine(_) | RunError::Frame(_) | RunError::Io { .. } | RunError::LawBroken { .. } => 1,
         }
     }
 

@@ -57,6 +57,12 @@ pub struct Figures {
     pub paths: String,
     /// How often a pair of this rank changed its rung.
     pub rung_changes: u64,
+    /// Bytes of state sent to buddies as copies, without headers.
+    #[serde(default)]
+    pub copied_bytes: u64,
+    /// Epochs that this rank has begun.
+    #[serde(default)]
+    pub epochs: u64,
     /// Where the time went.
     pub split: Split,
 }

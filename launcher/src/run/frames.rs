@@ -1,4 +1,4 @@
-//! Frames: what the bodies look like, written by each rank for its own, listed by rank 0.
+//! Frames: what the bodies look like, written by each rank for its own, listed by the master.
 
 use std::path::Path;
 
@@ -69,11 +69,11 @@ impl Frames {
         step.is_multiple_of(self.every)
     }
 
-    /// Writes this rank's part of a frame; rank 0 lists it and adds the rigid bodies.
+    /// Writes this rank's part of a frame; the master lists it and adds the rigid bodies.
     ///
     /// # Errors
     /// [`RunError::Frame`] where the disk refuses.
-    pub fn write<F: Fabric>(&mut self, engine: &Engine<F>, batch_of: &[u32]) -> Result<(), RunError> {
+    pub fn write<F: Fabric>(&mut self, engine: &Engine<F>) -> Result<(), RunError> {
         let step = engine.steps_done();
         let stamp = Stamp { step, time_s: step as f64 * self.step_s };
         let scene = engine.scene().clone();
@@ -86,26 +86,43 @@ impl Frames {
                 kind: Kind::Soft,
                 colour: scene.bodies[id as usize].colour,
                 rank: rank.0,
-                batch: batch_of[id as usize],
+                batch: engine.batch_of()[id as usize],
             };
             self.soft(&scene, id, &engine.state(id), &look)?;
         }
-        if rank == Rank(0) {
+        if engine.is_master() {
             self.rigids(engine, &scene)?;
         }
         self.dir.write_surface(stamp, rank.0, &self.surface)?;
         if self.geometry == FrameGeometry::Volume {
             self.dir.write_volume(stamp, rank.0, &self.volume)?;
         }
-        if rank == Rank(0) {
-            let mut ranks: Vec<u32> = engine.ownership().batches().iter().map(|r| r.0).chain([0]).collect();
-            ranks.sort_unstable();
-            ranks.dedup();
-            self.collection.add_frame(stamp, &ranks, self.has_static);
+        // Every rank keeps the list, as any may have to go on with it.
+        let master = engine.master().0;
+        let mut ranks: Vec<u32> = engine.ownership().batches().iter().map(|r| r.0).chain([master]).collect();
+        ranks.sort_unstable();
+        ranks.dedup();
+        self.collection.add_frame(stamp, &ranks, self.has_static);
+        if engine.is_master() {
             self.dir.write_collection(&self.collection)?;
         }
         self.count += 1;
         Ok(())
+    }
+
+    /// Goes back to the end of `step` steps: later frames will be written again.
+    pub fn rewind(&mut self, step: u64) {
+        self.collection.truncate_after((step as f64 + 0.5) * self.step_s);
+        let kept = self.collection.data_sets().iter().map(|part| part.time_s.to_bits());
+        self.count = kept.collect::<std::collections::BTreeSet<_>>().len() as u64;
+    }
+
+    /// Removes the files of frames later than `step` steps: they will be written again, maybe by other ranks. Nobody writes meanwhile.
+    ///
+    /// # Errors
+    /// [`RunError::Frame`] where the disk refuses.
+    pub fn forget_after(&mut self, step: u64) -> Result<(), RunError> {
+        Ok(self.dir.remove_after(step)?)
     }
 
     fn soft(&mut self, scene: &Scene, id: u32, state: &[u32], look: &BodyLook) -> Result<(), RunError> {

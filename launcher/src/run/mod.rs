@@ -1,21 +1,27 @@
 //! `rankzero run`: one rank of a run, from start to summary.
 //!
 //! Rank 0 reads the job and cooks its meshes; all ranks get the same bytes, build the same scene and check that they did
-//! (`start`). Then they step together (`drive`); rank 0 keeps the journal and tells the others, one header a step, when an epoch
-//! or the end is due. At the end everybody's figures are gathered into `summary.json` (`summary`).
+//! (`start`). Then they step together (`drive`); the master, rank 0 at first, keeps the journal and tells the others, one header a
+//! step, when an epoch (`epochs`) or the end is due. When a rank is lost, the others go on (`recover`). At the end everybody's
+//! figures are gathered into `summary.json` (`finish`).
 
 mod control;
 mod crossing;
 mod drive;
+mod epochs;
 mod error;
 mod faults;
 mod figures;
+mod finish;
 mod frames;
 mod journal;
 pub(crate) mod paths;
 mod progress;
+mod recover;
 mod start;
 mod summary;
+mod watch;
+mod words;
 
 pub(crate) use crossing::Crossing;
 pub use error::RunError;
@@ -62,12 +68,15 @@ pub fn run(options: &Options) -> Result<Ending, RunError> {
     let launch = Launch::detect(&environment())?;
     if !launch.launcher.offers_mpi() || launch.size == 1 {
         let fabric = local::hub(1)?.remove(0);
-        return Ok(drive::drive(options, &launch, fabric, |_, _| Ok(()))?.0);
+        return Ok(drive::drive(options, &launch, fabric, |_, _| Ok(()))?.ending);
     }
     let fabric = world_fabric(&launch, options.threads, start::START_TIMEOUT)?;
-    let (ending, fabric) = drive::drive(options, &launch, fabric, paths::equip)?;
+    let drive::Ended { ending, fabric, complete } = drive::drive(options, &launch, fabric, paths::equip)?;
     if let Err(error) = report_outcome(i32::from(ending.exit_code())) {
         tracing::warn!("cannot tell the launch how the run ended: {error}");
+    }
+    if !complete {
+        leave_after_failure(i32::from(ending.exit_code()));
     }
     let end = std::time::Instant::now() + END_TIMEOUT;
     if let Err(error) = world::shutdown(fabric, true, end) {

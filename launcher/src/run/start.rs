@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rankzero_comm::{Bootstrap, Fabric, MAX_BOOTSTRAP_BYTES, Rank};
 use rankzero_job::{Fabric as FabricChoice, Job, Loaded, Overrides};
@@ -72,6 +72,26 @@ pub struct Start {
     pub ranks: Vec<RankInfo>,
     /// What was mended in meshes; rank 0 only.
     pub notes: Vec<String>,
+    /// When the run started, by the clock of rank 0, seconds since 1970.
+    pub began_unix_s: f64,
+}
+
+impl Start {
+    /// By rank, a number that it shares with the ranks of its host alone.
+    pub fn nodes(&self) -> Vec<u32> {
+        let first = |host: &str| self.ranks.iter().position(|rank| rank.host == host).unwrap_or(0) as u32;
+        self.ranks.iter().map(|rank| first(&rank.host)).collect()
+    }
+
+    /// The host of a rank.
+    pub fn host_of(&self, rank: Rank) -> String {
+        self.ranks.get(rank.index()).map_or_else(host, |rank| rank.host.clone())
+    }
+
+    /// The worker threads of a rank.
+    pub fn threads_of(&self, rank: Rank) -> usize {
+        self.ranks.get(rank.index()).map_or(1, |rank| rank.threads)
+    }
 }
 
 /// What rank 0 tells the others: empty where it refused.
@@ -80,6 +100,7 @@ struct Hello {
     job: Job,
     run_dir: PathBuf,
     chunks: usize,
+    began_unix_s: f64,
 }
 
 /// Makes the global thread pool: the calling thread is worker 0, every worker is bound and computes with IEEE rules.
@@ -148,7 +169,8 @@ pub fn together<F: Fabric + Bootstrap>(options: &Options, launch: &Launch, fabri
     let ranks: Vec<RankInfo> = all.iter().filter_map(|bytes| serde_json::from_slice(bytes).ok()).collect();
     check(&ranks, &hello.run_dir)?;
     let notes = assets.notes().collect();
-    Ok(Start { job, scene: Arc::new(scene), run_dir: hello.run_dir, binding, ranks, notes })
+    let began_unix_s = hello.began_unix_s;
+    Ok(Start { job, scene: Arc::new(scene), run_dir: hello.run_dir, binding, ranks, notes, began_unix_s })
 }
 
 /// Reads the job and its meshes and makes the run directory, for a run of `ranks` ranks.
@@ -166,12 +188,13 @@ fn prepare(options: &Options, ranks: u32) -> Result<(Hello, Vec<u8>), RunError> 
     forget_last_run(&run_dir)?;
     let path = run_dir.join("job.yaml");
     std::fs::write(&path, job.resolved_yaml()).map_err(RunError::io("write", &path))?;
-    Ok((Hello { job, run_dir, chunks: 0 }, assets.to_bytes()))
+    let began_unix_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
+    Ok((Hello { job, run_dir, chunks: 0, began_unix_s }, assets.to_bytes()))
 }
 
 /// Removes what would tell of another run in the same directory if this one fails.
 fn forget_last_run(run_dir: &Path) -> Result<(), RunError> {
-    for name in ["summary.json", "frames/frames.pvd"] {
+    for name in ["summary.json", "frames/frames.pvd", "logs/faults.log"] {
         let path = run_dir.join(name);
         match std::fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

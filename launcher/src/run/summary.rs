@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::RunError;
 use super::figures::{Figures, Split, Traffic};
+use super::recover::Recovered;
 use crate::scene::Scene;
 
 /// The summary of a run.
@@ -27,6 +28,9 @@ pub struct Summary {
     pub exchanges: u32,
     /// Ranks at the end.
     pub ranks: u32,
+    /// Ranks at the start.
+    #[serde(default)]
+    pub ranks_started: u32,
     /// Worker threads of rank 0.
     pub threads_per_rank: usize,
     /// Soft bodies.
@@ -62,6 +66,9 @@ pub struct Summary {
     /// What a person should know of the run.
     #[serde(default)]
     pub warnings: Vec<String>,
+    /// Losses that were made good.
+    #[serde(default)]
+    pub recoveries: Vec<Recovered>,
     /// Each rank's own figures.
     pub per_rank: Vec<Figures>,
 }
@@ -117,12 +124,14 @@ impl Summary {
         let s = &self.time_split;
         let all = (s.solve_s + s.contact_s + s.halo_s + s.wait_s + s.rigid_s + s.output_s).max(1e-9);
         let share = |x: f64| 100.0 * x / all;
+        let losses: String =
+            self.recoveries.iter().flat_map(Recovered::lines).map(|line| format!("loss     {line}\n")).collect();
         format!(
             "{}: {} of {} steps, {} substeps each, {} bodies ({} tets), {} rigid bodies, {} ranks × {} threads\n\
              digest   {}\n\
              time     {:.2} s for the steps, {:.2} s to start; {:.2} CPU s, {:.2e} tet·substeps per CPU s\n\
              split    solve {:.0} %, contact {:.0} %, halo {:.0} %, wait {:.0} %, rigid {:.0} %, output {:.0} %\n\
-             traffic  {:.1} MB over {}\n",
+             traffic  {:.1} MB over {}\n{losses}",
             self.name,
             self.steps,
             self.steps_planned,

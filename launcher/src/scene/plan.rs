@@ -123,6 +123,15 @@ pub struct Scene {
 }
 
 impl Scene {
+    /// The batch of each body.
+    pub fn batch_of(&self) -> Vec<u32> {
+        let mut of = vec![0; self.bodies.len()];
+        for (batch, members) in self.batches.iter().enumerate() {
+            members.iter().for_each(|&body| of[body as usize] = batch as u32);
+        }
+        of
+    }
+
     /// The topology of body `id`.
     pub fn topology(&self, id: u32) -> &Arc<Topology> {
         &self.forms[self.bodies[id as usize].form as usize].topology

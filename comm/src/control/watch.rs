@@ -1,0 +1,269 @@
+//! The thread that watches over the membership: the core's events from sockets, clocks and the desk, and its actions back to them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::desk::{Desk, Mail, Request};
+use super::links::{LinkEvent, Links};
+use super::post::{Came, Post};
+use crate::error::CommError;
+use crate::ids::Rank;
+use crate::member::{Action, Event, Membership, Message, Settings, Status, View};
+
+/// First word of a message of the membership.
+const MEMBERSHIP: u32 = u32::from_le_bytes(*b"RZM1");
+/// The longest wait, so that the end of the process is noticed.
+const WAIT_MAX: Duration = Duration::from_millis(500);
+/// How long the last words may take.
+const FAREWELL: Duration = Duration::from_millis(300);
+
+/// The offers of all other ranks, by rank.
+pub type Offers = BTreeMap<Rank, Vec<u8>>;
+
+/// The thread, which ends with this handle.
+#[derive(Debug)]
+pub struct Control {
+    desk: Desk,
+    end: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+struct Watch {
+    links: Links,
+    core: Membership,
+    desk: Desk,
+    began: Instant,
+    end: Arc<AtomicBool>,
+    actions: Vec<Action>,
+    posts: BTreeMap<Rank, Post>,
+}
+
+/// Draws a secret for a run: who knows it belongs to the run.
+///
+/// # Errors
+/// [`CommError::Io`] where the system has no random numbers.
+pub fn draw_key() -> Result<[u8; 32], CommError> {
+    let mut key = [0u8; 32];
+    getrandom::fill(&mut key).map_err(|error| CommError::Io {
+        operation: "drawing the key of the run",
+        peer: None,
+        source: std::io::Error::other(error),
+    })?;
+    Ok(key)
+}
+
+impl Control {
+    /// Connects to all of `offers` and starts the thread. `core` makes the membership at time zero.
+    ///
+    /// # Errors
+    /// [`CommError::Io`] where the system refuses a thread.
+    pub fn start(
+        me: Rank,
+        view: View,
+        newcomer: bool,
+        settings: Settings,
+        mut links: Links,
+        offers: &Offers,
+    ) -> Result<Control, CommError> {
+        for (&peer, offer) in offers.iter().filter(|&(&peer, _)| peer != me) {
+            if let Err(why) = links.connect(peer, offer) {
+                tracing::warn!(%peer, %why, "no control link");
+            }
+        }
+        let make = if newcomer { Membership::newcomer } else { Membership::new };
+        let core = make(me, view.clone(), settings, Duration::ZERO);
+        let desk = Desk::new(view);
+        if newcomer {
+            desk.set_status(core.status());
+        }
+        let waker = links.waker();
+        desk.set_waker(move || waker.wake());
+        let end = Arc::new(AtomicBool::new(false));
+        let mut watch = Watch {
+            links,
+            core,
+            desk: desk.clone(),
+            began: Instant::now(),
+            end: Arc::clone(&end),
+            actions: Vec::new(),
+            posts: BTreeMap::new(),
+        };
+        let thread = std::thread::Builder::new().name("control".to_owned()).spawn(move || watch.run());
+        let thread = thread.map_err(|source| CommError::Io { operation: "starting a thread", peer: None, source })?;
+        Ok(Control { desk, end, thread: Some(thread) })
+    }
+
+    /// Where to talk to it.
+    pub fn desk(&self) -> &Desk {
+        &self.desk
+    }
+
+    /// Says goodbye to all peers, so that none takes this rank for dead, and ends the thread.
+    pub fn finish(mut self) {
+        self.stop();
+    }
+
+    fn stop(&mut self) {
+        self.end.store(true, Ordering::Release);
+        self.desk.wake();
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+        {
+            tracing::error!("the control thread had panicked");
+        }
+    }
+}
+
+impl Drop for Control {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+impl Watch {
+    fn run(&mut self) {
+        let mut events = Vec::new();
+        while !self.end.load(Ordering::Acquire) {
+            if let Err(error) = self.turn(&mut events) {
+                tracing::error!(%error, "the control thread cannot go on");
+                return;
+            }
+        }
+        self.farewell(&mut events);
+    }
+
+    fn turn(&mut self, events: &mut Vec<LinkEvent>) -> Result<(), CommError> {
+        self.links.progress(events)?;
+        for event in events.drain(..) {
+            self.on_link(event);
+        }
+        for request in self.desk.take_requests() {
+            self.on_request(request);
+        }
+        let (steps, doing) = self.desk.doing();
+        self.feed(Event::Progress { steps, doing });
+        self.feed(Event::Tick);
+        let due = self.began + self.core.deadline();
+        self.links.wait(due.min(Instant::now() + WAIT_MAX))
+    }
+
+    fn on_link(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Up { peer } => {
+                for words in self.posts.entry(peer).or_default().again() {
+                    self.links.send(peer, words);
+                }
+                self.desk.set_linked(peer, true);
+                self.feed(Event::Connected { peer });
+            }
+            LinkEvent::Down { peer, cause } => {
+                tracing::debug!(%peer, %cause, "a control link is down");
+                self.desk.set_linked(peer, false);
+                self.feed(Event::Lost { peer, proof: cause.proves_death() });
+            }
+            LinkEvent::Message { from, words } => self.on_words(from, &words),
+        }
+    }
+
+    fn on_words(&mut self, from: Rank, words: &[u32]) {
+        match words {
+            [MEMBERSHIP, message @ ..] => match Message::decode(message) {
+                Ok(message) => {
+                    tracing::trace!(%from, ?message, "hears");
+                    self.feed(Event::Message { from, message });
+                }
+                Err(why) => tracing::warn!(%from, %why, "refused a control message"),
+            },
+            mail => match self.posts.entry(from).or_default().take(mail) {
+                Some(Came::Piece(bytes, receipt)) => {
+                    self.desk.deliver(Mail { from, bytes });
+                    self.links.send(from, receipt);
+                }
+                Some(Came::Again(receipt)) => {
+                    self.links.send(from, receipt);
+                }
+                Some(Came::Receipt) => {}
+                None => tracing::warn!(%from, "refused a control message of no known kind"),
+            },
+        }
+    }
+
+    fn on_request(&mut self, request: Request) {
+        match request {
+            Request::Report(peer, cause) => {
+                tracing::debug!(%peer, %cause, "a data path failed");
+                self.feed(Event::Evidence { peer, proof: cause.proves_death() });
+            }
+            Request::Admit(rank) => self.feed(Event::Admit { rank }),
+            Request::Dismiss(rank) => self.feed(Event::Dismiss { rank }),
+            Request::Post(to, bytes) => self.post(to, &bytes),
+            Request::Connect(peer, offer) => {
+                if let Err(why) = self.links.connect(peer, &offer) {
+                    tracing::warn!(%peer, %why, "no control link to a newcomer");
+                }
+            }
+        }
+    }
+
+    fn post(&mut self, to: Rank, bytes: &[u8]) {
+        let words = self.posts.entry(to).or_default().hand_in(bytes);
+        // Where the link does not stand, it follows once that does.
+        self.links.send(to, words);
+    }
+
+    /// Gives the core an event and does what it asks for.
+    fn feed(&mut self, event: Event) {
+        let mut actions = std::mem::take(&mut self.actions);
+        let known = self.core.dead().len();
+        self.core.on(event, self.began.elapsed(), &mut actions);
+        if self.core.dead().len() != known {
+            self.desk.set_dead(self.core.dead());
+        }
+        for action in actions.drain(..) {
+            match action {
+                Action::Send { to, message } => {
+                    tracing::trace!(%to, ?message, "says");
+                    let mut words = vec![MEMBERSHIP];
+                    words.extend(message.encode());
+                    self.links.send(to, words);
+                }
+                Action::Status(status) => {
+                    if status == Status::NoQuorum {
+                        tracing::warn!("this rank finds no majority of the ranks; it keeps its state and waits for one");
+                    }
+                    self.desk.set_status(status);
+                }
+                Action::Notice(notice) => self.desk.notice(notice),
+            }
+        }
+        self.actions = actions;
+    }
+
+    /// Sends what was asked for last, then closes all links with a goodbye.
+    fn farewell(&mut self, events: &mut Vec<LinkEvent>) {
+        for request in self.desk.take_requests() {
+            self.on_request(request);
+        }
+        let until = Instant::now() + FAREWELL;
+        let delivered = |posts: &BTreeMap<Rank, Post>| posts.values().all(Post::is_delivered);
+        while (self.links.unsent() || !delivered(&self.posts)) && Instant::now() < until {
+            events.clear();
+            if self.links.progress(events).and_then(|()| self.links.wait(Instant::now() + LINGER)).is_err() {
+                return;
+            }
+            for event in events.iter() {
+                if let LinkEvent::Message { from, words } = event {
+                    self.posts.entry(*from).or_default().take(words);
+                }
+            }
+        }
+        let peers: Vec<Rank> = self.core.view().members.clone();
+        peers.into_iter().for_each(|peer| self.links.close(peer));
+    }
+}
+
+/// Between two looks at what has left.
+const LINGER: Duration = Duration::from_millis(2);

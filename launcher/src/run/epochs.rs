@@ -1,0 +1,75 @@
+//! Epochs of a run: when one is due, what is told of it, and the commit.
+
+use std::time::{Duration, Instant};
+
+use rankzero_comm::{Bootstrap, Fabric};
+use rankzero_epoch::Ledger;
+use serde_json::json;
+
+use super::drive::Drive;
+use super::error::RunError;
+use super::faults::Point;
+
+/// What the master keeps of epochs.
+pub(super) struct Epochs {
+    /// What is under way and what is committed.
+    pub ledger: Ledger,
+    /// When the last one began.
+    last: Instant,
+    /// Bodies that slept when it began.
+    asleep: usize,
+}
+
+impl Epochs {
+    /// From a ledger: that of the start, or of a recovery.
+    pub fn new(ledger: Ledger) -> Self {
+        Self { ledger, last: Instant::now(), asleep: 0 }
+    }
+}
+
+impl<F: Fabric + Bootstrap> Drive<'_, F> {
+    /// Whether the step after `step` steps ends with an epoch.
+    pub(super) fn epoch_is_due(&self, step: u64) -> bool {
+        let next = step + 1;
+        let rebuild = self.start.scene.rebuild_steps;
+        // Epochs lie where the rigid scene is rebuilt: there, and only there, the state says all.
+        if !next.is_multiple_of(rebuild) || !self.epochs.ledger.may_begin(step) {
+            return false;
+        }
+        let interval = Duration::from_millis(self.start.job.network.sync_interval_ms);
+        let epoch_steps = self.start.job.fault_tolerance.epoch_steps.fixed();
+        epoch_steps.map_or(self.epochs.last.elapsed() >= interval, |n| next % n < rebuild)
+    }
+
+    /// Begins the epoch that the master has declared for the step just done.
+    pub(super) fn epoch(&mut self) -> Result<(), RunError> {
+        let start = Instant::now();
+        let me = self.engine.rank();
+        self.faults.pass(Point::Epoch, me);
+        let epoch = self.engine.begin_epoch()?;
+        self.faults.pass(Point::Copied, me);
+        if self.engine.is_master() {
+            self.epochs.ledger.begin(epoch);
+        }
+        self.epochs.asleep = self.engine.asleep();
+        self.epochs.last = Instant::now();
+        self.output += start.elapsed();
+        Ok(())
+    }
+
+    /// On the master: commits the epoch under way once all copies and hashes are in place, and tells the journal.
+    pub(super) fn commit(&mut self) -> Result<(), RunError> {
+        let Some(digest) = self.epochs.ledger.under_way().and_then(|_| self.engine.epoch_digest()) else {
+            return Ok(());
+        };
+        let step = self.engine.steps_done();
+        let Some(epoch) = self.epochs.ledger.heard(self.heard.replicated, step) else { return Ok(()) };
+        self.faults.pass(Point::Commit, self.engine.rank());
+        self.compare_with_the_journal(epoch.step, &digest)?;
+        let asleep = self.epochs.asleep;
+        if let Some(journal) = &mut self.journal {
+            journal.write("epoch", epoch.step, json!({ "digest": digest, "asleep": asleep, "index": epoch.index }))?;
+        }
+        Ok(())
+    }
+}

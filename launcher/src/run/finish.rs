@@ -1,0 +1,179 @@
+//! The end of a run: the last frame, the digest, everybody's figures, the summary, and the word that all may leave.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rankzero_comm::control::Desk;
+use rankzero_comm::{Bootstrap, Fabric, Rank};
+use serde_json::json;
+
+use super::Ending;
+use super::drive::Drive;
+use super::error::RunError;
+use super::faults::Point;
+use super::figures::{Figures, Split, usage};
+use super::paths;
+use super::start::Options;
+use super::summary::Summary;
+use super::words::{What, Word};
+use crate::engine::EngineError;
+
+/// Between two repetitions of what was not answered.
+pub(super) const REPEAT: Duration = Duration::from_millis(200);
+
+impl<F: Fabric + Bootstrap> Drive<'_, F> {
+    /// Ends the run together with all members. What the view interrupts is done again in the next one.
+    pub(super) fn finish(&mut self, ending: Ending) -> Result<(), RunError> {
+        self.faults.pass(Point::End, self.engine.rank());
+        if self.frames.as_ref().is_some_and(|frames| !frames.due(self.engine.steps_done())) {
+            self.write_frame()?;
+        }
+        let start = Instant::now();
+        let digest = self.engine.digest()?;
+        self.output += start.elapsed();
+        self.progress.finish();
+        let mine = self.figures();
+        let Some(digest) = digest else { return self.hand_in(mine) };
+        let figures = self.collect(mine)?;
+        self.conclude(ending, &digest, figures)?;
+        self.faults.pass(Point::Summary, self.engine.rank());
+        for peer in self.engine.members() {
+            if let Some(desk) = self.desk().filter(|_| peer != self.engine.rank()) {
+                desk.post(peer, Word::encode(self.view.term, What::Done));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn desk(&self) -> Option<&Desk> {
+        self.control.as_ref().map(|control| control.desk())
+    }
+
+    /// Ends what cannot be done in this view.
+    pub(super) fn undisturbed(&self) -> Result<(), RunError> {
+        match self.desk() {
+            Some(desk) if desk.disturbed() => {
+                Err(EngineError::Disturbed { step: self.engine.steps_done() }.into())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn figures(&self) -> Figures {
+        let (cpu_s, resident_bytes) = usage();
+        let me = self.engine.rank();
+        let (copied_words, epochs) = self.engine.replication();
+        Figures {
+            rank: me.0,
+            host: self.start.host_of(me),
+            cpu_s,
+            cpu_steps_s: cpu_s - self.cpu_before,
+            resident_bytes,
+            bodies: self.engine.own_ids().count() as u64,
+            traffic: self.engine.traffic().iter().filter(|t| t.sent_messages > 0).map(Into::into).collect(),
+            paths: paths::in_short(&self.engine.picks()),
+            rung_changes: self.engine.rung_changes(),
+            copied_bytes: 4 * copied_words,
+            epochs,
+            split: Split::new(&self.engine.time, self.output),
+        }
+    }
+
+    /// Gives the master its figures and waits until it has written everything.
+    fn hand_in(&mut self, mine: Figures) -> Result<(), RunError> {
+        let master = self.engine.master();
+        let mine = Word::encode(self.view.term, What::Figures(Box::new(mine)));
+        loop {
+            let Some(desk) = self.desk() else { return Ok(()) };
+            desk.post(master, mine.clone());
+            let again = Instant::now() + REPEAT;
+            while Instant::now() < again {
+                // What has come counts before the end of who sent it.
+                while let Some(mail) = desk.take_mail() {
+                    if matches!(Word::decode(&mail.bytes, self.view.term), Some(What::Done)) && mail.from == master {
+                        return Ok(());
+                    }
+                }
+                self.undisturbed()?;
+                self.keep_moving(again)?;
+            }
+        }
+    }
+
+    /// Everybody's figures.
+    fn collect(&mut self, mine: Figures) -> Result<Vec<Figures>, RunError> {
+        let mut all = BTreeMap::from([(self.engine.rank(), mine)]);
+        let members = self.engine.members();
+        while all.len() < members.len() {
+            self.undisturbed()?;
+            while let Some(mail) = self.desk().and_then(Desk::take_mail) {
+                if let Some(What::Figures(figures)) = Word::decode(&mail.bytes, self.view.term)
+                    && members.contains(&mail.from)
+                {
+                    all.insert(mail.from, *figures);
+                }
+            }
+            if all.len() < members.len() {
+                self.keep_moving(Instant::now() + REPEAT)?;
+            }
+        }
+        Ok(all.into_values().collect())
+    }
+
+    /// Waits for a word, while the fabric goes on: a peer may still wait for an acknowledgement of this rank.
+    pub(super) fn keep_moving(&mut self, until: Instant) -> Result<(), RunError> {
+        self.engine.idle()?;
+        if let Some(desk) = self.desk() {
+            desk.wait(until.min(Instant::now() + Duration::from_millis(2)));
+        }
+        Ok(())
+    }
+
+    /// Writes the last line of the journal and the summary.
+    fn conclude(&mut self, ending: Ending, digest: &str, per_rank: Vec<Figures>) -> Result<(), RunError> {
+        let step = self.engine.steps_done();
+        let word = if ending == Ending::Finished { "finished" } else { "stopped" };
+        let summary = Summary {
+            name: self.start.job.name.clone(),
+            ending: word.to_owned(),
+            digest: digest.to_owned(),
+            steps: step,
+            ranks: per_rank.len() as u32,
+            threads_per_rank: self.start.threads_of(Rank(per_rank.first().map_or(0, |figures| figures.rank))),
+            migrations: self.migrations,
+            start_s: (self.first_step - self.began).as_secs_f64(),
+            wall_s: self.first_step.elapsed().as_secs_f64(),
+            frames: self.frames.as_ref().map_or(0, |f| f.count),
+            warnings: self.warnings.clone(),
+            recoveries: self.losses.recoveries.clone(),
+            ranks_started: self.start.ranks.len() as u32,
+            ..Default::default()
+        }
+        .gather(&self.start.scene, per_rank);
+        self.outside(true);
+        if let Some(journal) = &mut self.journal {
+            journal.write(word, step, json!({ "digest": digest }))?;
+        }
+        summary.write(self.run_dir())?;
+        self.outside(false);
+        self.options.show(&summary, self.run_dir());
+        Ok(())
+    }
+}
+
+impl Options {
+    /// Prints the summary: JSON where asked for, else the lines for people and where the files are.
+    fn show(&self, summary: &Summary, run_dir: &Path) {
+        let text = if self.json {
+            serde_json::to_string_pretty(summary).unwrap_or_default()
+        } else if !self.quiet {
+            format!("{}run      {}", summary.text(), run_dir.display())
+        } else {
+            return;
+        };
+        // It is in summary.json as well: a closed stdout is no failure of the run.
+        let _ = writeln!(std::io::stdout(), "{text}");
+    }
+}

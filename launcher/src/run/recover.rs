@@ -1,0 +1,343 @@
+//! When the view changes: who is gone is fenced off, the members agree on what is restored, and the run goes on from there.
+//!
+//! Every member does the same: it leaves its step where it is, waits for the next view that is in force, enters it together with the
+//! others, tells the master what copies it holds, and restores what the master's plan says. The master may be a new one; then it takes
+//! over the journal, the list of frames and the display. Whatever happens meanwhile leads to yet another view, and to the beginning
+//! of this.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Instant;
+
+use rankzero_comm::control::Desk;
+use rankzero_comm::member::{Notice, Status, View};
+use rankzero_comm::{Bootstrap, Fabric, Left, Rank};
+use rankzero_epoch::{Epoch, Inventory, Ledger, Lost, Plan, plan};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::control::Heard;
+use super::drive::Drive;
+use super::epochs::Epochs;
+use super::error::RunError;
+use super::faults::{Point, last_kill};
+use super::finish::REPEAT;
+use super::journal::Journal;
+use super::progress::{Progress, say};
+use super::words::{Recovery, What, Word};
+use crate::engine::EngineError;
+
+/// A loss that was made good, for the summary.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Recovered {
+    /// World ranks that are gone.
+    pub lost: Vec<u32>,
+    /// Why each of them counts as gone.
+    pub how: Vec<String>,
+    /// The term of the view that goes on, `round.candidate`.
+    pub term: String,
+    /// World rank of the master, which is rank 0 of the view.
+    pub master: u32,
+    /// Ranks that go on.
+    pub members: usize,
+    /// Steps that had been done where this rank was interrupted.
+    pub at_step: u64,
+    /// The step from which the run went on.
+    pub from_step: u64,
+    /// Milliseconds from the first sign to the decision who goes on; to the state restored; to the end of the next step.
+    pub elected_ms: f64,
+    /// See `elected_ms`.
+    pub restored_ms: f64,
+    /// See `elected_ms`.
+    pub resumed_ms: f64,
+    /// Milliseconds from the death to its first sign, where a test says when that was.
+    pub detected_ms: Option<f64>,
+}
+
+/// What a run has lost so far.
+#[derive(Debug, Default)]
+pub(super) struct Losses {
+    /// What was made good.
+    pub recoveries: Vec<Recovered>,
+    /// Who is fenced off.
+    fenced: BTreeSet<Rank>,
+    /// Why peers count as gone, and since when.
+    signs: BTreeMap<Rank, (Instant, String)>,
+    /// The recovery whose first step is being computed.
+    running: Option<(Instant, Recovered)>,
+}
+
+impl<F: Fabric + Bootstrap> Drive<'_, F> {
+    /// Goes on in the next view.
+    pub(super) fn recover(&mut self) -> Result<(), RunError> {
+        let at_step = self.engine.steps_done();
+        let noticed = Instant::now();
+        loop {
+            let (view, elected) = self.next_view()?;
+            match self.enter(view, elected, noticed, at_step) {
+                Err(RunError::Engine(EngineError::Disturbed { .. })) => {}
+                outcome => return outcome,
+            }
+        }
+    }
+
+    /// Waits until a view is in force again.
+    fn next_view(&mut self) -> Result<(View, Instant), RunError> {
+        loop {
+            self.read_notices();
+            let Some(desk) = self.desk() else { return Err(RunError::MasterRefused) };
+            match desk.status() {
+                Status::Steady(view) => return Ok((view, desk.since())),
+                Status::Excluded { by } => {
+                    let me = self.engine.rank();
+                    return Err(RunError::Excluded { me, term: by.to_string() });
+                }
+                Status::NoQuorum if desk.stops_without_quorum() => {
+                    return Err(RunError::NoQuorum { me: self.engine.rank(), dir: self.start.run_dir.clone() });
+                }
+                Status::NoQuorum | Status::Changing => self.keep_moving(Instant::now() + REPEAT)?,
+            }
+        }
+    }
+
+    /// Takes note of why peers count as gone.
+    fn read_notices(&mut self) {
+        for (at, notice) in self.desk().map(Desk::take_notices).unwrap_or_default() {
+            let (peer, how) = match notice {
+                Notice::ProvenDead { peer } => (peer, "its process has ended".to_owned()),
+                Notice::Suspected { peer, silent_ms } => (peer, format!("silent for {silent_ms} ms")),
+                Notice::Hung { peer } => (peer, "its heart beats, but its steps do not move".to_owned()),
+                Notice::Cut { a, b } => (a, format!("no data path between it and {b}")),
+                Notice::Trusted { peer } => {
+                    self.losses.signs.remove(&peer);
+                    continue;
+                }
+                Notice::Standing { .. } | Notice::NotAdmitted { .. } => continue,
+            };
+            self.losses.signs.entry(peer).or_insert((at, how));
+        }
+    }
+
+    fn enter(&mut self, view: View, elected: Instant, noticed: Instant, at_step: u64) -> Result<(), RunError> {
+        let me = self.engine.rank();
+        let Some(desk) = self.desk().cloned() else { return Ok(()) };
+        desk.attend(view.term);
+        self.faults.pass(Point::View, me);
+        let gone = self.view.members.iter().copied().filter(|&rank| !view.contains(rank) && rank != me);
+        let lost: Vec<Rank> = gone.chain(self.losses.fenced.iter().copied()).collect();
+        self.fence(&view, &desk)?;
+        self.engine.enter(&view)?;
+        self.faults.pass(Point::Entered, me);
+        let mut record = Recovered {
+            term: view.term.to_string(),
+            master: view.master().0,
+            members: view.members.len(),
+            at_step,
+            ..Recovered::default()
+        };
+        let signs: Vec<(Rank, Instant, String)> =
+            self.losses.signs.iter().map(|(rank, (at, how))| (*rank, *at, how.clone())).collect();
+        let mut first = noticed;
+        for (rank, at, how) in signs.into_iter().filter(|(rank, ..)| !view.contains(*rank)) {
+            record.lost.push(rank.0);
+            record.how.push(how);
+            first = first.min(at);
+        }
+        for rank in lost.iter().filter(|rank| self.view.contains(**rank) && !record.lost.contains(&rank.0)) {
+            record.lost.push(rank.0);
+            record.how.push("it does not answer".to_owned());
+        }
+        let recovery = if self.engine.is_master() { self.lead(&view)? } else { self.follow(&view)? };
+        self.faults.pass(Point::Planned, me);
+        self.restore(&view, &recovery.plan)?;
+        record.from_step = recovery.plan.epoch.step;
+        let ms = |at: Instant| at.saturating_duration_since(first).as_secs_f64() * 1e3;
+        (record.elected_ms, record.restored_ms) = (ms(elected), ms(Instant::now()));
+        record.detected_ms = last_kill(&self.start.run_dir, &record.lost, first);
+        self.losses.signs.clear();
+        self.losses.running = Some((first, record));
+        self.view = view;
+        self.become_what_the_view_says();
+        Ok(())
+    }
+
+    /// Ends all paths by which somebody who is not in the view could still write here.
+    fn fence(&mut self, view: &View, desk: &Desk) -> Result<(), RunError> {
+        let dead = desk.dead();
+        let me = self.engine.rank();
+        let new = |rank: &Rank| *rank != me && !view.contains(*rank) && !self.losses.fenced.contains(rank);
+        let left: Vec<Left> =
+            self.view.members.iter().copied().filter(new).map(|rank| Left { rank, dead: dead.contains(&rank) }).collect();
+        self.engine.exclude(&left)?;
+        self.losses.fenced.extend(left.iter().map(|left| left.rank));
+        Ok(())
+    }
+
+    /// The master's part: from everybody's copies to a plan.
+    fn lead(&mut self, view: &View) -> Result<Recovery, RunError> {
+        let me = self.engine.rank();
+        if self.journal.is_none() {
+            let journal = Journal::take_over(&self.start.run_dir, self.start.began_unix_s)?;
+            self.journal = Some(journal);
+        }
+        let mut inventories = BTreeMap::from([(me, self.engine.inventory())]);
+        while inventories.len() < view.members.len() {
+            self.undisturbed()?;
+            while let Some(mail) = self.desk().and_then(Desk::take_mail) {
+                if let Some(What::Inventory(inventory)) = Word::decode(&mail.bytes, view.term)
+                    && view.contains(mail.from)
+                {
+                    inventories.insert(mail.from, inventory);
+                }
+            }
+            if inventories.len() < view.members.len() {
+                self.keep_moving(Instant::now() + REPEAT)?;
+            }
+        }
+        self.faults.pass(Point::Gathered, me);
+        let recovery = Recovery { plan: self.plan(view, &inventories)? };
+        for &peer in view.members.iter().filter(|&&peer| peer != me) {
+            if let Some(desk) = self.desk() {
+                desk.post(peer, Word::encode(view.term, What::Plan(recovery.clone())));
+            }
+        }
+        Ok(recovery)
+    }
+
+    /// What is restored: the newest epoch in memory, else the start.
+    fn plan(&mut self, view: &View, inventories: &BTreeMap<Rank, Inventory>) -> Result<Plan, RunError> {
+        let owners = self.engine.ownership().batches().to_vec();
+        match plan(&owners, inventories) {
+            Ok(plan) => Ok(plan),
+            Err(Lost { newest }) => {
+                if let Some((epoch, batches)) = newest {
+                    let lost = batches.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+                    say(format_args!(
+                        "the copies of batches {lost} at step {} are lost with their owners; going back further",
+                        epoch.step
+                    ));
+                    self.note("copies_lost", json!({ "epoch_step": epoch.step, "batches": batches }))?;
+                }
+                Ok(from_the_start(&owners, view))
+            }
+        }
+    }
+
+    fn note(&mut self, event: &str, fields: serde_json::Value) -> Result<(), RunError> {
+        let step = self.engine.steps_done();
+        self.journal.as_mut().map_or(Ok(()), |journal| journal.write(event, step, fields))
+    }
+
+    /// Everybody else's part: tells what it holds and waits for the plan.
+    fn follow(&mut self, view: &View) -> Result<Recovery, RunError> {
+        self.journal = None;
+        let inventory = self.engine.inventory();
+        let master = view.master();
+        if let Some(desk) = self.desk() {
+            desk.post(master, Word::encode(view.term, What::Inventory(inventory)));
+        }
+        loop {
+            while let Some(mail) = self.desk().and_then(Desk::take_mail) {
+                if let Some(What::Plan(recovery)) = Word::decode(&mail.bytes, view.term)
+                    && mail.from == master
+                    && recovery.plan.owners.len() == self.start.scene.batches.len()
+                {
+                    return Ok(recovery);
+                }
+            }
+            self.undisturbed()?;
+            self.keep_moving(Instant::now() + REPEAT)?;
+        }
+    }
+
+    /// Goes back to the state of the plan.
+    fn restore(&mut self, view: &View, plan: &Plan) -> Result<(), RunError> {
+        let me = self.engine.rank();
+        if self.engine.is_master()
+            && let Some(frames) = &mut self.frames
+        {
+            frames.forget_after(plan.epoch.step)?;
+        }
+        if let Some(frames) = &mut self.frames {
+            frames.rewind(plan.epoch.step);
+        }
+        self.engine.restore(plan)?;
+        self.faults.pass(Point::Restored, me);
+        self.epochs = Epochs::new(Ledger::resume(plan.epoch));
+        self.heard = Heard::default();
+        self.pending.clear();
+        if self.engine.is_master() && self.view.master() != me {
+            let ranks = view.members.len() as u32;
+            self.progress = Progress::new(self.options.quiet, self.start.scene.steps, ranks);
+        }
+        Ok(())
+    }
+
+    /// The first step after a recovery is done: says what happened.
+    pub(super) fn resumed(&mut self) -> Result<(), RunError> {
+        let Some((first, mut record)) = self.losses.running.take() else { return Ok(()) };
+        record.resumed_ms = first.elapsed().as_secs_f64() * 1e3;
+        self.faults.pass(Point::Resumed, self.engine.rank());
+        if let Some(journal) = &mut self.journal {
+            journal.write_at(first, "lost", record.at_step, json!({ "ranks": record.lost, "how": record.how }))?;
+            let members: Vec<u32> = self.view.members.iter().map(|rank| rank.0).collect();
+            let fields = json!({ "term": record.term, "master": record.master, "members": members });
+            journal.write("view", record.from_step, fields)?;
+            let owners: Vec<u32> = self.engine.ownership().batches().iter().map(|r| r.0).collect();
+            journal.write("recovered", record.from_step, json!({
+                "at_step": record.at_step, "elected_ms": record.elected_ms, "restored_ms": record.restored_ms,
+                "resumed_ms": record.resumed_ms, "detected_ms": record.detected_ms, "batch_to_rank": owners,
+            }))?;
+            if !self.options.quiet {
+                record.lines().iter().for_each(|line| say(format_args!("{line}")));
+            }
+        }
+        self.losses.recoveries.push(record);
+        Ok(())
+    }
+
+    /// Refuses an epoch whose digest differs from that of an earlier try at the same step.
+    pub(super) fn compare_with_the_journal(&self, step: u64, digest: &str) -> Result<(), RunError> {
+        let before = self.journal.as_ref().and_then(|journal| journal.digest_at(step));
+        match before {
+            Some(before) if before != digest => {
+                Err(RunError::LawBroken { step, before: before.to_owned(), now: digest.to_owned() })
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Recovered {
+    /// What people want to know of it.
+    pub fn lines(&self) -> Vec<String> {
+        let mut lines: Vec<String> =
+            self.lost.iter().zip(&self.how).map(|(rank, how)| format!("rank {rank} is gone: {how}")).collect();
+        let detected = self.detected_ms.map_or_else(String::new, |ms| format!("noticed after {ms:.1} ms; then "));
+        lines.push(format!(
+            "{detected}elected after {:.1} ms, restored after {:.1} ms, resumed after {:.1} ms: {} ranks go on under rank {}, \
+             from step {} back to {}",
+            self.elected_ms, self.restored_ms, self.resumed_ms, self.members, self.master, self.at_step, self.from_step,
+        ));
+        lines
+    }
+}
+
+/// From the initial state, of which nobody needs a copy: batches without an owner go to who has the fewest.
+fn from_the_start(owners: &[Rank], view: &View) -> Plan {
+    let mut load: BTreeMap<Rank, usize> = view.members.iter().map(|&member| (member, 0)).collect();
+    for owner in owners {
+        load.entry(*owner).and_modify(|load| *load += 1);
+    }
+    let mut settled = Vec::with_capacity(owners.len());
+    for &owner in owners {
+        let heir = if view.contains(owner) {
+            owner
+        } else {
+            let heir = load.iter().min_by_key(|&(rank, load)| (*load, *rank)).map_or(owner, |(rank, _)| *rank);
+            load.entry(heir).and_modify(|load| *load += 1);
+            heir
+        };
+        settled.push(heir.0);
+    }
+    Plan { epoch: Epoch::START, owners: settled }
+}

@@ -1,0 +1,98 @@
+//! The watch over the other ranks: links of its own between all of them, and the thread that decides who is alive.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use rankzero_comm::control::links::Links;
+use rankzero_comm::control::{Control, Offers};
+use rankzero_comm::member::{Settings, View};
+use rankzero_comm::{Bootstrap, CommError, Fabric, Rank};
+use rankzero_job::{Job, OnLostQuorum};
+use serde::{Deserialize, Serialize};
+
+use super::error::RunError;
+use super::start::START_TIMEOUT;
+use crate::engine::Engine;
+
+/// By how much the second in line waits longer than the first before it asks for a new view.
+const STAGGER: Duration = Duration::from_millis(50);
+
+/// What a rank tells the others at the start.
+#[derive(Serialize, Deserialize)]
+struct Introduction {
+    offer: Vec<u8>,
+}
+
+/// Draws a key on rank 0 and gives it to all.
+fn key<F: Fabric + Bootstrap>(engine: &mut Engine<F>, deadline: Instant) -> Result<[u8; 32], RunError> {
+    let mut key = [0; 32];
+    let mine = if engine.rank() == Rank(0) {
+        key = rankzero_comm::control::draw_key()?;
+        key.to_vec()
+    } else {
+        Vec::new()
+    };
+    let all = engine.all_gather(&mine, deadline)?;
+    match all.first().map(|bytes| <[u8; 32]>::try_from(bytes.as_slice())) {
+        Some(Ok(drawn)) => Ok(drawn),
+        _ => Err(RunError::MasterRefused),
+    }
+}
+
+/// The times of a job.
+pub fn settings(job: &Job) -> Settings {
+    let ms = Duration::from_millis;
+    Settings {
+        heartbeat: ms(job.network.heartbeat_ms),
+        timeout: ms(job.network.heartbeat_timeout_ms),
+        result_timeout: ms(job.network.result_timeout_ms),
+        stagger: STAGGER,
+        patience: ms(job.network.heartbeat_timeout_ms),
+        continue_without_quorum: job.fault_tolerance.on_lost_quorum == OnLostQuorum::Continue,
+    }
+}
+
+/// Links all ranks and starts the watch; all ranks call it.
+///
+/// # Errors
+/// [`RunError`]: no port, a missing rank.
+pub fn start<F: Fabric + Bootstrap>(engine: &mut Engine<F>, job: &Job) -> Result<Control, RunError> {
+    let deadline = Instant::now() + START_TIMEOUT;
+    let (me, size) = (engine.rank(), engine.capacity());
+    let key = key(engine, deadline)?;
+    let ports = job.network.control_ports.first..=job.network.control_ports.last;
+    let links = Links::open(me, size, ports, key);
+    let offer = links.as_ref().map_or_else(|_| Vec::new(), Links::offer);
+    let introduced = engine.all_gather(&serde_json::to_vec(&Introduction { offer }).unwrap_or_default(), deadline)?;
+    let links = links.map_err(|why| RunError::NoLinks(why.to_string()))?;
+    let mut offers: Offers = BTreeMap::new();
+    for (rank, bytes) in introduced.iter().enumerate() {
+        let rank = Rank(rank as u32);
+        let Ok(Introduction { offer }) = serde_json::from_slice(bytes) else {
+            return Err(RunError::NoLinks(format!("{rank} has introduced itself with nonsense")));
+        };
+        if offer.is_empty() {
+            return Err(RunError::NoLinks(format!("{rank} cannot listen; its message is above")));
+        }
+        offers.insert(rank, offer);
+    }
+    let control = Control::start(me, View::first(size), false, settings(job), links, &offers)?;
+    await_links(&control, size, deadline)?;
+    Ok(control)
+}
+
+/// Waits until this rank is linked to all others: from then on a death is proven at once.
+fn await_links(control: &Control, size: u32, deadline: Instant) -> Result<(), RunError> {
+    let desk = control.desk();
+    loop {
+        let linked = desk.linked();
+        if linked.len() as u32 + 1 >= size || desk.disturbed() {
+            return Ok(());
+        }
+        if Instant::now() >= deadline {
+            let missing = Rank::all(size).filter(|rank| !linked.contains(rank)).collect();
+            return Err(CommError::Timeout { operation: "control links", waited: START_TIMEOUT, missing }.into());
+        }
+        desk.wait(Instant::now() + Duration::from_millis(50));
+    }
+}
