@@ -28,6 +28,7 @@ mod ids;
 mod ladder;
 pub mod local;
 pub mod locality;
+pub mod member;
 #[allow(unsafe_code)]
 pub mod mpi;
 pub mod packets;

@@ -1,0 +1,6 @@
+//! Membership among a few ranks in one process, with virtual time.
+
+mod codec;
+mod net;
+mod parts;
+mod runs;
