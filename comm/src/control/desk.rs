@@ -254,7 +254,11 @@ impl Desk {
 
     pub(crate) fn set_linked(&self, peer: Rank, stands: bool) {
         let linked = &mut lock(&self.0.standing).linked;
-        if stands { linked.insert(peer) } else { linked.remove(&peer) };
+        if stands {
+            linked.insert(peer)
+        } else {
+            linked.remove(&peer)
+        };
         self.0.changed.notify_all();
     }
 

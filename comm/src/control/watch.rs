@@ -170,13 +170,9 @@ impl Watch {
 
     fn on_words(&mut self, from: Rank, words: &[u32]) {
         match words {
-            [MEMBERSHIP, message @ ..] => match Message::decode(message) {
-                Ok(message) => {
-                    tracing::trace!(%from, ?message, "hears");
-                    self.feed(Event::Message { from, message });
-                }
-                Err(why) => tracing::warn!(%from, %why, "refused a control message"),
-            },
+            [MEMBERSHIP, bytes, message @ ..] if (*bytes as usize).div_ceil(4) == message.len() => {
+                self.on_message(from, &bytemuck::cast_slice(message)[..*bytes as usize]);
+            }
             mail => match self.posts.entry(from).or_default().take(mail) {
                 Some(Came::Piece(bytes, receipt)) => {
                     self.desk.deliver(Mail { from, bytes });
@@ -188,6 +184,16 @@ impl Watch {
                 Some(Came::Receipt) => {}
                 None => tracing::warn!(%from, "refused a control message of no known kind"),
             },
+        }
+    }
+
+    fn on_message(&mut self, from: Rank, bytes: &[u8]) {
+        match Message::decode(bytes) {
+            Ok(message) => {
+                tracing::trace!(%from, ?message, "hears");
+                self.feed(Event::Message { from, message });
+            }
+            Err(why) => tracing::warn!(%from, %why, "refused a control message"),
         }
     }
 
@@ -226,13 +232,13 @@ impl Watch {
             match action {
                 Action::Send { to, message } => {
                     tracing::trace!(%to, ?message, "says");
-                    let mut words = vec![MEMBERSHIP];
-                    words.extend(message.encode());
-                    self.links.send(to, words);
+                    self.links.send(to, words_of(&message.encode()));
                 }
                 Action::Status(status) => {
                     if status == Status::NoQuorum {
-                        tracing::warn!("this rank finds no majority of the ranks; it keeps its state and waits for one");
+                        tracing::warn!(
+                            "this rank finds no majority of the ranks; it keeps its state and waits for one"
+                        );
                     }
                     self.desk.set_status(status);
                 }
@@ -263,6 +269,14 @@ impl Watch {
         let peers: Vec<Rank> = self.core.view().members.clone();
         peers.into_iter().for_each(|peer| self.links.close(peer));
     }
+}
+
+/// A message of the membership, given as bytes, in words: magic, length in bytes, bytes.
+fn words_of(bytes: &[u8]) -> Vec<u32> {
+    let mut words = vec![0; 2 + bytes.len().div_ceil(4)];
+    words[..2].copy_from_slice(&[MEMBERSHIP, bytes.len() as u32]);
+    bytemuck::cast_slice_mut::<u32, u8>(&mut words[2..])[..bytes.len()].copy_from_slice(bytes);
+    words
 }
 
 /// Between two looks at what has left.

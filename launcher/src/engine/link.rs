@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 
 use rankzero_comm::control::Desk;
 use rankzero_comm::{
-    Bootstrap, CommError, Event, Fabric, FailureCause, Left, Pick, Put, Rank, Rung, RungTraffic, SegmentId, Token, Write,
+    Bootstrap, CommError, Event, Fabric, FailureCause, Left, Pick, Put, Rank, Rung, RungTraffic, SegmentId, Token,
+    Write,
 };
 
 use super::board::{Kind, notification, parse};
@@ -220,13 +221,7 @@ impl<F: Fabric> Link<F> {
     ///
     /// # Errors
     /// [`EngineError::Disturbed`] where the next view comes before that.
-    pub fn enter_view(
-        &mut self,
-        view: u64,
-        others: Vec<Rank>,
-        via: SegmentId,
-        step: u64,
-    ) -> Result<(), EngineError> {
+    pub fn enter_view(&mut self, view: u64, others: Vec<Rank>, via: SegmentId, step: u64) -> Result<(), EngineError> {
         self.others = others;
         self.view = view;
         self.now = [0; Kind::COUNT];

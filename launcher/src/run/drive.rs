@@ -11,7 +11,7 @@ use rankzero_comm::control::Control;
 use rankzero_comm::member::View;
 use rankzero_comm::{Bootstrap, CommError, Fabric, Rank};
 use rankzero_epoch::Ledger;
-use rankzero_job::Network;
+use rankzero_job::{Network, OnLostQuorum};
 use rankzero_slurm::launch::Launch;
 use serde_json::json;
 
@@ -84,8 +84,9 @@ pub fn drive<F: Fabric + Bootstrap>(
     equip: impl FnOnce(&mut F, &Network) -> Result<(), CommError>,
 ) -> Result<Ended<F>, RunError> {
     let began = Instant::now();
-    let faults = Faults::from_environment().map_err(RunError::Faults)?;
+    let mut faults = Faults::from_environment().map_err(RunError::Faults)?;
     let start = start::together(options, launch, &mut fabric)?;
+    faults.log_in(&start.run_dir);
     equip(&mut fabric, &start.job.network)?;
     let me = fabric.rank();
     let owners = first_owners(&start);
@@ -218,6 +219,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
             return Ok(());
         }
         let control = watch::start(&mut self.engine, &self.start.job)?;
+        control.desk().stop_without_quorum(self.start.job.fault_tolerance.on_lost_quorum == OnLostQuorum::Stop);
         self.engine.attend(control.desk().clone());
         self.control = Some(control);
         self.engine.keep_copies(Replication {

@@ -184,7 +184,9 @@ impl FromStr for Faults {
         for part in text.split(',').map(str::trim).filter(|part| !part.is_empty()) {
             let fields: Vec<&str> = part.split(':').collect();
             let &[place, act, what] = &fields[..] else {
-                return Err(format!("`{part}` is not PLACE:break:RUNG, PLACE:mend:RUNG, PLACE:kill:RANK or PLACE:stop:RANK"));
+                return Err(format!(
+                    "`{part}` is not PLACE:break:RUNG, PLACE:mend:RUNG, PLACE:kill:RANK or PLACE:stop:RANK"
+                ));
             };
             let (point, pass) = point_of(place)?;
             match (act, point) {
@@ -215,8 +217,7 @@ mod tests {
         assert_eq!(faults.rungs(60).collect::<Vec<_>>(), [(Act::Break, Rung::Verbs)]);
         assert_eq!(faults.rungs(61).count(), 0);
         let blow = |point, pass, rank, signal| Blow { point, pass, rank: Rank(rank), signal };
-        let expected =
-            [blow(Point::Step(70), 1, 3, Signal::SIGKILL), blow(Point::Epoch, 4, 1, Signal::SIGSTOP)];
+        let expected = [blow(Point::Step(70), 1, 3, Signal::SIGKILL), blow(Point::Epoch, 4, 1, Signal::SIGSTOP)];
         assert_eq!(faults.blows, expected);
         let bad = [
             ("x", "PLACE:break"),

@@ -20,8 +20,8 @@ use super::summary::Summary;
 use super::words::{What, Word};
 use crate::engine::EngineError;
 
-/// Between two repetitions of what was not answered.
-pub(super) const REPEAT: Duration = Duration::from_millis(200);
+/// How long a wait for a word lasts before the fabric is looked at.
+const TURN: Duration = Duration::from_millis(2);
 
 impl<F: Fabric + Bootstrap> Drive<'_, F> {
     /// Ends the run together with all members. What the view interrupts is done again in the next one.
@@ -54,9 +54,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
     /// Ends what cannot be done in this view.
     pub(super) fn undisturbed(&self) -> Result<(), RunError> {
         match self.desk() {
-            Some(desk) if desk.disturbed() => {
-                Err(EngineError::Disturbed { step: self.engine.steps_done() }.into())
-            }
+            Some(desk) if desk.disturbed() => Err(EngineError::Disturbed { step: self.engine.steps_done() }.into()),
             _ => Ok(()),
         }
     }
@@ -84,21 +82,17 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
     /// Gives the master its figures and waits until it has written everything.
     fn hand_in(&mut self, mine: Figures) -> Result<(), RunError> {
         let master = self.engine.master();
-        let mine = Word::encode(self.view.term, What::Figures(Box::new(mine)));
+        let Some(desk) = self.desk().cloned() else { return Ok(()) };
+        desk.post(master, Word::encode(self.view.term, What::Figures(Box::new(mine))));
         loop {
-            let Some(desk) = self.desk() else { return Ok(()) };
-            desk.post(master, mine.clone());
-            let again = Instant::now() + REPEAT;
-            while Instant::now() < again {
-                // What has come counts before the end of who sent it.
-                while let Some(mail) = desk.take_mail() {
-                    if matches!(Word::decode(&mail.bytes, self.view.term), Some(What::Done)) && mail.from == master {
-                        return Ok(());
-                    }
+            // What has come counts before the end of who sent it.
+            while let Some(mail) = desk.take_mail() {
+                if matches!(Word::decode(&mail.bytes, self.view.term), Some(What::Done)) && mail.from == master {
+                    return Ok(());
                 }
-                self.undisturbed()?;
-                self.keep_moving(again)?;
             }
+            self.undisturbed()?;
+            self.keep_moving()?;
         }
     }
 
@@ -116,17 +110,17 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
                 }
             }
             if all.len() < members.len() {
-                self.keep_moving(Instant::now() + REPEAT)?;
+                self.keep_moving()?;
             }
         }
         Ok(all.into_values().collect())
     }
 
     /// Waits for a word, while the fabric goes on: a peer may still wait for an acknowledgement of this rank.
-    pub(super) fn keep_moving(&mut self, until: Instant) -> Result<(), RunError> {
+    pub(super) fn keep_moving(&mut self) -> Result<(), RunError> {
         self.engine.idle()?;
         if let Some(desk) = self.desk() {
-            desk.wait(until.min(Instant::now() + Duration::from_millis(2)));
+            desk.wait(Instant::now() + TURN);
         }
         Ok(())
     }

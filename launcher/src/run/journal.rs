@@ -110,7 +110,8 @@ mod tests {
         std::fs::create_dir_all(&dir).expect("a folder");
         let mut first = Journal::create(&dir, 0.0).expect("a journal");
         first.write(EPOCH, 16, json!({ "digest": "abc" })).expect("written");
-        std::fs::write(dir.join(NAME), std::fs::read_to_string(dir.join(NAME)).expect("text") + "{\"event\": \"ep").expect("torn");
+        std::fs::write(dir.join(NAME), std::fs::read_to_string(dir.join(NAME)).expect("text") + "{\"event\": \"ep")
+            .expect("torn");
         let mut second = Journal::take_over(&dir, 0.0).expect("taken over");
         assert_eq!((second.digest_at(16), second.digest_at(32)), (Some("abc"), None));
         second.write("view", 16, json!({})).expect("written");

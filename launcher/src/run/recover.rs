@@ -20,7 +20,6 @@ use super::drive::Drive;
 use super::epochs::Epochs;
 use super::error::RunError;
 use super::faults::{Point, last_kill};
-use super::finish::REPEAT;
 use super::journal::Journal;
 use super::progress::{Progress, say};
 use super::words::{Recovery, What, Word};
@@ -94,7 +93,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
                 Status::NoQuorum if desk.stops_without_quorum() => {
                     return Err(RunError::NoQuorum { me: self.engine.rank(), dir: self.start.run_dir.clone() });
                 }
-                Status::NoQuorum | Status::Changing => self.keep_moving(Instant::now() + REPEAT)?,
+                Status::NoQuorum | Status::Changing => self.keep_moving()?,
             }
         }
     }
@@ -122,8 +121,6 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         let Some(desk) = self.desk().cloned() else { return Ok(()) };
         desk.attend(view.term);
         self.faults.pass(Point::View, me);
-        let gone = self.view.members.iter().copied().filter(|&rank| !view.contains(rank) && rank != me);
-        let lost: Vec<Rank> = gone.chain(self.losses.fenced.iter().copied()).collect();
         self.fence(&view, &desk)?;
         self.engine.enter(&view)?;
         self.faults.pass(Point::Entered, me);
@@ -134,17 +131,12 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
             at_step,
             ..Recovered::default()
         };
-        let signs: Vec<(Rank, Instant, String)> =
-            self.losses.signs.iter().map(|(rank, (at, how))| (*rank, *at, how.clone())).collect();
         let mut first = noticed;
-        for (rank, at, how) in signs.into_iter().filter(|(rank, ..)| !view.contains(*rank)) {
+        for rank in self.view.members.iter().filter(|&&rank| !view.contains(rank)) {
+            let (at, how) = self.losses.signs.get(rank).cloned().unwrap_or((noticed, "it does not answer".to_owned()));
             record.lost.push(rank.0);
             record.how.push(how);
             first = first.min(at);
-        }
-        for rank in lost.iter().filter(|rank| self.view.contains(**rank) && !record.lost.contains(&rank.0)) {
-            record.lost.push(rank.0);
-            record.how.push("it does not answer".to_owned());
         }
         let recovery = if self.engine.is_master() { self.lead(&view)? } else { self.follow(&view)? };
         self.faults.pass(Point::Planned, me);
@@ -165,8 +157,14 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         let dead = desk.dead();
         let me = self.engine.rank();
         let new = |rank: &Rank| *rank != me && !view.contains(*rank) && !self.losses.fenced.contains(rank);
-        let left: Vec<Left> =
-            self.view.members.iter().copied().filter(new).map(|rank| Left { rank, dead: dead.contains(&rank) }).collect();
+        let left: Vec<Left> = self
+            .view
+            .members
+            .iter()
+            .copied()
+            .filter(new)
+            .map(|rank| Left { rank, dead: dead.contains(&rank) })
+            .collect();
         self.engine.exclude(&left)?;
         self.losses.fenced.extend(left.iter().map(|left| left.rank));
         Ok(())
@@ -190,7 +188,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
                 }
             }
             if inventories.len() < view.members.len() {
-                self.keep_moving(Instant::now() + REPEAT)?;
+                self.keep_moving()?;
             }
         }
         self.faults.pass(Point::Gathered, me);
@@ -245,7 +243,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
                 }
             }
             self.undisturbed()?;
-            self.keep_moving(Instant::now() + REPEAT)?;
+            self.keep_moving()?;
         }
     }
 
@@ -283,10 +281,14 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
             let fields = json!({ "term": record.term, "master": record.master, "members": members });
             journal.write("view", record.from_step, fields)?;
             let owners: Vec<u32> = self.engine.ownership().batches().iter().map(|r| r.0).collect();
-            journal.write("recovered", record.from_step, json!({
-                "at_step": record.at_step, "elected_ms": record.elected_ms, "restored_ms": record.restored_ms,
-                "resumed_ms": record.resumed_ms, "detected_ms": record.detected_ms, "batch_to_rank": owners,
-            }))?;
+            journal.write(
+                "recovered",
+                record.from_step,
+                json!({
+                    "at_step": record.at_step, "elected_ms": record.elected_ms, "restored_ms": record.restored_ms,
+                    "resumed_ms": record.resumed_ms, "detected_ms": record.detected_ms, "batch_to_rank": owners,
+                }),
+            )?;
             if !self.options.quiet {
                 record.lines().iter().for_each(|line| say(format_args!("{line}")));
             }

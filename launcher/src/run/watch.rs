@@ -25,13 +25,8 @@ struct Introduction {
 
 /// Draws a key on rank 0 and gives it to all.
 fn key<F: Fabric + Bootstrap>(engine: &mut Engine<F>, deadline: Instant) -> Result<[u8; 32], RunError> {
-    let mut key = [0; 32];
-    let mine = if engine.rank() == Rank(0) {
-        key = rankzero_comm::control::draw_key()?;
-        key.to_vec()
-    } else {
-        Vec::new()
-    };
+    let drawn = if engine.rank() == Rank(0) { Some(rankzero_comm::control::draw_key()?) } else { None };
+    let mine = drawn.map_or_else(Vec::new, Vec::from);
     let all = engine.all_gather(&mine, deadline)?;
     match all.first().map(|bytes| <[u8; 32]>::try_from(bytes.as_slice())) {
         Some(Ok(drawn)) => Ok(drawn),
