@@ -33,7 +33,8 @@ impl Scene {
         let state = 6 * self.nodes + self.bodies;
         let halo = 2 * 6 * self.surface;
         let reach = 2 * self.bodies * (REACH_WORDS + 1);
-        4 * (state + halo + reach + self.bodies * DIGEST_WORDS)
+        let copies = 2 * state;
+        4 * (state + copies + halo + reach + 2 * self.bodies * DIGEST_WORDS)
     }
 
     /// Bytes of what holds something for each rank.
@@ -126,7 +127,8 @@ mod tests {
             "part(2 * (ranks * HEADER_WORDS + bodies * ENTRY_WORDS))".to_owned(),
             "part(2 * halo_at[bodies])".to_owned(),
             "part(2 * ranks * (1 + wrench_room * WRENCH_WORDS))".to_owned(),
-            "part(bodies * DIGEST_WORDS)".to_owned(),
+            "part(2 * bodies * DIGEST_WORDS)".to_owned(),
+            "part(2 * state_at[bodies])".to_owned(),
         ] {
             assert!(BOARD.contains(&text), "the board has no longer: {text}");
         }

@@ -203,9 +203,11 @@ impl<T: Transport + ?Sized> Ladder<T> {
     /// Sends a message by the best rung that carries any to `to`. That none does is no error: what is asked is asked again.
     pub(crate) fn send_message(&mut self, to: Rank, words: &[u32]) -> Result<(), CommError> {
         // Our own connections first, once they stand: they tell of a peer's end, which MPI does not.
-        let retired = self.retired;
-        let carries = |transport: &Box<T>| Some(transport.rung()) != retired && transport.carries_messages(to);
-        let carrier = self.transports.iter().rposition(carries);
+        let usable = |at: &usize| {
+            let transport = &self.transports[*at];
+            Some(transport.rung()) != self.retired && transport.carries_messages(to)
+        };
+        let carrier = (0..self.transports.len()).rev().find(usable);
         match carrier {
             Some(at) => self.transports[at].send_message(to, words),
             None => Ok(()),

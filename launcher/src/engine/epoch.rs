@@ -217,7 +217,12 @@ impl<F: Fabric> Engine<F> {
         self.adopt();
         self.copies.shelf.keep_only(epoch);
         self.link.begin_epoch(epoch.index);
-        if epoch == Epoch::START { Ok(()) } else { self.mend_copies(epoch) }
+        if epoch == Epoch::START {
+            return Ok(());
+        }
+        self.mend_copies(epoch)?;
+        // The master may be new, and compares the digest with that of its predecessor.
+        self.put_digests()
     }
 
     fn restore_rigids(&mut self, states: &[RigidState]) -> Result<(), EngineError> {

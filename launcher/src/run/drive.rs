@@ -129,7 +129,7 @@ pub fn drive<F: Fabric + Bootstrap>(
     drive.watch_over()?;
     drive.become_what_the_view_says();
     (drive.first_step, drive.cpu_before) = (Instant::now(), usage().0);
-    drive.to_the_end()
+    drive.run_on()
 }
 
 /// The first assignment, the same on every rank: from the scene, the strategy and the ranks' threads.
@@ -239,7 +239,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         });
     }
 
-    fn to_the_end(mut self) -> Result<Ended<F>, RunError> {
+    fn run_on(mut self) -> Result<Ended<F>, RunError> {
         loop {
             let outcome = self.steps().and_then(|ending| self.finish(ending).map(|()| ending));
             match outcome {
