@@ -124,6 +124,16 @@ impl CheckpointError {
         Self::Refused { step, what: what.into() }
     }
 
+    /// There is no checkpoint of `step` in `dir`, where there are `steps`.
+    pub fn no_such_step(dir: &Path, step: u64, steps: &[u64]) -> Self {
+        let available = match steps {
+            [] => "none at all".to_owned(),
+            [first, .., last] if steps.len() > 8 => format!("{} of them, of steps {first} to {last}", steps.len()),
+            _ => format!("those of steps {}", steps.iter().map(u64::to_string).collect::<Vec<_>>().join(", ")),
+        };
+        Self::NoSuchStep { dir: dir.to_owned(), step, available }
+    }
+
     /// Whether the system said that there is no such file or folder.
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)

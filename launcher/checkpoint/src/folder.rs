@@ -13,9 +13,13 @@ use crate::store::{Entry, State};
 /// How often a look begins anew because the checkpoint was replaced meanwhile.
 const LOOKS: u32 = 3;
 
-/// Looks into the folder of `step`, at names and lengths only; `None` where there is no such folder, or nothing of ours in it.
-pub fn inspect(disk: &dyn Disk, folder: &Path, step: u64) -> Option<Entry> {
-    let entry = |bytes, state| Some(Entry { step, folder: folder.to_owned(), bytes, state });
+/// Looks into a folder, of `step` if that is known, at names and lengths only; `None` where there is no such folder, or nothing
+/// of ours in it.
+pub fn inspect(disk: &dyn Disk, folder: &Path, step: Option<u64>) -> Option<Entry> {
+    let entry = |bytes, state: State| {
+        let step = step.or(state.manifest().map(|manifest| manifest.step));
+        Some(Entry { step: step.unwrap_or(0), folder: folder.to_owned(), bytes, state })
+    };
     let names = match names_in(disk, folder) {
         Ok(names) => names,
         Err(error) if error.is_not_found() => return None,
@@ -27,8 +31,8 @@ pub fn inspect(disk: &dyn Disk, folder: &Path, step: u64) -> Option<Entry> {
     }
     let bytes = ours.iter().filter_map(|name| disk.len(&folder.join(name)).ok()).sum();
     match whole(disk, folder) {
-        Ok(Some(manifest)) if manifest.step != step => {
-            let what = format!("it is of step {}, but its folder is that of step {step}", manifest.step);
+        Ok(Some(manifest)) if step.is_some_and(|step| step != manifest.step) => {
+            let what = format!("it is of step {}, but its folder is that of another step", manifest.step);
             entry(bytes, State::Damaged(CheckpointError::damaged(&folder.join(names::MANIFEST), what)))
         }
         Ok(Some(manifest)) => entry(bytes, State::Whole(Box::new(manifest))),

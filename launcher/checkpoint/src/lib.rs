@@ -49,6 +49,6 @@ pub use error::CheckpointError;
 pub use loaded::{Loaded, Verified};
 pub use manifest::{Manifest, View};
 pub use part::PartInfo;
-pub use resolve::{LATEST, resolve};
+pub use resolve::{LATEST, is_checkpoint, look, resolve};
 pub use state::{body_hash, state_digest};
 pub use store::{Entry, State, Store};

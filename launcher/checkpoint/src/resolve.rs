@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use crate::disk::RealDisk;
 use crate::error::CheckpointError;
-use crate::loaded::Loaded;
+use crate::folder;
 use crate::names;
 use crate::store::{Entry, State, Store};
 
@@ -14,20 +15,24 @@ pub const LATEST: &str = "latest";
 /// in a directory of checkpoints, or in a run directory, in its folder `checkpoints`. [`LATEST`] stands for `run_dir`; a
 /// directory of that name is `./latest`. `tell` hears of each newer one that is passed over, and why.
 ///
+/// The bodies of a checkpoint whose folder is named are not read here.
+///
 /// # Errors
-/// [`CheckpointError::NoCheckpoint`], [`CheckpointError::Io`] where there is no such directory, and as [`Loaded::open`] for the
-/// folder of one checkpoint, whose bodies are not read here.
-pub fn resolve(spec: &Path, run_dir: &Path, tell: impl FnMut(u64, &CheckpointError)) -> Result<Entry, CheckpointError> {
+/// [`CheckpointError::NoCheckpoint`]; [`CheckpointError::Io`] where there is no such directory; why it cannot be restored, where
+/// the folder of one is named.
+pub fn resolve(
+    spec: &Path,
+    run_dir: &Path,
+    mut tell: impl FnMut(u64, &CheckpointError),
+) -> Result<Entry, CheckpointError> {
     let place = if spec == Path::new(LATEST) { run_dir } else { spec };
     if is_checkpoint(place) {
-        let manifest = Loaded::open(place)?.manifest;
-        let bytes = manifest.part_bytes();
-        let state = State::Whole(Box::new(manifest));
-        let step = state.manifest().map_or(0, |manifest| manifest.step);
-        return Ok(Entry { step, folder: place.to_owned(), bytes, state });
+        let mut entries = look(place)?;
+        let none = || CheckpointError::NoCheckpoint { dir: place.to_owned(), found: String::new() };
+        return entries.pop().ok_or_else(none).and_then(Entry::into_whole);
     }
     let store = Store::in_place(place)?;
-    let (mut tell, mut passed) = (tell, 0);
+    let mut passed = 0;
     let newest = store.newest_telling(|step, error| {
         passed += 1;
         tell(step, error);
@@ -38,10 +43,32 @@ pub fn resolve(spec: &Path, run_dir: &Path, tell: impl FnMut(u64, &CheckpointErr
     })
 }
 
+/// What is in a place: the folder of one checkpoint, a directory of checkpoints, or a run directory. Names, lengths and
+/// manifests are looked at, bodies are not read.
+///
+/// # Errors
+/// [`CheckpointError::Io`] where there is no such directory, or it cannot be read.
+pub fn look(place: &Path) -> Result<Vec<Entry>, CheckpointError> {
+    if !is_checkpoint(place) {
+        return Store::in_place(place)?.list();
+    }
+    let step = place.file_name().and_then(|name| names::step_of(name.to_str()?));
+    Ok(folder::inspect(&RealDisk, place, step).into_iter().collect())
+}
+
 /// Whether this is the folder of one checkpoint, whole or not, rather than one in which checkpoints are.
 pub fn is_checkpoint(place: &Path) -> bool {
     let name = place.file_name().and_then(|name| name.to_str());
     place.join(names::MANIFEST).is_file() || (name.and_then(names::step_of).is_some() && place.is_dir())
+}
+
+impl Entry {
+    fn into_whole(self) -> Result<Self, CheckpointError> {
+        match self.state {
+            State::Whole(_) => Ok(self),
+            State::Unfinished(error) | State::Damaged(error) => Err(error),
+        }
+    }
 }
 
 impl Store {

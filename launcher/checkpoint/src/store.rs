@@ -129,7 +129,7 @@ impl Store {
         };
         let mut steps: Vec<u64> = names.iter().filter_map(|name| names::step_of(name.to_str()?)).collect();
         steps.sort_unstable();
-        Ok(steps.into_iter().filter_map(|step| folder::inspect(&*self.disk, &self.folder(step), step)).collect())
+        Ok(steps.into_iter().filter_map(|step| folder::inspect(&*self.disk, &self.folder(step), Some(step))).collect())
     }
 
     /// Writes the bodies that `writer` owns; the order of `bodies` does not matter. When this returns, the part outlasts a loss
@@ -270,7 +270,7 @@ impl Store {
         let folder = self.folder(step);
         let loaded = Loaded::open_on(Arc::clone(&self.disk), &folder)?;
         if loaded.manifest.step != step {
-            let what = format!("it is of step {}, but its folder is that of step {step}", loaded.manifest.step);
+            let what = format!("it is of step {}, but its folder is that of another step", loaded.manifest.step);
             return Err(CheckpointError::damaged(&folder.join(names::MANIFEST), what));
         }
         Ok(loaded)
@@ -298,15 +298,8 @@ impl Store {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             _ => return Ok(()),
         }
-        let steps: Vec<String> = self.list()?.iter().map(|entry| entry.step.to_string()).collect();
-        let available = match steps.as_slice() {
-            [] => "none at all".to_owned(),
-            [first, .., last] if steps.len() > 8 => {
-                format!("{} of them, from step {first} to step {last}", steps.len())
-            }
-            _ => format!("those of step {}", steps.join(", ")),
-        };
-        Err(CheckpointError::NoSuchStep { dir: self.dir.clone(), step, available })
+        let steps: Vec<u64> = self.list()?.iter().map(|entry| entry.step).collect();
+        Err(CheckpointError::no_such_step(&self.dir, step, &steps))
     }
 
     /// Makes a file in a folder, whole or not at all.

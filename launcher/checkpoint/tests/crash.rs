@@ -13,7 +13,7 @@ use common::{census, write, write_parts};
 use rankzero_checkpoint::{CheckpointError, Store};
 
 /// States of the disk that are tried after each loss of power.
-const LOSSES: u64 = 16;
+const LOSSES: u64 = 10;
 
 fn store(disk: &Sim) -> Store {
     Store::on(Arc::new(disk.clone()), Path::new("/run/checkpoints"))
