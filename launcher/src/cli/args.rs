@@ -23,7 +23,8 @@ Examples:
   rankzero render runs/demo-20260131-120000     a picture of the last frame
   rankzero explain jobs/demo.yaml -n 4          which paths four ranks here would take
   srun --mpi=pmix rankzero explain              which paths the ranks of an allocation take
-  rankzero explain runs/demo-20260131-120000    which paths that run took";
+  rankzero explain runs/demo-20260131-120000    which paths that run took
+  rankzero checkpoint ls runs/demo-20260131-120000    which checkpoints that run left";
 
 /// RDMA-first launcher for soft-body simulations on clusters.
 ///
@@ -55,6 +56,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Say what this machine offers, and what each lack means.
     Doctor(DoctorArgs),
+    /// List, verify and remove checkpoints.
+    Checkpoint(CheckpointArgs),
     /// Print shell completions, for `rankzero completions bash > /etc/bash_completion.d/rankzero`.
     Completions {
         /// The shell.
@@ -225,4 +228,69 @@ pub struct DoctorArgs {
     /// Print as JSON.
     #[arg(long)]
     pub json: bool,
+}
+
+const AFTER_CHECKPOINT: &str = "\
+DIR is a run directory, its directory of checkpoints, or the folder of one checkpoint.
+
+Exit codes:
+  0  done; all that was verified is whole
+  1  a checkpoint is damaged, or a file could not be read or removed
+  2  the command line is wrong: no such directory, no checkpoint of that step
+
+Examples:
+  rankzero checkpoint ls runs/demo               what is there, by names and lengths
+  rankzero checkpoint verify runs/demo           read all of it, check all hashes
+  rankzero checkpoint verify runs/demo 1200 2400 only those of these steps
+  rankzero checkpoint rm runs/demo --step 1200   remove one, whole or not
+  rankzero checkpoint rm runs/demo --keep 1      remove all whole ones but the newest";
+
+/// Arguments about checkpoints.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = AFTER_CHECKPOINT)]
+pub struct CheckpointArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: CheckpointCommand,
+}
+
+/// What to do with checkpoints.
+#[derive(Clone, Debug, Subcommand)]
+pub enum CheckpointCommand {
+    /// List checkpoints, the newest last, and why some cannot be restored; bodies are not read.
+    #[command(after_help = AFTER_CHECKPOINT)]
+    Ls {
+        /// Where they are.
+        #[arg(value_name = "DIR", default_value = ".")]
+        dir: PathBuf,
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read checkpoints in full and check all hashes.
+    #[command(after_help = AFTER_CHECKPOINT)]
+    Verify {
+        /// Directories, each followed by steps if not all of its checkpoints are meant; steps alone are those of `.`.
+        #[arg(value_name = "DIR|STEP")]
+        what: Vec<String>,
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Remove checkpoints; what a store has not written stays.
+    #[command(after_help = AFTER_CHECKPOINT, group = clap::ArgGroup::new("which").required(true))]
+    Rm {
+        /// Where they are: a run directory or a directory of checkpoints.
+        #[arg(value_name = "DIR")]
+        dir: PathBuf,
+        /// Remove that of this step, whole or not. May be repeated.
+        #[arg(long, value_name = "N", group = "which")]
+        step: Vec<u64>,
+        /// Remove all whole ones but the newest N, and unfinished ones that are older; the newest that verifies always stays.
+        #[arg(long, value_name = "N", group = "which", conflicts_with = "step", value_parser = clap::value_parser!(u32).range(1..))]
+        keep: Option<u32>,
+        /// Print as JSON.
+        #[arg(long)]
+        json: bool,
+    },
 }

@@ -2,6 +2,7 @@
 
 mod args;
 mod check;
+mod checkpoint;
 mod commands;
 mod doctor;
 mod explain;
@@ -22,6 +23,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Render(args) => commands::render(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Checkpoint(args) => checkpoint::checkpoint(&args.command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "rankzero", &mut std::io::stdout());
             0
