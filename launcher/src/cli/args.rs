@@ -12,7 +12,8 @@ Exit codes:
   2  the job file, a mesh or the command line is wrong
   3  the environment is wrong: launcher, MPI, run directory
   4  a rank or the network failed
-  5  stopped early by SIGINT, SIGTERM or SIGUSR1, with all files whole
+  5  stopped early by SIGINT, SIGTERM or SIGUSR1, with all files whole and a checkpoint
+  6  the others went on without this rank
 
 Examples:
   rankzero check jobs/demo.yaml                 what would run
@@ -24,6 +25,7 @@ Examples:
   rankzero explain jobs/demo.yaml -n 4          which paths four ranks here would take
   srun --mpi=pmix rankzero explain              which paths the ranks of an allocation take
   rankzero explain runs/demo-20260131-120000    which paths that run took
+  rankzero run jobs/demo.yaml --run-dir runs/a --restore latest    go on where runs/a was stopped
   rankzero checkpoint ls runs/demo-20260131-120000    which checkpoints that run left";
 
 /// RDMA-first launcher for soft-body simulations on clusters.
@@ -88,6 +90,10 @@ pub struct RunArgs {
     /// Where the run's files go; on a file system that all ranks share [default: runs/NAME-TIME].
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
+    /// Begin at a checkpoint: its folder, a directory of checkpoints, a run directory, or `latest` for the newest of --run-dir. Any number
+    /// of ranks can do that.
+    #[arg(long, value_name = "DIR|latest")]
+    pub restore: Option<PathBuf>,
     /// Worker threads of each rank, 1 to 1024 [default: its share of the cores].
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<usize>,
@@ -239,6 +245,7 @@ Exit codes:
   2  the command line is wrong: no such directory, no checkpoint of that step
 
 Examples:
+  rankzero run jobs/demo.yaml --run-dir runs/a --restore latest    go on where runs/a was stopped
   rankzero checkpoint ls runs/demo               what is there, by names and lengths
   rankzero checkpoint verify runs/demo           read all of it, check all hashes
   rankzero checkpoint verify runs/demo 1200 2400 only those of these steps

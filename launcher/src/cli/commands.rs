@@ -15,6 +15,7 @@ pub fn run(args: &RunArgs) -> u8 {
         job: args.job.job.clone(),
         set: args.overrides(),
         run_dir: args.run_dir.clone(),
+        restore: args.restore.clone(),
         threads: args.threads,
         json: args.json,
         isa: args.isa,
@@ -75,6 +76,9 @@ fn run_words(args: &LaunchArgs) -> Vec<String> {
     }
     if let Some(dir) = &run.run_dir {
         words.extend(["--run-dir".to_owned(), dir.display().to_string()]);
+    }
+    if let Some(from) = &run.restore {
+        words.extend(["--restore".to_owned(), from.display().to_string()]);
     }
     if let Some(threads) = run.threads {
         words.extend(["--threads".to_owned(), threads.to_string()]);

@@ -225,6 +225,43 @@ impl<F: Fabric> Engine<F> {
         self.put_digests()
     }
 
+    /// Gives the batches to these ranks, before states are loaded and [`Engine::resume_at`].
+    pub fn resume_owners(&mut self, owners: &[u32]) {
+        let owners = owners.iter().map(|&owner| Rank(owner)).collect();
+        self.ownership = super::Ownership::new(&self.scene, owners);
+    }
+
+    /// The bodies whose states this rank needs.
+    pub fn ids_to_load(&self) -> impl Iterator<Item = u32> {
+        self.ownership.bodies_of(self.rank())
+    }
+
+    /// Takes the state of a body, for [`Engine::resume_at`]; whether it has the right length.
+    pub fn store_state(&self, body: u32, words: &[u32]) -> bool {
+        let fits = self.board.state_of(body).1 == words.len();
+        if fits {
+            self.board.store_state(body, words);
+        }
+        fits
+    }
+
+    /// Goes on from the states that were loaded, and from these of the rigid bodies, as after `step` steps.
+    ///
+    /// # Errors
+    /// [`EngineError::Rigid`] where PhysX refuses the states.
+    pub fn resume_at(&mut self, step: u64, rigids: &[RigidState]) -> Result<(), EngineError> {
+        self.step = step;
+        self.copies.epoch = None;
+        self.copies.bases.clear();
+        (self.copies.hashed, self.copies.replicated) = (0, 0);
+        self.restore_rigids(rigids)?;
+        self.own.clear();
+        self.adopt();
+        self.copies.shelf = Shelf::default();
+        self.link.begin_epoch(0);
+        Ok(())
+    }
+
     fn restore_rigids(&mut self, states: &[RigidState]) -> Result<(), EngineError> {
         if self.rigids.is_empty() {
             return Ok(());

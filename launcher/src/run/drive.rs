@@ -2,6 +2,7 @@
 //!
 //! What concerns epochs is in `epochs`, the end in `finish`, and what happens when the view changes in `recover`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,12 +17,13 @@ use rankzero_slurm::launch::Launch;
 use serde_json::json;
 
 use super::Ending;
+use super::checkpoints::Checkpoints;
 use super::control::{Decision, Heard, Own, decode, encode};
 use super::crossing::Crossing;
 use super::epochs::Epochs;
 use super::error::RunError;
 use super::faults::{Act, Faults, Point};
-use super::figures::usage;
+use super::figures::{Figures, usage};
 use super::frames::Frames;
 use super::journal::Journal;
 use super::paths::{self, Way};
@@ -53,6 +55,9 @@ pub(super) struct Drive<'a, F> {
     pub progress: Progress,
     pub balancer: Option<Balancer>,
     pub epochs: Epochs,
+    pub checkpoints: Checkpoints,
+    /// On the master at the end: what ranks have said of themselves.
+    pub handed_in: BTreeMap<Rank, Figures>,
     pub pending: Vec<Move>,
     pub heard: Heard,
     pub migrations: u64,
@@ -101,7 +106,7 @@ pub fn drive<F: Fabric + Bootstrap>(
         engine.use_isa(isa);
     }
     let view = View::first(start.ranks.len() as u32);
-    let journal = if me == Rank(0) { Some(Journal::create(&start.run_dir, start.began_unix_s)?) } else { None };
+    let journal = if me == Rank(0) { Some(Journal::begin(&start)?) } else { None };
     let mut drive = Drive {
         options,
         began,
@@ -113,6 +118,8 @@ pub fn drive<F: Fabric + Bootstrap>(
         progress: Progress::new(options.quiet || me != Rank(0), start.scene.steps, view.members.len() as u32),
         balancer: None,
         epochs: Epochs::new(Ledger::resume(engine.epoch())),
+        checkpoints: open_checkpoints(&start)?,
+        handed_in: BTreeMap::new(),
         pending: Vec::new(),
         heard: Heard::default(),
         migrations: 0,
@@ -127,9 +134,22 @@ pub fn drive<F: Fabric + Bootstrap>(
     };
     drive.introduce(launch)?;
     drive.watch_over()?;
+    drive.begin_at_checkpoint()?;
     drive.become_what_the_view_says();
     (drive.first_step, drive.cpu_before) = (Instant::now(), usage().0);
     drive.run_on()
+}
+
+/// Where the checkpoints of a run go, and when.
+fn open_checkpoints(start: &Start) -> Result<Checkpoints, RunError> {
+    let rule = &start.job.fault_tolerance.checkpoint;
+    let every = rule.interval_steps(start.job.time.step_s);
+    let store = start.store();
+    if every.is_some() && start.ranks.len() == 1 {
+        store.prepare()?;
+    }
+    let last = start.restore.as_ref().map_or(0, |restore| restore.step);
+    Checkpoints::new(store, every, rule.keep, last).map_err(|error| RunError::Threads(error.to_string()))
 }
 
 /// The first assignment, the same on every rank: from the scene, the strategy and the ranks' threads.
@@ -295,6 +315,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
 
     /// The master's decision about the step to come.
     fn decide(&mut self) -> Result<Decision, RunError> {
+        self.read_mail()?;
         self.commit()?;
         let step = self.engine.steps_done();
         let members = self.engine.members();
@@ -307,10 +328,12 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
             }
             None => Vec::new(),
         };
+        let epoch = self.epoch_is_due(step);
         Ok(Decision {
-            epoch: self.epoch_is_due(step),
-            checkpoint: false,
-            stop: self.heard.wishes_stop,
+            epoch,
+            checkpoint: epoch && self.checkpoints.is_due(step + 1),
+            // Where a checkpoint can be left.
+            stop: self.heard.wishes_stop && self.says_all(step + 1),
             committed: self.epochs.ledger.committed().index,
             moves,
         })
@@ -359,6 +382,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
             }
         }
         self.engine.committed(self.heard.decision.committed);
+        self.tend_checkpoints()?;
         if self.heard.decision.epoch {
             self.epoch()?;
         }

@@ -31,14 +31,21 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
     /// Whether the step after `step` steps ends with an epoch.
     pub(super) fn epoch_is_due(&self, step: u64) -> bool {
         let next = step + 1;
-        let rebuild = self.start.scene.rebuild_steps;
-        // Epochs lie where the rigid scene is rebuilt: there, and only there, the state says all.
-        if !next.is_multiple_of(rebuild) || !self.epochs.ledger.may_begin(step) {
+        if !self.says_all(next) || !self.epochs.ledger.may_begin(step) {
             return false;
+        }
+        if self.checkpoints.is_due(next) {
+            return true;
         }
         let interval = Duration::from_millis(self.start.job.network.sync_interval_ms);
         let epoch_steps = self.start.job.fault_tolerance.epoch_steps.fixed();
-        epoch_steps.map_or(self.epochs.last.elapsed() >= interval, |n| next % n < rebuild)
+        let pace = self.start.scene.pace();
+        epoch_steps.map_or(self.epochs.last.elapsed() >= interval, |n| next % n < pace)
+    }
+
+    /// Whether the state after `step` steps says all: where there are rigid bodies, only where their scene is rebuilt.
+    pub(super) fn says_all(&self, step: u64) -> bool {
+        step.is_multiple_of(self.start.scene.pace())
     }
 
     /// Begins the epoch that the master has declared for the step just done.
@@ -48,6 +55,9 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         self.faults.pass(Point::Epoch, me);
         let epoch = self.engine.begin_epoch()?;
         self.faults.pass(Point::Copied, me);
+        if self.heard.decision.checkpoint {
+            self.begin_checkpoint();
+        }
         if self.engine.is_master() {
             self.epochs.ledger.begin(epoch);
         }
@@ -66,6 +76,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         let Some(epoch) = self.epochs.ledger.heard(self.heard.replicated, step) else { return Ok(()) };
         self.faults.pass(Point::Commit, self.engine.rank());
         self.compare_with_the_journal(epoch.step, &digest)?;
+        self.digest_of_checkpoint(epoch.step, &digest);
         let asleep = self.epochs.asleep;
         if let Some(journal) = &mut self.journal {
             journal.write("epoch", epoch.step, json!({ "digest": digest, "asleep": asleep, "index": epoch.index }))?;

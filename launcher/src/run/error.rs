@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use rankzero_checkpoint::CheckpointError;
 use rankzero_comm::CommError;
 use rankzero_frames::FrameError;
 use rankzero_job::JobError;
@@ -127,6 +128,17 @@ pub enum RunError {
         /// Its digest now.
         now: String,
     },
+    /// A checkpoint cannot be restored.
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    /// A checkpoint holds another scene, though its job looks the same.
+    #[error("{}: body {body} has another size than in this job; was the checkpoint written by another version?", path.display())]
+    OtherScene {
+        /// The checkpoint.
+        path: PathBuf,
+        /// The body.
+        body: u32,
+    },
     /// A step failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
@@ -168,7 +180,12 @@ impl RunError {
             | RunError::NoQuorum { .. }
             | RunError::Comm(_) => 4,
             RunError::Excluded { .. } => EXCLUDED,
-            RunError::Engine(_) | RunError::Frame(_) | RunError::Io { .. } | RunError::LawBroken { .. } => 1,
+            RunError::Engine(_)
+            | RunError::Frame(_)
+            | RunError::Io { .. }
+            | RunError::LawBroken { .. }
+            | RunError::Checkpoint(_)
+            | RunError::OtherScene { .. } => 1,
         }
     }
 

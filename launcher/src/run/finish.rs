@@ -1,6 +1,5 @@
 //! The end of a run: the last frame, the digest, everybody's figures, the summary, and the word that all may leave.
 
-use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -31,8 +30,12 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
             self.write_frame()?;
         }
         let start = Instant::now();
+        self.await_digest_of_checkpoint()?;
         let digest = self.engine.digest()?;
         self.output += start.elapsed();
+        if ending == Ending::Stopped {
+            self.last_checkpoint(digest.as_deref())?;
+        }
         self.progress.finish();
         let mine = self.figures();
         let Some(digest) = digest else { return self.hand_in(mine) };
@@ -92,28 +95,20 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
                 }
             }
             self.undisturbed()?;
+            self.tend_checkpoints()?;
             self.keep_moving()?;
         }
     }
 
     /// Everybody's figures.
     fn collect(&mut self, mine: Figures) -> Result<Vec<Figures>, RunError> {
-        let mut all = BTreeMap::from([(self.engine.rank(), mine)]);
+        self.handed_in.insert(self.engine.rank(), mine);
         let members = self.engine.members();
-        while all.len() < members.len() {
-            self.undisturbed()?;
-            while let Some(mail) = self.desk().and_then(Desk::take_mail) {
-                if let Some(What::Figures(figures)) = Word::decode(&mail.bytes, self.view.term)
-                    && members.contains(&mail.from)
-                {
-                    all.insert(mail.from, *figures);
-                }
-            }
-            if all.len() < members.len() {
-                self.keep_moving()?;
-            }
+        // A checkpoint under way is worth the wait.
+        while !members.iter().all(|member| self.handed_in.contains_key(member)) || self.checkpoints.is_busy() {
+            self.attend_to_checkpoint()?;
         }
-        Ok(all.into_values().collect())
+        Ok(std::mem::take(&mut self.handed_in).into_values().collect())
     }
 
     /// Waits for a word, while the fabric goes on: a peer may still wait for an acknowledgement of this rank.

@@ -52,8 +52,9 @@ impl Frames {
             dir.write_static(&environment)?;
         }
         Ok(Some(Self {
+            // Not empty where a checkpoint of the same run directory is restored.
+            collection: dir.read_collection().unwrap_or_default(),
             dir,
-            collection: Collection::default(),
             every,
             geometry: job.output.frames.geometry,
             step_s: f64::from(job.time.step_s),

@@ -13,6 +13,7 @@ use std::time::{Instant, SystemTime};
 use serde_json::{Map, Value, json};
 
 use super::error::RunError;
+use super::start::Start;
 
 /// Its name in the run directory.
 const NAME: &str = "events.jsonl";
@@ -44,6 +45,19 @@ impl Journal {
         };
         let file = open().map_err(RunError::io("create", &path))?;
         Ok(Self { file, path, began_unix_s, digests: BTreeMap::new() })
+    }
+
+    /// The journal of a run that starts now: a new one, or that of the same run directory, where a checkpoint of it is restored.
+    ///
+    /// # Errors
+    /// [`RunError::Io`].
+    pub fn begin(start: &Start) -> Result<Self, RunError> {
+        match &start.restore {
+            Some(restore) if restore.same_run && start.run_dir.join(NAME).exists() => {
+                Self::take_over(&start.run_dir, start.began_unix_s)
+            }
+            _ => Self::create(&start.run_dir, start.began_unix_s),
+        }
     }
 
     /// Goes on with the journal of a former master.

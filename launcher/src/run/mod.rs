@@ -5,6 +5,7 @@
 //! step, when an epoch (`epochs`) or the end is due. When a rank is lost, the others go on (`recover`). At the end everybody's
 //! figures are gathered into `summary.json` (`finish`).
 
+mod checkpoints;
 mod control;
 mod crossing;
 mod drive;
@@ -18,6 +19,7 @@ mod journal;
 pub(crate) mod paths;
 mod progress;
 mod recover;
+mod restore;
 mod start;
 mod summary;
 mod watch;

@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Instant;
 
+use rankzero_checkpoint::Loaded;
 use rankzero_comm::control::Desk;
 use rankzero_comm::member::{Notice, Status, View};
 use rankzero_comm::{Bootstrap, Fabric, Left, Rank};
@@ -140,8 +141,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         }
         let recovery = if self.engine.is_master() { self.lead(&view)? } else { self.follow(&view)? };
         self.faults.pass(Point::Planned, me);
-        self.restore(&view, &recovery.plan)?;
-        record.from_step = recovery.plan.epoch.step;
+        record.from_step = self.restore(&view, &recovery)?;
         let ms = |at: Instant| at.saturating_duration_since(first).as_secs_f64() * 1e3;
         (record.elected_ms, record.restored_ms) = (ms(elected), ms(Instant::now()));
         record.detected_ms = last_kill(&self.start.run_dir, &record.lost, first);
@@ -192,7 +192,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
             }
         }
         self.faults.pass(Point::Gathered, me);
-        let recovery = Recovery { plan: self.plan(view, &inventories)? };
+        let recovery = self.plan(view, &inventories)?;
         for &peer in view.members.iter().filter(|&&peer| peer != me) {
             if let Some(desk) = self.desk() {
                 desk.post(peer, Word::encode(view.term, What::Plan(recovery.clone())));
@@ -201,23 +201,24 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         Ok(recovery)
     }
 
-    /// What is restored: the newest epoch in memory, else the start.
-    fn plan(&mut self, view: &View, inventories: &BTreeMap<Rank, Inventory>) -> Result<Plan, RunError> {
+    /// What is restored: the newest epoch in memory, else the newest checkpoint, else the start.
+    fn plan(&mut self, view: &View, inventories: &BTreeMap<Rank, Inventory>) -> Result<Recovery, RunError> {
         let owners = self.engine.ownership().batches().to_vec();
-        match plan(&owners, inventories) {
-            Ok(plan) => Ok(plan),
-            Err(Lost { newest }) => {
-                if let Some((epoch, batches)) = newest {
-                    let lost = batches.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
-                    say(format_args!(
-                        "the copies of batches {lost} at step {} are lost with their owners; going back further",
-                        epoch.step
-                    ));
-                    self.note("copies_lost", json!({ "epoch_step": epoch.step, "batches": batches }))?;
-                }
-                Ok(from_the_start(&owners, view))
-            }
+        let newest = match plan(&owners, inventories) {
+            Ok(plan) => return Ok(Recovery { plan, checkpoint: None }),
+            Err(Lost { newest }) => newest,
+        };
+        if let Some((epoch, batches)) = newest {
+            let lost = batches.iter().map(u32::to_string).collect::<Vec<_>>().join(", ");
+            say(format_args!(
+                "the copies of batches {lost} at step {} are lost with their owners; going back further",
+                epoch.step
+            ));
+            self.note("copies_lost", json!({ "epoch_step": epoch.step, "batches": batches }))?;
         }
+        let plan = heirs(&owners, view);
+        let checkpoint = self.newest_checkpoint();
+        Ok(Recovery { plan, checkpoint: checkpoint.map(|found| found.folder) })
     }
 
     fn note(&mut self, event: &str, fields: serde_json::Value) -> Result<(), RunError> {
@@ -247,27 +248,33 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         }
     }
 
-    /// Goes back to the state of the plan.
-    fn restore(&mut self, view: &View, plan: &Plan) -> Result<(), RunError> {
+    /// Goes back to the state of the plan; returns its step.
+    fn restore(&mut self, view: &View, Recovery { plan, checkpoint }: &Recovery) -> Result<u64, RunError> {
         let me = self.engine.rank();
-        if self.engine.is_master()
-            && let Some(frames) = &mut self.frames
-        {
-            frames.forget_after(plan.epoch.step)?;
-        }
-        if let Some(frames) = &mut self.frames {
-            frames.rewind(plan.epoch.step);
-        }
-        self.engine.restore(plan)?;
+        let step = match checkpoint {
+            Some(folder) => {
+                let loaded = Loaded::open(folder)?;
+                self.engine.resume_owners(&plan.owners);
+                self.load(&loaded)?;
+                loaded.manifest.step
+            }
+            None => {
+                self.engine.restore(plan)?;
+                plan.epoch.step
+            }
+        };
+        self.rewind_frames(step)?;
         self.faults.pass(Point::Restored, me);
         self.epochs = Epochs::new(Ledger::resume(plan.epoch));
         self.heard = Heard::default();
         self.pending.clear();
+        self.handed_in.clear();
+        self.forget_checkpoint();
         if self.engine.is_master() && self.view.master() != me {
             let ranks = view.members.len() as u32;
             self.progress = Progress::new(self.options.quiet, self.start.scene.steps, ranks);
         }
-        Ok(())
+        Ok(step)
     }
 
     /// The first step after a recovery is done: says what happened.
@@ -324,8 +331,8 @@ impl Recovered {
     }
 }
 
-/// From the initial state, of which nobody needs a copy: batches without an owner go to who has the fewest.
-fn from_the_start(owners: &[Rank], view: &View) -> Plan {
+/// Batches without an owner go to who has the fewest: for a state of which nobody needs a copy in memory.
+fn heirs(owners: &[Rank], view: &View) -> Plan {
     let mut load: BTreeMap<Rank, usize> = view.members.iter().map(|&member| (member, 0)).collect();
     for owner in owners {
         load.entry(*owner).and_modify(|load| *load += 1);

@@ -13,6 +13,7 @@ use rankzero_soft::simd::Isa;
 use serde::{Deserialize, Serialize};
 
 use super::error::RunError;
+use super::restore::Restore;
 use crate::binding::{Binding, plan};
 use crate::engine::rigids::Rigids;
 use crate::scene::{Assets, Scene, SceneError, build};
@@ -33,6 +34,8 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Instructions to compute with; the widest that the CPU has where absent.
     pub isa: Option<Isa>,
+    /// The checkpoint to begin at: its folder, a directory of checkpoints, a run directory, or `latest`.
+    pub restore: Option<PathBuf>,
     /// Print the summary as JSON.
     pub json: bool,
     /// Print nothing but errors.
@@ -74,6 +77,10 @@ pub struct Start {
     pub notes: Vec<String>,
     /// When the run started, by the clock of rank 0, seconds since 1970.
     pub began_unix_s: f64,
+    /// The checkpoint that it begins at.
+    pub restore: Option<Restore>,
+    /// A hash of all that the states depend on but not of how many there are: what a checkpoint must have been written with.
+    pub course: String,
 }
 
 impl Start {
@@ -101,6 +108,7 @@ struct Hello {
     run_dir: PathBuf,
     chunks: usize,
     began_unix_s: f64,
+    restore: Option<Restore>,
 }
 
 /// Makes the global thread pool: the calling thread is worker 0, every worker is bound and computes with IEEE rules.
@@ -170,14 +178,16 @@ pub fn together<F: Fabric + Bootstrap>(options: &Options, launch: &Launch, fabri
     check(&ranks, &hello.run_dir)?;
     let notes = assets.notes().collect();
     let began_unix_s = hello.began_unix_s;
-    Ok(Start { job, scene: Arc::new(scene), run_dir: hello.run_dir, binding, ranks, notes, began_unix_s })
+    let (restore, course) = (hello.restore, course(&job, &scene));
+    let (scene, run_dir) = (Arc::new(scene), hello.run_dir);
+    Ok(Start { job, scene, run_dir, binding, ranks, notes, began_unix_s, restore, course })
 }
 
 /// Reads the job and its meshes and makes the run directory, for a run of `ranks` ranks.
 fn prepare(options: &Options, ranks: u32) -> Result<(Hello, Vec<u8>), RunError> {
     let loaded = rankzero_job::load(&options.job, &Overrides::from_process(options.set.clone()))?;
     fits(&loaded, ranks)?;
-    let (job, assets, _) = resolve(&loaded)?;
+    let (job, assets, scene) = resolve(&loaded)?;
     let run_dir = match options.run_dir.clone().or_else(|| job.output.directory.clone()) {
         Some(dir) => dir,
         None => PathBuf::from("runs").join(format!("{}-{}", job.name, timestamp())),
@@ -185,11 +195,15 @@ fn prepare(options: &Options, ranks: u32) -> Result<(Hello, Vec<u8>), RunError> 
     std::fs::create_dir_all(run_dir.join("logs"))
         .map_err(|source| RunError::RunDir { dir: run_dir.clone(), source })?;
     let run_dir = run_dir.canonicalize().map_err(RunError::io("find", &run_dir))?;
-    forget_last_run(&run_dir)?;
+    let find = |spec: &PathBuf| Restore::find(spec, &run_dir, &course(&job, &scene));
+    let restore = options.restore.as_ref().map(find).transpose()?;
+    if !restore.as_ref().is_some_and(|restore| restore.same_run) {
+        forget_last_run(&run_dir)?;
+    }
     let path = run_dir.join("job.yaml");
     std::fs::write(&path, job.resolved_yaml()).map_err(RunError::io("write", &path))?;
     let began_unix_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    Ok((Hello { job, run_dir, chunks: 0, began_unix_s }, assets.to_bytes()))
+    Ok((Hello { job, run_dir, chunks: 0, began_unix_s, restore }, assets.to_bytes()))
 }
 
 /// Removes what would tell of another run in the same directory if this one fails.
@@ -267,6 +281,13 @@ fn share(bytes: Vec<u8>, chunks: usize, fabric: &mut impl Bootstrap, deadline: I
         all.extend(piece);
     }
     Ok(all)
+}
+
+/// As [`fingerprint`], but whatever number of steps the job asks for: runs of one course have the same states, one after the other.
+fn course(job: &Job, scene: &Scene) -> String {
+    let mut job = job.clone();
+    (job.time.steps, job.time.duration_s) = (Some(1), None);
+    fingerprint(&job, scene)
 }
 
 /// A hash of what determines the result: the job's own fingerprint, and the starting states, which hold the meshes.

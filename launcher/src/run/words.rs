@@ -1,5 +1,8 @@
 //! What the computing threads of a run tell each other beside the steps: at a recovery, and at the end.
 
+use std::path::PathBuf;
+
+use rankzero_checkpoint::PartInfo;
 use rankzero_comm::member::Term;
 use rankzero_epoch::{Inventory, Plan};
 use serde::{Deserialize, Serialize};
@@ -24,6 +27,8 @@ pub enum What {
     Plan(Recovery),
     /// To the master, at the end.
     Figures(Box<Figures>),
+    /// To the master: the part of the checkpoint at this step is written, or why not.
+    Part(u64, Result<PartInfo, String>),
     /// From the master: all files are written, everybody may leave.
     Done,
 }
@@ -33,6 +38,8 @@ pub enum What {
 pub struct Recovery {
     /// What is restored, and who owns what.
     pub plan: Plan,
+    /// The checkpoint that is restored, where no epoch in memory is whole.
+    pub checkpoint: Option<PathBuf>,
 }
 
 impl Word {

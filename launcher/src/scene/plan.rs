@@ -123,6 +123,12 @@ pub struct Scene {
 }
 
 impl Scene {
+    /// After a multiple of so many steps the state says all: what goes on from it has the same bits. That is where the scene of rigid bodies
+    /// is rebuilt, and after every step where there are none.
+    pub fn pace(&self) -> u64 {
+        if self.rigids.is_empty() { 1 } else { self.rebuild_steps }
+    }
+
     /// The batch of each body.
     pub fn batch_of(&self) -> Vec<u32> {
         let mut of = vec![0; self.bodies.len()];
