@@ -20,12 +20,13 @@ deps: ## Install the system packages that are missing (Debian, Ubuntu)
 	@.ci/deps.sh
 
 run: RUN_DIR := $(RUN_DIR)
-run: deps ## Build, simulate JOB (jobs/demo.yaml) on RANKS (4) ranks, draw the last frame
+run: deps ## Build, simulate JOB (jobs/demo.yaml) on RANKS (4) ranks, once in peace and once with rank 0 killed, draw the last frame
 	cargo build --release
-	$(BIN) launch $(JOB) -n $(RANKS) --run-dir $(RUN_DIR)
+	@jobs/killed.sh $(BIN) $(JOB) $(RANKS) $(RUN_DIR)
 	$(BIN) render $(RUN_DIR) --out $(RUN_DIR)/picture.png $(VIEW)
 	@echo
 	@echo "summary:  $(RUN_DIR)/summary.json"
+	@echo "journal:  $(RUN_DIR)/events.jsonl"
 	@echo "picture:  $(RUN_DIR)/picture.png"
 	@echo "ParaView: $(RUN_DIR)/frames/frames.pvd"
 
@@ -35,9 +36,9 @@ test: deps ## Run all tests, each fuzz target for FUZZ_S (20) seconds, then lab-
 lab-rdma: deps ## Run RDMA code, or CASES of it, in an emulated machine with a soft-RoCE device
 	@comm/lab/run.sh $(ARGS) $(CASES)
 
-bench: ## Run the benchmarks, or those of SUITE (overhead, fabrics, solver); ARGS, say, --quick
-	@.ci/deps.sh $(if $(filter fabrics,$(SUITE)),valgrind,$(if $(filter overhead,$(SUITE)),,cmake valgrind))
-	cargo run --release -p rankzero-bench $(if $(filter overhead fabrics,$(SUITE)),,--features peers) -- $(SUITE) $(ARGS)
+bench: ## Run the benchmarks, or those of SUITE (overhead, fabrics, recovery, solver); ARGS, say, --quick
+	@.ci/deps.sh $(if $(filter fabrics,$(SUITE)),valgrind,$(if $(filter overhead recovery,$(SUITE)),,cmake valgrind))
+	cargo run --release -p rankzero-bench $(if $(filter overhead fabrics recovery,$(SUITE)),,--features peers) -- $(SUITE) $(ARGS)
 
 convergence: deps ## Measure how errors fall with substeps and cells; draw docs/images/convergence.svg
 	cargo run --release -p rankzero-bench --bin convergence

@@ -1,5 +1,5 @@
 //! Measures rankzero on this machine in one go: what it costs beyond the simulation ([`overhead`]), what its paths between ranks
-//! give beside their media ([`fabrics`]), and how fast and how right its solver is beside other engines ([`solver`]). How fast errors fall with substeps and cells is measured apart ([`convergence`]).
+//! give beside their media ([`fabrics`]), how soon a loss is made good ([`recovery`]), and how fast and how right its solver is beside other engines ([`solver`]). How fast errors fall with substeps and cells is measured apart ([`convergence`]).
 //!
 //! What is compared is measured in turns, so that a machine that gets slower or faster meanwhile does so for both. Every suite
 //! gives a table and a file of the same rows ([`report`]).
@@ -14,6 +14,7 @@ pub mod fabrics;
 pub mod overhead;
 pub mod peers;
 pub mod process;
+pub mod recovery;
 pub mod report;
 pub mod solver;
 pub mod stats;

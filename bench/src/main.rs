@@ -1,6 +1,6 @@
 //! `make bench`: runs the suites named on the command line, or all of them.
 //!
-//! `rankzero-bench [overhead] [fabrics] [solver] [--quick] [--mesh FILE]`
+//! `rankzero-bench [overhead] [fabrics] [recovery] [solver] [--quick] [--mesh FILE]`
 #![forbid(unsafe_code)]
 
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use rankzero_bench::allocations::Counting;
 use rankzero_bench::error::BenchError;
 use rankzero_bench::report::Report;
-use rankzero_bench::{fabrics, overhead, solver, target};
+use rankzero_bench::{fabrics, overhead, recovery, solver, target};
 
 /// Counts what the suites allocate.
 #[global_allocator]
@@ -37,14 +37,14 @@ fn wanted() -> Result<Wanted, BenchError> {
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         match word.as_str() {
-            "overhead" | "fabrics" | "solver" => wanted.suites.push(word),
+            "overhead" | "fabrics" | "recovery" | "solver" => wanted.suites.push(word),
             "--quick" => wanted.options.quick = true,
             "--mesh" => {
                 let file = words.next().ok_or_else(|| BenchError::Usage("--mesh wants a file".to_owned()))?;
                 wanted.options.mesh = Some(PathBuf::from(file));
             }
             _ => {
-                let known = "`overhead`, `fabrics`, `solver`, `--quick` and `--mesh FILE`";
+                let known = "`overhead`, `fabrics`, `recovery`, `solver`, `--quick` and `--mesh FILE`";
                 return Err(BenchError::Usage(format!("`{word}` is none of {known}")));
             }
         }
@@ -61,6 +61,12 @@ fn bench(wanted: &Wanted) -> Result<(), BenchError> {
         let mut report = Report::default();
         let outcome = fabrics::measure(wanted.options.quick, &mut report);
         finish(&report, "fabrics.json")?;
+        outcome?;
+    }
+    if runs("recovery") {
+        let mut report = Report::default();
+        let outcome = recovery::measure(wanted.options.quick, &mut report);
+        finish(&report, "recovery.json")?;
         outcome?;
     }
     if runs("solver") {

@@ -48,6 +48,18 @@ impl Report {
         });
     }
 
+    /// Adds the median and the 99th percentile of a figure, as two rows.
+    pub fn quantiles(&mut self, name: &str, unit: &str, samples: &[f64]) {
+        let mut sorted = samples.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        // The least value that 99 of 100 do not exceed.
+        let place = (sorted.len() * 99).div_ceil(100).max(1) - 1;
+        self.alone(&format!("{name}, p50"), unit, samples);
+        if let Some(&worst) = sorted.get(place) {
+            self.alone(&format!("{name}, p99"), unit, &[worst]);
+        }
+    }
+
     /// Adds a figure beside a known one of the same unit.
     pub fn against(&mut self, name: &str, unit: &str, samples: &[f64], peer: &str, known: f64) {
         let Measured { median, spread } = Measured::of(samples.iter().copied());

@@ -3,7 +3,7 @@
 //! Every measure runs the built program on a small job, several times, and takes its figures from `summary.json`.
 
 mod memory;
-mod program;
+pub(crate) mod program;
 mod ranks;
 mod solver;
 mod start;

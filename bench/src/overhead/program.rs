@@ -29,6 +29,25 @@ pub struct Summary {
     pub bytes_by_fabric: Vec<Traffic>,
     /// Each rank's own figures.
     pub per_rank: Vec<RankFigures>,
+    /// Losses that were made good.
+    pub recoveries: Vec<Recovery>,
+}
+
+/// A loss that was made good: milliseconds from its first sign.
+#[derive(Clone, Debug, Deserialize)]
+pub struct Recovery {
+    /// From the death to the first sign.
+    pub detected_ms: Option<f64>,
+    /// To the decision who goes on.
+    pub elected_ms: f64,
+    /// To the state restored.
+    pub restored_ms: f64,
+    /// To the end of the next step.
+    pub resumed_ms: f64,
+    /// Steps that had been done.
+    pub at_step: u64,
+    /// The step from which the run went on.
+    pub from_step: u64,
 }
 
 /// Bytes over one rung.
@@ -45,6 +64,10 @@ pub struct Traffic {
 pub struct RankFigures {
     /// Largest resident size, bytes.
     pub resident_bytes: u64,
+    /// Bytes of copies sent.
+    pub copied_bytes: u64,
+    /// Epochs begun.
+    pub epochs: u64,
 }
 
 /// A job and how it is run.
@@ -82,11 +105,20 @@ impl Program {
     /// # Errors
     /// [`BenchError`] where it fails.
     pub fn run(&self, run: &Run) -> Result<Summary, BenchError> {
+        self.run_with(run, &[])
+    }
+
+    /// The same with more variables in its environment.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn run_with(&self, run: &Run, environment: &[(&str, &str)]) -> Result<Summary, BenchError> {
         let folder = folder()?;
         let mut command = Command::new(&self.binary);
         command.arg("launch").arg(run.job).args(["-n", &run.ranks.to_string(), "--threads", "1", "--quiet", "--json"]);
         command.arg("--run-dir").arg(folder.path());
         command.args(run.set.iter().flat_map(|set| ["--set", set])).env("RANKZERO_CACHE_DIR", run.cache);
+        command.envs(environment.iter().copied());
         let stdout = output(&mut command)?;
         serde_json::from_str(&stdout)
             .map_err(|error| BenchError::Unexpected { command: words(&command), what: error.to_string() })

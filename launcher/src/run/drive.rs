@@ -91,7 +91,7 @@ pub fn drive<F: Fabric + Bootstrap>(
     let began = Instant::now();
     let mut faults = Faults::from_environment().map_err(RunError::Faults)?;
     let start = start::together(options, launch, &mut fabric)?;
-    faults.log_in(&start.run_dir);
+    faults.begin(start.scene.steps, &start.run_dir);
     equip(&mut fabric, &start.job.network)?;
     let me = fabric.rank();
     let owners = first_owners(&start);
@@ -242,11 +242,11 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         control.desk().stop_without_quorum(self.start.job.fault_tolerance.on_lost_quorum == OnLostQuorum::Stop);
         self.engine.attend(control.desk().clone());
         self.control = Some(control);
-        self.engine.keep_copies(Replication {
-            replicas: usize::from(self.start.job.fault_tolerance.replicas),
-            delta: self.start.job.network.delta_sync,
-            nodes: self.start.nodes(),
-        });
+        let replicas = usize::from(self.start.job.fault_tolerance.replicas);
+        if replicas > 0 {
+            let (delta, nodes) = (self.start.job.network.delta_sync, self.start.nodes());
+            self.engine.keep_copies(Replication { replicas, delta, nodes });
+        }
         Ok(())
     }
 

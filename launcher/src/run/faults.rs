@@ -1,8 +1,8 @@
 //! Faults that a test injects into a run, by the variable `RANKZERO_FAULTS`; the result must not change.
 //!
 //! - `60:break:verbs,200:mend:verbs`: all ranks break that rung before step 60, and let it be tried again before step 200;
-//! - `60:kill:0`: rank 0 ends as by `kill -9` before step 60; `epoch#3:kill:2`: rank 2 at its third pass of that [`Point`]; `:stop:`
-//!   stops it instead, as by `kill -STOP`, until somebody lets it go on.
+//! - `60:kill:0`: rank 0 ends as by `kill -9` before step 60, and `50%:kill:0` in the middle of the run; `epoch#3:kill:2`: rank 2 at its third
+//!   pass of that [`Point`]; `:stop:` stops it instead, as by `kill -STOP`, until somebody lets it go on.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -33,6 +33,8 @@ pub enum Act {
 pub enum Point {
     /// Before this step.
     Step(u64),
+    /// Before the step at this percentage of the run; turned into a step once its length is known.
+    Percent(u64),
     /// An epoch was declared, nothing is copied yet.
     Epoch,
     /// Copies and hashes are on their way.
@@ -114,9 +116,14 @@ impl Faults {
         }
     }
 
-    /// Tells where the log of those that were killed goes.
-    pub fn log_in(&mut self, run_dir: &Path) {
+    /// The run has so many steps; the log of those that were killed goes to its directory.
+    pub fn begin(&mut self, steps: u64, run_dir: &Path) {
         self.log = Some(run_dir.join(LOG));
+        for blow in &mut self.blows {
+            if let Point::Percent(percent) = blow.point {
+                blow.point = Point::Step(steps * percent / 100);
+            }
+        }
     }
 
     /// Those that concern rungs, before `step`.
@@ -169,6 +176,9 @@ fn point_of(text: &str) -> Result<(Point, u32), String> {
     if let Some((_, point)) = Point::NAMED.iter().find(|(known, _)| *known == name) {
         return Ok((*point, pass));
     }
+    if let Some(percent) = name.strip_suffix('%').and_then(|percent| percent.parse().ok()) {
+        return Ok((Point::Percent(percent), pass));
+    }
     let step = name.parse().map_err(|_| {
         let names: Vec<&str> = Point::NAMED.iter().map(|(name, _)| *name).collect();
         format!("`{name}` is neither a step nor one of {}", names.join(", "))
@@ -219,6 +229,9 @@ mod tests {
         let blow = |point, pass, rank, signal| Blow { point, pass, rank: Rank(rank), signal };
         let expected = [blow(Point::Step(70), 1, 3, Signal::SIGKILL), blow(Point::Epoch, 4, 1, Signal::SIGSTOP)];
         assert_eq!(faults.blows, expected);
+        let mut middle: Faults = "50%:kill:0".parse().expect("faults");
+        middle.begin(90, Path::new("/nowhere"));
+        assert_eq!(middle.blows, [blow(Point::Step(45), 1, 0, Signal::SIGKILL)]);
         let bad = [
             ("x", "PLACE:break"),
             ("1:burn:mpi", "burn"),
