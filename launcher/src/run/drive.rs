@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use rankzero_comm::control::Control;
 use rankzero_comm::member::View;
-use rankzero_comm::{Bootstrap, CommError, Fabric, Rank};
+use rankzero_comm::{Bootstrap, CommError, Fabric, Rank, RunKey};
 use rankzero_epoch::Ledger;
 use rankzero_job::{Network, OnLostQuorum};
 use rankzero_slurm::launch::Launch;
@@ -81,13 +81,14 @@ pub fn drive<F: Fabric + Bootstrap>(
     options: &Options,
     launch: &Launch,
     mut fabric: F,
-    equip: impl FnOnce(&mut F, &Network) -> Result<(), CommError>,
+    equip: impl FnOnce(&mut F, &Network, &RunKey) -> Result<(), CommError>,
 ) -> Result<Ended<F>, RunError> {
     let began = Instant::now();
     let mut faults = Faults::from_environment().map_err(RunError::Faults)?;
     let start = start::together(options, launch, &mut fabric)?;
     faults.log_in(&start.run_dir);
-    equip(&mut fabric, &start.job.network)?;
+    let key = RunKey::agree(&mut fabric, Instant::now() + start::START_TIMEOUT)?;
+    equip(&mut fabric, &start.job.network, &key)?;
     let me = fabric.rank();
     let owners = first_owners(&start);
     let timeout = Duration::from_millis(start.job.network.result_timeout_ms);
@@ -126,7 +127,7 @@ pub fn drive<F: Fabric + Bootstrap>(
         start,
     };
     drive.introduce(launch)?;
-    drive.watch_over()?;
+    drive.watch_over(&key)?;
     drive.become_what_the_view_says();
     (drive.first_step, drive.cpu_before) = (Instant::now(), usage().0);
     drive.run_on()
@@ -214,11 +215,11 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
     }
 
     /// Starts the watch over the other ranks and the copies that make a loss good, where there are other ranks.
-    fn watch_over(&mut self) -> Result<(), RunError> {
+    fn watch_over(&mut self, key: &RunKey) -> Result<(), RunError> {
         if self.view.members.len() < 2 {
             return Ok(());
         }
-        let control = watch::start(&mut self.engine, &self.start.job)?;
+        let control = watch::start(&mut self.engine, &self.start.job, key)?;
         control.desk().stop_without_quorum(self.start.job.fault_tolerance.on_lost_quorum == OnLostQuorum::Stop);
         self.engine.attend(control.desk().clone());
         self.control = Some(control);

@@ -29,9 +29,9 @@ pub use progress::{PROGRESS_VARIABLE, wants_bar};
 pub(crate) use start::host;
 pub use start::{Options, RankInfo, resolve};
 
+use rankzero_comm::local;
 use rankzero_comm::mpi::Patience;
 use rankzero_comm::world::{self, Options as FabricOptions, WorldFabric};
-use rankzero_comm::{Endpoint, local};
 use rankzero_slurm::launch::{Launch, environment};
 
 use crate::binding;
@@ -68,7 +68,7 @@ pub fn run(options: &Options) -> Result<Ending, RunError> {
     let launch = Launch::detect(&environment())?;
     if !launch.launcher.offers_mpi() || launch.size == 1 {
         let fabric = local::hub(1)?.remove(0);
-        return Ok(drive::drive(options, &launch, fabric, |_, _| Ok(()))?.ending);
+        return Ok(drive::drive(options, &launch, fabric, |_, _, _| Ok(()))?.ending);
     }
     let fabric = world_fabric(&launch, options.threads, start::START_TIMEOUT)?;
     let drive::Ended { ending, fabric, complete } = drive::drive(options, &launch, fabric, paths::equip)?;
@@ -98,8 +98,8 @@ pub(crate) fn world_fabric(
     let patience = if binding.oversubscribed { Patience::SHARED_CORE } else { Patience::OWN_CORE };
     let options = FabricOptions { patience, ..FabricOptions::default() };
     let fabric = world::start(&options, std::time::Instant::now() + limit)?;
-    if fabric.size() != launch.size {
-        return Err(RunError::OtherWorld { told: launch.size, found: fabric.size() });
+    if fabric.at_start() != launch.size {
+        return Err(RunError::OtherWorld { told: launch.size, found: fabric.at_start() });
     }
     Ok(fabric)
 }

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use rankzero_comm::packets::Compression;
 use rankzero_comm::world::{self, Wish, WorldFabric};
-use rankzero_comm::{CommError, Pick, Policy, Rung};
+use rankzero_comm::{CommError, Pick, Policy, RunKey, Rung};
 use rankzero_job::{Compression as Asked, Fabric as Choice, Network};
 use serde::{Deserialize, Serialize};
 
@@ -54,8 +54,8 @@ impl From<&Pick> for Way {
 ///
 /// # Errors
 /// [`CommError`] where a rank is missing.
-pub fn equip(fabric: &mut WorldFabric, network: &Network) -> Result<(), CommError> {
-    world::equip(fabric, &wish(network), Instant::now() + super::start::START_TIMEOUT)
+pub fn equip(fabric: &mut WorldFabric, network: &Network, key: &RunKey) -> Result<(), CommError> {
+    world::equip(fabric, &wish(network), key, Instant::now() + super::start::START_TIMEOUT)
 }
 
 /// What the job asks of the paths between ranks.
@@ -73,7 +73,7 @@ pub fn wish(network: &Network) -> Wish {
         Asked::Off => Compression::Off,
     };
     let ports = network.control_ports.first..=network.control_ports.last;
-    Wish { policy: Policy { only, require_rdma: network.require_rdma }, compression, ports }
+    Wish { policy: Policy { only, require_rdma: network.require_rdma }, compression, ports, newcomers: 0 }
 }
 
 /// The rungs that serve, in few words: `shm (3 peers)`, `shm (3), verbs (4)`.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use rankzero_comm::control::links::Links;
 use rankzero_comm::control::{Control, Offers};
 use rankzero_comm::member::{Settings, View};
-use rankzero_comm::{Bootstrap, CommError, Fabric, Rank};
+use rankzero_comm::{Bootstrap, CommError, Fabric, Rank, RunKey};
 use rankzero_job::{Job, OnLostQuorum};
 use serde::{Deserialize, Serialize};
 
@@ -21,17 +21,6 @@ const STAGGER: Duration = Duration::from_millis(50);
 #[derive(Serialize, Deserialize)]
 struct Introduction {
     offer: Vec<u8>,
-}
-
-/// Draws a key on rank 0 and gives it to all.
-fn key<F: Fabric + Bootstrap>(engine: &mut Engine<F>, deadline: Instant) -> Result<[u8; 32], RunError> {
-    let drawn = if engine.rank() == Rank(0) { Some(rankzero_comm::control::draw_key()?) } else { None };
-    let mine = drawn.map_or_else(Vec::new, Vec::from);
-    let all = engine.all_gather(&mine, deadline)?;
-    match all.first().map(|bytes| <[u8; 32]>::try_from(bytes.as_slice())) {
-        Some(Ok(drawn)) => Ok(drawn),
-        _ => Err(RunError::MasterRefused),
-    }
 }
 
 /// The times of a job.
@@ -51,12 +40,11 @@ pub fn settings(job: &Job) -> Settings {
 ///
 /// # Errors
 /// [`RunError`]: no port, a missing rank.
-pub fn start<F: Fabric + Bootstrap>(engine: &mut Engine<F>, job: &Job) -> Result<Control, RunError> {
+pub fn start<F: Fabric + Bootstrap>(engine: &mut Engine<F>, job: &Job, key: &RunKey) -> Result<Control, RunError> {
     let deadline = Instant::now() + START_TIMEOUT;
     let (me, size) = (engine.rank(), engine.capacity());
-    let key = key(engine, deadline)?;
     let ports = job.network.control_ports.first..=job.network.control_ports.last;
-    let links = Links::open(me, size, ports, key);
+    let links = Links::open(me, size, ports, key.control());
     let offer = links.as_ref().map_or_else(|_| Vec::new(), Links::offer);
     let introduced = engine.all_gather(&serde_json::to_vec(&Introduction { offer }).unwrap_or_default(), deadline)?;
     let links = links.map_err(|why| RunError::NoLinks(why.to_string()))?;
