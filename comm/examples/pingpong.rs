@@ -30,7 +30,7 @@ fn main() -> Outcome<()> {
     if let Some(words) = arguments.get(1).and_then(|text| text.parse().ok()) {
         limits.packet_words = words;
     }
-    let mut fabric = world::start(&Options { limits, patience }, soon())?;
+    let mut fabric = world::start(&Options { limits, patience, newcomers: 0 }, soon())?;
     let segment = Segment::new(4 << 20)?;
     let id = fabric.register(Arc::clone(&segment))?;
     fabric.open(soon())?;

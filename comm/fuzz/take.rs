@@ -168,6 +168,8 @@ fn messages(input: &mut Input<'_>) {
     let ladder = Ladder::new(Rank(0), 2, rung, Policy::default(), Limits::default(), Patience::SHARED_CORE);
     // Nobody answers, so this waits until its deadline, which has passed; whatever came is heard on the way.
     let mut ladder = ladder.expect("memory");
+    let segment = Segment::private(SEGMENT_WORDS).expect("memory");
+    rankzero_comm::Fabric::register(&mut ladder, segment).expect("a segment");
     for _ in 0..8 {
         let _ = ladder.barrier(std::time::Instant::now());
     }

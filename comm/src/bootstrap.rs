@@ -1,6 +1,8 @@
 //! Start-up exchanges over a port: a gather to rank 0 and its answer, a broadcast. Messages carry the number of their
 //! operation, so that a rank that is ahead is heard in its turn and one that timed out is ignored.
 //!
+//! They are among the ranks that started together, whether or not there is room for more, and for the time before anybody comes later.
+//!
 //! Rank 0 knows who is missing and tells the others, who wait [`VERDICT_GRACE`] longer for that: so everybody names the rank
 //! that is missing, and not rank 0. The exchange is flat: `size` messages each way, for a handful of operations.
 
@@ -166,7 +168,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
     }
 
     fn gather_at_root(&mut self, mine: &[u8], deadline: Instant) -> Result<Vec<Vec<u8>>, CommError> {
-        let others: Vec<Rank> = Rank::all(self.size()).skip(1).collect();
+        let others: Vec<Rank> = Rank::all(self.at_start()).skip(1).collect();
         let messages = match self.await_messages("start-up exchange", &others, deadline) {
             Ok(messages) => messages,
             Err(error) => {
@@ -203,7 +205,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
         let (kind, bytes) = answer.into_iter().next().unwrap_or((Kind::Missing, Vec::new()));
         match kind {
             Kind::Gathered => {
-                let parts = split(&bytes).filter(|parts| parts.len() == self.size() as usize);
+                let parts = split(&bytes).filter(|parts| parts.len() == self.at_start() as usize);
                 parts.ok_or_else(|| self.out_of_step(ROOT, kind))
             }
             Kind::Missing => {
@@ -223,9 +225,9 @@ impl<T: Transport + ?Sized> Ladder<T> {
 
 impl<T: Transport + ?Sized> Bootstrap for Ladder<T> {
     fn broadcast(&mut self, from: Rank, bytes: &mut Vec<u8>, deadline: Instant) -> Result<(), CommError> {
-        let size = self.size();
-        if from.0 >= size {
-            return Err(CommError::UnknownPeer { peer: from, size });
+        let size = self.at_start();
+        if let Some(peer) = [from, self.rank()].into_iter().find(|rank| rank.0 >= size) {
+            return Err(CommError::UnknownPeer { peer, size });
         }
         let outcome = if from == self.rank() {
             check_length(bytes.len(), MAX_BOOTSTRAP_BYTES).and_then(|()| {
@@ -249,7 +251,11 @@ impl<T: Transport + ?Sized> Bootstrap for Ladder<T> {
     }
 
     fn all_gather(&mut self, mine: &[u8], deadline: Instant) -> Result<Vec<Vec<u8>>, CommError> {
-        let limit = MAX_BOOTSTRAP_BYTES / self.size() as usize - 4;
+        let (peer, size) = (self.rank(), self.at_start());
+        if peer.0 >= size {
+            return Err(CommError::UnknownPeer { peer, size });
+        }
+        let limit = MAX_BOOTSTRAP_BYTES / size as usize - 4;
         let outcome = check_length(mine.len(), limit).and_then(|()| {
             if self.rank() == ROOT {
                 self.gather_at_root(mine, deadline)

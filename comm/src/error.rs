@@ -44,6 +44,9 @@ pub enum FailureCause {
     /// Memory was moved, so that who is excluded cannot write there.
     #[error("memory was moved to fence off a rank that may still live")]
     Fenced,
+    /// No rung has come about between it and this rank.
+    #[error("no path to it has come about")]
+    NoPath,
     /// MPI is not used after a death.
     #[error("MPI is not used any more, as it may hang after a death")]
     Retired,
@@ -239,8 +242,8 @@ pub enum CommError {
         /// Who did not answer, ascending.
         missing: Vec<Rank>,
     },
-    /// A rank outside `0..size`.
-    #[error("{peer} does not exist in a run of {size} ranks")]
+    /// A rank outside `0..size`, or one that has not come yet.
+    #[error("{peer} does not exist, or not yet, in a run of up to {size} ranks")]
     UnknownPeer {
         /// The rank asked for.
         peer: Rank,

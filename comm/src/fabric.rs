@@ -120,11 +120,29 @@ pub struct Left {
     pub dead: bool,
 }
 
+/// A rank and where it lives.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resident {
+    /// Which.
+    pub rank: Rank,
+    /// What [`crate::node_identity`] says there.
+    pub node: Vec<u8>,
+}
+
+/// Carries messages between ranks before any rung does: each piece once, those of one sender in order, as long as both live.
+pub trait Courier: std::fmt::Debug {
+    /// Sends words to a rank and returns at once.
+    fn send(&self, to: Rank, words: &[u32]);
+
+    /// The oldest words that have come, and who sent them. Asked often.
+    fn take(&self) -> Option<(Rank, Vec<u32>)>;
+}
+
 /// Who this process is within the run.
 pub trait Endpoint {
     /// The rank of this process.
     fn rank(&self) -> Rank;
-    /// Ranks of the run.
+    /// Ranks of the run, room for those that may come later included.
     fn size(&self) -> u32;
 }
 
@@ -189,6 +207,29 @@ pub trait Fabric: Endpoint {
     /// A failed call; where memory cannot be moved, this rank must not go on.
     fn exclude(&mut self, left: &[Left]) -> Result<(), CommError>;
 
+    /// Gives messages to the courier where no rung carries them, as towards a rank that has just come.
+    fn set_courier(&mut self, courier: Box<dyn Courier + Send>);
+
+    /// Makes ranks present that were not: starts the tests of all rungs with them and returns at once. They do the same towards this rank,
+    /// sooner or later; what they said before is heard now. From now on writes to them are taken, and go out once a rung serves.
+    ///
+    /// The segments are registered before, on both sides, and there is a courier. Ranks that are present change nothing; of one that is known to
+    /// be gone, [`Event::PeerFailed`] is told again.
+    ///
+    /// # Errors
+    /// [`CommError::UnknownPeer`] for a rank that there is no room for, or a failed call.
+    fn admit(&mut self, newcomers: &[Resident]) -> Result<(), CommError>;
+
+    /// Makes progress without waiting; whether to every present peer that has not failed a rung serves. A newcomer of which all rungs have
+    /// failed for long is given up ([`FailureCause::NoPath`]); until then, whoever waits decides how long.
+    ///
+    /// # Errors
+    /// A failed call.
+    fn ready(&mut self) -> Result<bool, CommError>;
+
+    /// The ranks that were there at the start or were admitted since, this one and those that have failed included; ascending.
+    fn present(&self) -> Vec<Rank>;
+
     /// What went over each rung since the start.
     fn traffic(&self) -> Vec<RungTraffic>;
 
@@ -217,7 +258,7 @@ pub trait Fabric: Endpoint {
     }
 }
 
-/// Start-up: few, small, blocking exchanges among all ranks. Every rank calls the same operations in the same order.
+/// Start-up: few, small, blocking exchanges among all ranks that started together, before anybody comes later. Every rank calls the same operations in the same order.
 ///
 /// Built from point-to-point messages with a deadline, so that a rank that died during start-up yields an error that
 /// names it where a collective would hang.

@@ -103,6 +103,17 @@ pub trait Transport: fmt::Debug {
     /// Says when connections that are made from now on carry differences, where the rung can.
     fn set_compression(&mut self, _compression: Compression) {}
 
+    /// Why this rung never serves `peer`, if that is known from the start.
+    ///
+    /// # Errors
+    /// The reason.
+    fn reaches(&self, _peer: Rank) -> Result<(), Unavailable> {
+        Ok(())
+    }
+
+    /// Tells among how many ranks what is remembered of connections is to be shared out, from the next connection on.
+    fn share_among(&mut self, _ranks: u32) {}
+
     /// Makes a segment known; segments come in the order of their ids, and all before the first offer.
     ///
     /// # Errors

@@ -1,14 +1,15 @@
-//! The fabric among the processes of a run: MPI to start, and every other rung that this build and machine have.
+//! The fabric among the processes of a run: MPI to start, and every other rung that this build and machine have; without MPI for
+//! processes that come later.
 
 use std::ops::RangeInclusive;
 use std::time::Instant;
 
-use crate::control::draw_key;
-use crate::error::{CommError, Malformed};
-use crate::fabric::{Bootstrap, Endpoint};
+use crate::error::CommError;
+use crate::fabric::{Bootstrap, Courier, Endpoint, Resident};
 use crate::idle::Patience;
 use crate::ids::{Rank, Rung};
-use crate::ladder::{Ladder, Policy, Standing};
+use crate::key::RunKey;
+use crate::ladder::{Ladder, Policy, Standing, node_identity};
 use crate::mpi;
 use crate::packets::{Compression, Limits, Packets};
 use crate::port::Port;
@@ -16,9 +17,6 @@ use crate::shm::Shm;
 use crate::tcp::TcpPort;
 use crate::transport::{Transport, Unavailable};
 use crate::verbs::{self, Verbs};
-
-/// Who draws the key of a run.
-const MASTER: Rank = Rank(0);
 
 /// A fabric among processes. It stays in the thread that started it, as MPI demands.
 pub type WorldFabric = Ladder<dyn Transport>;
@@ -30,11 +28,13 @@ pub struct Options {
     pub limits: Limits,
     /// How ranks wait.
     pub patience: Patience,
+    /// Room for so many ranks beyond those that the launcher starts. What is known only once the ranks talk goes into [`Wish`].
+    pub newcomers: u32,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { limits: Limits::default(), patience: Patience::SHARED_CORE }
+        Self { limits: Limits::default(), patience: Patience::SHARED_CORE, newcomers: 0 }
     }
 }
 
@@ -47,11 +47,13 @@ pub struct Wish {
     pub compression: Compression,
     /// TCP ports to listen on: the first free one, or any where all are taken.
     pub ports: RangeInclusive<u16>,
+    /// Room for so many ranks beyond those that the launcher started, if it is more than at the start.
+    pub newcomers: u32,
 }
 
 impl Default for Wish {
     fn default() -> Self {
-        Self { policy: Policy::default(), compression: Compression::default(), ports: 0..=0 }
+        Self { policy: Policy::default(), compression: Compression::default(), ports: 0..=0, newcomers: 0 }
     }
 }
 
@@ -61,23 +63,61 @@ impl Default for Wish {
 /// # Errors
 /// As [`mpi::start`].
 pub fn start(options: &Options, deadline: Instant) -> Result<WorldFabric, CommError> {
-    let Options { limits, patience } = *options;
+    let Options { limits, patience, newcomers } = *options;
     let port = mpi::start(patience, deadline)?;
     let (me, size) = (port.rank(), port.size());
     let first: Box<dyn Transport> = Box::new(Packets::new(port, limits));
-    Ladder::new(me, size, first, Policy::default(), limits, patience)
+    let mut ladder = Ladder::new(me, size, first, Policy::default(), limits, patience)?;
+    ladder.make_room(newcomers);
+    Ok(ladder)
 }
 
-/// Adds all other rungs that this machine has; before the first segment. All ranks call it with the same wish.
+/// Adds all other rungs that this machine has; before the first segment. All ranks call it with the same wish and key.
 ///
 /// # Errors
 /// [`CommError::Timeout`] or [`CommError::PeerFailed`] naming who is missing. A rung that is not to be had is no error.
-pub fn equip(fabric: &mut WorldFabric, wish: &Wish, deadline: Instant) -> Result<(), CommError> {
-    let (me, size) = (fabric.rank(), fabric.size());
-    let limits = fabric.limits();
-    let key = key(fabric, deadline)?;
+pub fn equip(fabric: &mut WorldFabric, wish: &Wish, key: &RunKey, deadline: Instant) -> Result<(), CommError> {
+    fabric.make_room(wish.newcomers);
     fabric.find_neighbours(deadline)?;
     let one_node = fabric.is_one_node();
+    add_rungs(fabric, wish, key, one_node);
+    Ok(())
+}
+
+/// The fabric of a process that comes later, as rank `me`, to a run with room for `capacity` ranks: all rungs that this machine has but MPI,
+/// and `courier` for what has to be said until one of them serves. `wish` and `key` are those of the run, `others` who takes part. To be
+/// followed by the segments, as on all ranks, and then by [`crate::Fabric::admit`] with `others`.
+///
+/// # Errors
+/// [`CommError::NoPath`] where this machine has no rung at all.
+pub fn join(
+    me: Rank,
+    capacity: u32,
+    others: &[Resident],
+    wish: &Wish,
+    key: &RunKey,
+    options: &Options,
+    courier: Box<dyn Courier + Send>,
+) -> Result<WorldFabric, CommError> {
+    if me.0 >= capacity {
+        return Err(CommError::UnknownPeer { peer: me, size: capacity });
+    }
+    let mut fabric = Ladder::newcomer(me, capacity, wish.policy, options.limits, options.patience);
+    crate::Fabric::set_courier(&mut fabric, courier);
+    fabric.miss(Rung::Mpi, "started after the others, without MPI".to_owned());
+    let here = node_identity();
+    // More may come, from elsewhere.
+    let one_node = others.iter().all(|other| other.node == here) && others.len() as u32 + 1 >= capacity;
+    add_rungs(&mut fabric, wish, key, one_node);
+    match fabric.reasons_without_rungs() {
+        Some(reasons) => Err(CommError::NoPath { rank: me, reasons }),
+        None => Ok(fabric),
+    }
+}
+
+fn add_rungs(fabric: &mut WorldFabric, wish: &Wish, key: &RunKey, one_node: bool) {
+    let (me, size) = (fabric.rank(), fabric.size());
+    let limits = fabric.limits();
     // What no pair may take is not even opened: it would register memory for nothing.
     let mut add = |rung: Rung, open: &dyn Fn() -> Result<Box<dyn Transport>, Unavailable>| {
         let between_nodes = wish.policy.standing(rung, false);
@@ -92,29 +132,15 @@ pub fn equip(fabric: &mut WorldFabric, wish: &Wish, deadline: Instant) -> Result
     };
     add(Rung::Shm, &|| Ok(Box::new(Shm::open(me, size)?)));
     add(Rung::Verbs, &|| Ok(Box::new(Verbs::open(me, size, verbs::Options::from_env()?)?)));
-    add(Rung::Tcp, &|| Ok(Box::new(Packets::new(TcpPort::open(me, size, wish.ports.clone(), key)?, limits))));
+    let tcp = || TcpPort::open(me, size, wish.ports.clone(), key.data());
+    add(Rung::Tcp, &|| Ok(Box::new(Packets::new(tcp()?, limits))));
     fabric.set_policy(wish.policy);
     fabric.set_compression(wish.compression);
-    Ok(())
-}
-
-/// The secret of this run, which rank 0 draws: who knows it belongs to the run.
-fn key(fabric: &mut WorldFabric, deadline: Instant) -> Result<[u8; 32], CommError> {
-    let mut bytes = Vec::new();
-    if fabric.rank() == MASTER {
-        bytes.extend(draw_key()?);
-    }
-    fabric.broadcast(MASTER, &mut bytes, deadline)?;
-    let sent = <[u8; 32]>::try_from(bytes.as_slice());
-    sent.map_err(|_| CommError::Malformed {
-        peer: MASTER,
-        what: Malformed::Length { words: bytes.len() / 4, expected: 8 },
-    })
 }
 
 /// Ends the fabric and with it the use of MPI.
 ///
-/// `clean`: all ranks call it, meet at a barrier, and MPI is finalised. Otherwise (some rank has failed) nothing is
+/// `clean`: all ranks call it; those that started together meet at a barrier, and MPI is finalised. Otherwise (some rank has failed) nothing is
 /// said to MPI at all, as any word may hang or take the survivors down: the caller flushes its files and leaves by
 /// [`mpi::exit_now`], so that the library's exit handlers do not run either.
 ///
@@ -123,6 +149,10 @@ fn key(fabric: &mut WorldFabric, deadline: Instant) -> Result<[u8; 32], CommErro
 pub fn shutdown(mut fabric: WorldFabric, clean: bool, deadline: Instant) -> Result<(), CommError> {
     if !clean {
         return Ok(());
+    }
+    if fabric.at_start() == 0 {
+        // It came later and knows nothing of MPI.
+        return fabric.flush_all(deadline);
     }
     fabric.barrier(deadline)?;
     fabric.flush_all(deadline)?;

@@ -167,7 +167,7 @@ fn wrong_writes_are_errors_that_send_nothing() {
     let mut attempt = |peer, puts: &[Put]| {
         a.write_notify(peer, &Write { source: id, target: id, puts, notification: 0 }).expect_err("wrong").to_string()
     };
-    assert_eq!(attempt(Rank(2), &[]), "rank 2 does not exist in a run of 2 ranks");
+    assert_eq!(attempt(Rank(2), &[]), "rank 2 does not exist, or not yet, in a run of up to 2 ranks");
     let beyond = attempt(Rank(1), &[Put { from: 10, to: 0, len: 7 }]);
     assert_eq!(beyond, "range of 7 words at 10 exceeds the 16 words of segment 1");
     attempt(Rank(1), &[Put { from: usize::MAX, to: 0, len: 2 }]);

@@ -6,9 +6,12 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::error::FailureCause;
+use crate::fabric::Courier;
 use crate::ids::Rank;
 use crate::member::{Doing, Notice, Status, Term, View};
 
+/// Most words between fabrics that wait here, in pieces.
+const PARCELS_MAX: usize = 1024;
 /// Nobody is waited for.
 const NOBODY: u32 = u32::MAX;
 
@@ -32,6 +35,8 @@ pub enum Request {
     Dismiss(Rank),
     /// Send this.
     Post(Rank, Vec<u8>),
+    /// Send this to the fabric of another rank.
+    Carry(Rank, Vec<u32>),
     /// Connect to a newcomer by its offer.
     Connect(Rank, Vec<u8>),
 }
@@ -51,6 +56,8 @@ struct Shared {
     work: AtomicU64,
     /// Whether the computing thread is outside of what is watched: in a file system, say, which may take any time.
     outside: AtomicBool,
+    /// Whether something is there for the fabric; kept beside the lock, likewise.
+    brought: AtomicBool,
     requests: Mutex<Vec<Request>>,
     /// Wakes the other thread.
     waker: Mutex<Option<Waker>>,
@@ -75,6 +82,8 @@ struct Standing {
     dead: BTreeSet<Rank>,
     linked: BTreeSet<Rank>,
     inbox: VecDeque<Mail>,
+    /// For the fabric.
+    parcels: VecDeque<(Rank, Vec<u32>)>,
     notices: Vec<(Instant, Notice)>,
     /// A newcomer has connected and waits to be taken in.
     callers: Vec<(Rank, Vec<u8>)>,
@@ -96,6 +105,7 @@ impl Desk {
             dead: BTreeSet::new(),
             linked: BTreeSet::new(),
             inbox: VecDeque::new(),
+            parcels: VecDeque::new(),
             notices: Vec::new(),
             callers: Vec::new(),
         };
@@ -107,6 +117,7 @@ impl Desk {
             waited_ms: AtomicU32::new(0),
             work: AtomicU64::new(0),
             outside: AtomicBool::new(false),
+            brought: AtomicBool::new(false),
             requests: Mutex::new(Vec::new()),
             waker: Mutex::new(None),
         }))
@@ -267,6 +278,17 @@ impl Desk {
         self.0.changed.notify_all();
     }
 
+    /// Puts words before the fabric of this rank. Where that takes none, the oldest are dropped: a fabric asks again.
+    pub(crate) fn deliver_to_fabric(&self, from: Rank, words: Vec<u32>) {
+        let mut standing = lock(&self.0.standing);
+        standing.parcels.push_back((from, words));
+        if standing.parcels.len() > PARCELS_MAX {
+            standing.parcels.pop_front();
+        }
+        self.0.brought.store(true, Ordering::Release);
+        self.0.changed.notify_all();
+    }
+
     pub(crate) fn notice(&self, notice: Notice) {
         lock(&self.0.standing).notices.push((Instant::now(), notice));
         self.0.changed.notify_all();
@@ -279,5 +301,21 @@ impl Desk {
             Status::Changing | Status::Excluded { .. } => true,
         };
         self.0.disturbed.store(disturbed, Ordering::Release);
+    }
+}
+
+impl Courier for Desk {
+    fn send(&self, to: Rank, words: &[u32]) {
+        self.request(Request::Carry(to, words.to_vec()));
+    }
+
+    fn take(&self) -> Option<(Rank, Vec<u32>)> {
+        if !self.0.brought.load(Ordering::Acquire) {
+            return None;
+        }
+        let mut standing = lock(&self.0.standing);
+        let oldest = standing.parcels.pop_front();
+        self.0.brought.store(!standing.parcels.is_empty(), Ordering::Release);
+        oldest
     }
 }

@@ -10,4 +10,4 @@ mod post;
 mod watch;
 
 pub use desk::{Desk, Mail, Request};
-pub use watch::{Control, Offers, draw_key};
+pub use watch::{Control, Offers};

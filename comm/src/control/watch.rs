@@ -15,6 +15,9 @@ use crate::member::{Action, Event, Membership, Message, Settings, Status, View};
 
 /// First word of a message of the membership.
 const MEMBERSHIP: u32 = u32::from_le_bytes(*b"RZM1");
+/// First byte of mail between computing threads, and of that between their fabrics.
+const MAIL: u8 = 0;
+const FABRIC: u8 = 1;
 /// The longest wait, so that the end of the process is noticed.
 const WAIT_MAX: Duration = Duration::from_millis(500);
 /// How long the last words may take.
@@ -39,20 +42,6 @@ struct Watch {
     end: Arc<AtomicBool>,
     actions: Vec<Action>,
     posts: BTreeMap<Rank, Post>,
-}
-
-/// Draws a secret for a run: who knows it belongs to the run.
-///
-/// # Errors
-/// [`CommError::Io`] where the system has no random numbers.
-pub fn draw_key() -> Result<[u8; 32], CommError> {
-    let mut key = [0u8; 32];
-    getrandom::fill(&mut key).map_err(|error| CommError::Io {
-        operation: "drawing the key of the run",
-        peer: None,
-        source: std::io::Error::other(error),
-    })?;
-    Ok(key)
 }
 
 impl Control {
@@ -175,7 +164,7 @@ impl Watch {
             }
             mail => match self.posts.entry(from).or_default().take(mail) {
                 Some(Came::Piece(bytes, receipt)) => {
-                    self.desk.deliver(Mail { from, bytes });
+                    self.deliver(from, &bytes);
                     self.links.send(from, receipt);
                 }
                 Some(Came::Again(receipt)) => {
@@ -184,6 +173,17 @@ impl Watch {
                 Some(Came::Receipt) => {}
                 None => tracing::warn!(%from, "refused a control message of no known kind"),
             },
+        }
+    }
+
+    /// Puts a piece of mail before whom it is for.
+    fn deliver(&self, from: Rank, piece: &[u8]) {
+        match piece {
+            [MAIL, bytes @ ..] => self.desk.deliver(Mail { from, bytes: bytes.to_vec() }),
+            [FABRIC, bytes @ ..] if bytes.len().is_multiple_of(4) => {
+                self.desk.deliver_to_fabric(from, bytemuck::pod_collect_to_vec(bytes));
+            }
+            _ => tracing::warn!(%from, "refused mail of no known kind"),
         }
     }
 
@@ -205,7 +205,8 @@ impl Watch {
             }
             Request::Admit(rank) => self.feed(Event::Admit { rank }),
             Request::Dismiss(rank) => self.feed(Event::Dismiss { rank }),
-            Request::Post(to, bytes) => self.post(to, &bytes),
+            Request::Post(to, bytes) => self.post(to, MAIL, &bytes),
+            Request::Carry(to, words) => self.post(to, FABRIC, bytemuck::cast_slice(&words)),
             Request::Connect(peer, offer) => {
                 if let Err(why) = self.links.connect(peer, &offer) {
                     tracing::warn!(%peer, %why, "no control link to a newcomer");
@@ -214,8 +215,8 @@ impl Watch {
         }
     }
 
-    fn post(&mut self, to: Rank, bytes: &[u8]) {
-        let words = self.posts.entry(to).or_default().hand_in(bytes);
+    fn post(&mut self, to: Rank, kind: u8, bytes: &[u8]) {
+        let words = self.posts.entry(to).or_default().hand_in(&[&[kind], bytes].concat());
         // Where the link does not stand, it follows once that does.
         self.links.send(to, words);
     }

@@ -318,8 +318,9 @@ impl<T: Transport + ?Sized> Ladder<T> {
 
     /// What is due by time: attempts that took too long, rungs to be tried again, questions without an answer.
     pub(super) fn look_at_links(&mut self, now: Instant) -> Result<(), CommError> {
-        for peer in Rank::all(self.size) {
-            if peer == self.me || self.pairs[peer.index()].failed.is_some() {
+        for nth in 0..self.present.len() {
+            let peer = self.present[nth];
+            if self.pairs[peer.index()].failed.is_some() {
                 continue;
             }
             for at in 0..self.transports.len() {
@@ -346,11 +347,11 @@ impl<T: Transport + ?Sized> Ladder<T> {
                 self.ask(peer, now)?;
             }
         }
-        Ok(())
+        self.look_at_newcomers(now)
     }
 
     /// Whether a test keeps this rung broken.
-    fn is_banned(&self, at: usize) -> bool {
+    pub(super) fn is_banned(&self, at: usize) -> bool {
         self.banned.contains(&self.transports[at].rung())
     }
 

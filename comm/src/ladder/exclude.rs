@@ -10,7 +10,12 @@ impl<T: Transport + ?Sized> Ladder<T> {
     /// See [`crate::Fabric::exclude`].
     pub(super) fn exclude_all(&mut self, left: &[Left]) -> Result<(), CommError> {
         for &Left { rank, .. } in left {
-            if rank != self.me && rank.index() < self.pairs.len() {
+            if rank.index() >= self.pairs.len() || rank == self.me {
+                continue;
+            }
+            if self.is_vacant(rank) {
+                self.write_off(rank, FailureCause::Excluded);
+            } else {
                 self.give_up(rank, FailureCause::Excluded)?;
             }
         }

@@ -20,6 +20,12 @@ impl<T: Transport + ?Sized> Ladder<T> {
     /// Deals with one thing that transport `at` reported.
     pub(super) fn take(&mut self, at: usize, happening: Happening) -> Result<(), CommError> {
         match happening {
+            Happening::Broken { peer, cause } if self.is_vacant(peer) => {
+                if cause.proves_death() {
+                    self.write_off(peer, cause);
+                }
+                Ok(())
+            }
             Happening::Up { peer } => self.link_up(peer, at),
             Happening::Delivered { peer, count } => self.delivered(peer, at, count),
             Happening::Arrived { from, notification } => self.arrived(from, at, notification),
@@ -40,7 +46,11 @@ impl<T: Transport + ?Sized> Ladder<T> {
         if self.pairs[from.index()].failed.is_some() {
             return Ok(());
         }
-        let heard = if words.first() == Some(&bootstrap::MAGIC) {
+        if self.is_vacant(from) {
+            self.keep_for_later(from, words);
+            return Ok(());
+        }
+        let heard = if words.first() == Some(&bootstrap::MAGIC) && from.0 < self.at_start {
             self.mailbox.take(from, words)
         } else {
             match Message::parse(words) {
@@ -60,8 +70,8 @@ impl<T: Transport + ?Sized> Ladder<T> {
 
     fn hear(&mut self, from: Rank, message: Message) -> Result<(), CommError> {
         match message {
-            // Nothing about rungs concerns it any more.
-            _ if self.pairs[from.index()].closing => Ok(()),
+            // Nothing about rungs concerns it any more, or yet.
+            _ if self.pairs[from.index()].closing || self.segments.is_empty() => Ok(()),
             Message::Offer { rung, attempt, nonce, offer } => self.hear_offer(from, rung, attempt, nonce, &offer),
             Message::Answer { rung, attempt, nonce, offer } => self.hear_answer(from, rung, attempt, nonce, &offer),
             Message::Ready { rung, attempt } => self.hear_ready(from, rung, attempt),

@@ -4,37 +4,43 @@
 //! - `pair`: what is known about a peer; `policy`: which rungs it may take;
 //! - `connect`: how a rung comes up for a pair and is tested;
 //! - `route`: how a pair goes from one rung to another;
-//! - `intake`: what transports report, and what peers say; `open`: the start; `exclude`: who leaves, and what fences it off.
+//! - `intake`: what transports report, and what peers say; `make` and `open`: the start;
+//! - `admit`: who comes later; `exclude`: who leaves, and what fences it off.
+//!
+//! **Who is there.** A ladder is made for more ranks than there are. Those that were not there at the start and were not admitted since
+//! are *vacant*: nothing is said to them, nothing is written to them, and nothing looks at them; what they say waits.
 //!
 //! **How nothing is lost.** A write stays in the queue of its pair, as ranges of a segment, until the peer is known to have it. Both
 //! sides count the writes of a pair over all rungs. To change rungs, the writer stops and asks; the reader closes the old rung, or
 //! waits for what the writer knows to have been delivered, and answers how many have arrived; the writer forgets those and posts
 //! the rest on the new rung.
 
+mod admit;
 pub(crate) mod connect;
 mod exclude;
 mod intake;
+mod make;
 mod message;
 mod open;
 mod pair;
 mod policy;
 mod route;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+pub use open::node_identity;
 pub use policy::{Policy, Standing};
 
 use crate::bootstrap::Mailbox;
 use crate::error::{CommError, FailureCause};
-use crate::fabric::{Endpoint, Event, Fabric, Left, Pick, Put, RungTraffic, Write};
-use crate::idle::{Idle, Patience};
+use crate::fabric::{Courier, Endpoint, Event, Fabric, Left, Pick, Put, Resident, RungTraffic, Write};
+use crate::idle::Idle;
 use crate::ids::{Rank, Rung, SegmentId, Token};
-use crate::packets::{Compression, Limits};
+use crate::packets::Limits;
 use crate::segment::Segment;
 use crate::transport::{Happening, Posted, Transport};
-use connect::SCRATCH;
 use message::Message;
 use pair::{Out, Pair, Pending};
 
@@ -49,18 +55,32 @@ const COLD_PASSES: u32 = 16;
 #[derive(Debug)]
 pub struct Ladder<T: Transport + ?Sized> {
     me: Rank,
+    /// Ranks that there is room for.
     size: u32,
+    /// So many of them, the first, started together.
+    at_start: u32,
+    /// All ranks that are not vacant but this one, ascending.
+    present: Vec<Rank>,
+    /// Newcomers to whom no rung serves yet, and since when they are admitted.
+    joining: Vec<(Rank, Instant)>,
+    /// What vacant ranks have said, the oldest first.
+    early: BTreeMap<Rank, VecDeque<Vec<u32>>>,
+    /// Carries messages where no rung does.
+    courier: Option<Box<dyn Courier + Send>>,
+    /// What tells the node of this rank from others.
+    node: Vec<u8>,
     policy: Policy,
     limits: Limits,
     /// The best first.
     transports: Vec<Box<T>>,
     /// Rungs that this process cannot offer, and why.
     missing: Vec<(Rung, String)>,
-    /// The rung that carries messages from the start.
-    messenger: Rung,
+    /// The rung that carries messages from the start, where there is one.
+    messenger: Option<Rung>,
+    /// Empty until the rungs are complete.
     segments: Vec<Arc<Segment>>,
     pairs: Vec<Pair>,
-    /// By rank, whether it shares a node with this one; empty until that is known.
+    /// By rank of the start, whether it shares a node with this one; empty until that is known.
     neighbours: Vec<bool>,
     events: VecDeque<Event>,
     /// Pairs whose writes wait for room.
@@ -90,106 +110,6 @@ pub struct Ladder<T: Transport + ?Sized> {
 }
 
 impl<T: Transport + ?Sized> Ladder<T> {
-    /// A ladder of one rung, which carries the messages of the start. Of `limits` the backlog concerns the ladder itself.
-    ///
-    /// # Errors
-    /// [`CommError::OutOfMemory`], or what the rung says when it cannot register memory.
-    pub fn new(
-        me: Rank,
-        size: u32,
-        mut first: Box<T>,
-        policy: Policy,
-        limits: Limits,
-        patience: Patience,
-    ) -> Result<Self, CommError> {
-        let now = Instant::now();
-        let messenger = first.rung();
-        let scratch = Segment::new(connect::scratch_words(size))?;
-        first.register(SCRATCH, &scratch)?;
-        Ok(Ladder {
-            me,
-            size,
-            policy,
-            limits,
-            transports: vec![first],
-            missing: Vec::new(),
-            messenger,
-            segments: vec![scratch],
-            pairs: (0..size).map(|_| Pair::new(1, now)).collect(),
-            neighbours: Vec::new(),
-            events: VecDeque::new(),
-            stalled: Vec::new(),
-            hot: vec![true],
-            banned: Vec::new(),
-            retired: None,
-            happenings: Vec::new(),
-            coming: VecDeque::new(),
-            mailbox: Mailbox::default(),
-            refused_data: None,
-            refused_start: None,
-            next_token: 0,
-            next_question: 0,
-            next_tick: now,
-            passes: 0,
-            attempts: 0,
-            retry_first: pair::RETRY_FIRST,
-            clock: Instant::now,
-            idle: Idle::new(patience),
-        })
-    }
-
-    /// Adds a rung; all before the first segment is registered. All ranks add the same rungs, or say that they miss them.
-    pub fn add(&mut self, mut transport: Box<T>) {
-        assert_eq!(self.segments.len(), 1, "rungs come before segments");
-        if let Err(error) = transport.register(SCRATCH, &self.segments[SCRATCH.index()]) {
-            return self.miss(transport.rung(), error.to_string());
-        }
-        let now = self.now();
-        self.transports.push(transport);
-        self.transports.sort_by_key(|transport| transport.rung());
-        self.pairs = (0..self.size).map(|_| Pair::new(self.transports.len(), now)).collect();
-        self.hot = vec![true; self.transports.len()];
-    }
-
-    /// Sets the first wait before a broken rung is tried again; each further one is twice as long, up to half a minute.
-    /// Default one second.
-    pub fn retry_first(&mut self, wait: Duration) {
-        self.pairs.iter_mut().flat_map(|pair| &mut pair.links).for_each(|link| link.backoff = wait);
-        self.retry_first = wait;
-    }
-
-    /// Tells the time by another clock, so that a test decides what is due; deadlines are of that clock then. Waits still last
-    /// as long as they do, so such a test polls with deadlines that have passed.
-    pub fn set_clock(&mut self, clock: fn() -> Instant) {
-        self.clock = clock;
-        self.next_tick = clock();
-    }
-
-    pub(crate) fn now(&self) -> Instant {
-        (self.clock)()
-    }
-
-    /// The bounds that it was made with.
-    pub fn limits(&self) -> Limits {
-        self.limits
-    }
-
-    /// Asks for other paths than those it was made with; before [`Fabric::open`], and the same on all ranks.
-    pub fn set_policy(&mut self, policy: Policy) {
-        self.policy = policy;
-    }
-
-    /// Says when the packet rungs carry differences, from the next connection on.
-    pub fn set_compression(&mut self, compression: Compression) {
-        self.transports.iter_mut().for_each(|transport| transport.set_compression(compression));
-    }
-
-    /// Tells that this process has not got a rung, and why.
-    pub fn miss(&mut self, rung: Rung, reason: String) {
-        tracing::info!(%rung, %reason, "a rung is not available");
-        self.missing.push((rung, reason));
-    }
-
     /// Why `peer` counts as gone, if it does.
     pub(crate) fn failure(&self, peer: Rank) -> Option<FailureCause> {
         self.pairs.get(peer.index()).and_then(|pair| pair.failed)
@@ -200,7 +120,8 @@ impl<T: Transport + ?Sized> Ladder<T> {
         self.refused_start.take().map_or(Ok(()), Err)
     }
 
-    /// Sends a message by the best rung that carries any to `to`. That none does is no error: what is asked is asked again.
+    /// Sends a message by the best rung that carries any to `to`, or else by the courier. That nothing does is no error: what is asked is
+    /// asked again.
     pub(crate) fn send_message(&mut self, to: Rank, words: &[u32]) -> Result<(), CommError> {
         // Our own connections first, once they stand: they tell of a peer's end, which MPI does not.
         let usable = |at: &usize| {
@@ -208,9 +129,13 @@ impl<T: Transport + ?Sized> Ladder<T> {
             Some(transport.rung()) != self.retired && transport.carries_messages(to)
         };
         let carrier = (0..self.transports.len()).rev().find(usable);
-        match carrier {
-            Some(at) => self.transports[at].send_message(to, words),
-            None => Ok(()),
+        match (carrier, &self.courier) {
+            (Some(at), _) => self.transports[at].send_message(to, words),
+            (None, Some(courier)) => {
+                courier.send(to, words);
+                Ok(())
+            }
+            (None, None) => Ok(()),
         }
     }
 
@@ -219,10 +144,14 @@ impl<T: Transport + ?Sized> Ladder<T> {
         self.send_message(to, &message.encode())
     }
 
-    /// All ranks but this one.
+    /// All ranks that are not vacant but this one.
     fn peers(&self) -> impl Iterator<Item = Rank> + use<T> {
-        let me = self.me;
-        Rank::all(self.size).filter(move |&peer| peer != me)
+        self.present.clone().into_iter()
+    }
+
+    /// Whether nobody is there under this number yet.
+    fn is_vacant(&self, rank: Rank) -> bool {
+        self.pairs.get(rank.index()).is_none_or(|pair| pair.vacant)
     }
 
     fn index_of(&self, rung: Rung) -> Option<usize> {
@@ -241,6 +170,9 @@ impl<T: Transport + ?Sized> Ladder<T> {
                 self.happenings = happenings;
                 self.take_in()?;
             }
+        }
+        if all {
+            self.take_from_courier()?;
         }
         for peer in std::mem::take(&mut self.stalled) {
             self.pairs[peer.index()].stalled = false;
@@ -305,7 +237,8 @@ impl<T: Transport + ?Sized> Ladder<T> {
             }
             words = words.saturating_add(len as u64 + 4);
         }
-        let pair = self.pairs.get(peer.index()).ok_or(CommError::UnknownPeer { peer, size: self.size })?;
+        let unknown_peer = CommError::UnknownPeer { peer, size: self.size };
+        let pair = self.pairs.get(peer.index()).filter(|pair| !pair.vacant).ok_or(unknown_peer)?;
         if peer == self.me
             && let Some(&Put { from, len, .. }) = write.puts.iter().find(|put| !target.holds(put.to, put.len))
         {
@@ -370,6 +303,7 @@ impl<T: Transport + ?Sized> Fabric for Ladder<T> {
     }
 
     fn register(&mut self, segment: Arc<Segment>) -> Result<SegmentId, CommError> {
+        self.seal()?;
         let id = u16::try_from(self.segments.len()).map_err(|_| CommError::TooManySegments(SEGMENTS_MAX))?;
         let id = SegmentId(id);
         self.register_with_rungs(id, &segment)?;
@@ -441,6 +375,24 @@ impl<T: Transport + ?Sized> Fabric for Ladder<T> {
 
     fn exclude(&mut self, left: &[Left]) -> Result<(), CommError> {
         self.exclude_all(left)
+    }
+
+    fn set_courier(&mut self, courier: Box<dyn Courier + Send>) {
+        self.courier = Some(courier);
+    }
+
+    fn admit(&mut self, newcomers: &[Resident]) -> Result<(), CommError> {
+        self.admit_all(newcomers)
+    }
+
+    fn ready(&mut self) -> Result<bool, CommError> {
+        self.all_joined()
+    }
+
+    fn present(&self) -> Vec<Rank> {
+        let mut all = self.present.clone();
+        all.insert(all.partition_point(|&peer| peer < self.me), self.me);
+        all
     }
 
     fn traffic(&self) -> Vec<RungTraffic> {

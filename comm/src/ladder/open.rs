@@ -9,7 +9,7 @@ use super::Ladder;
 use super::message::Message;
 use super::pair::{Out, Stage};
 use super::policy::Standing;
-use crate::error::CommError;
+use crate::error::{CommError, FailureCause};
 use crate::fabric::{Bootstrap, Pick};
 use crate::ids::{Rank, Rung, SegmentId};
 use crate::segment::Segment;
@@ -21,7 +21,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
         for at in 0..self.transports.len() {
             if let Err(error) = self.transports[at].register(id, segment) {
                 let rung = self.transports[at].rung();
-                if rung == self.messenger {
+                if Some(rung) == self.messenger {
                     return Err(error);
                 }
                 tracing::warn!(%rung, %error, "a rung cannot register a segment and is not used");
@@ -35,6 +35,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
 
     /// See [`crate::Fabric::open`].
     pub(super) fn open_pairs(&mut self, deadline: Instant) -> Result<(), CommError> {
+        self.seal()?;
         // Nobody begins before everybody has registered its segments: an offer names them.
         self.barrier(deadline)?;
         self.find_neighbours(deadline)?;
@@ -51,7 +52,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
         let outcome = self.choose();
         // Whoever found no path says so at the barrier, so that nobody waits for it.
         let verdicts = self.all_gather(outcome.as_ref().err().map_or("", String::as_str).as_bytes(), deadline)?;
-        match verdicts.iter().zip(Rank::all(self.size)).find(|(reasons, _)| !reasons.is_empty()) {
+        match verdicts.iter().zip(Rank::all(self.at_start)).find(|(reasons, _)| !reasons.is_empty()) {
             Some((reasons, rank)) => {
                 let reasons = String::from_utf8_lossy(reasons).into_owned();
                 Err(CommError::NoPath { rank, reasons })
@@ -63,23 +64,27 @@ impl<T: Transport + ?Sized> Ladder<T> {
     fn begin_pairs(&mut self) -> Result<(), CommError> {
         let now = self.now();
         for peer in self.peers() {
-            self.pairs[peer.index()].same_node = self.neighbours[peer.index()];
-            self.bar_what_may_not(peer);
-            if self.me < peer {
-                self.begin_all(peer, now)?;
-            }
+            self.begin_pair(peer, self.neighbours[peer.index()], now)?;
         }
         Ok(())
     }
 
+    /// Begins the tests with a peer.
+    pub(super) fn begin_pair(&mut self, peer: Rank, same_node: bool, now: Instant) -> Result<(), CommError> {
+        self.pairs[peer.index()].same_node = same_node;
+        self.bar_what_may_not(peer);
+        if self.me < peer { self.begin_all(peer, now) } else { Ok(()) }
+    }
+
     /// [`crate::Fabric::open`] without its exchanges and waits, for a test that moves all ranks in one thread: it says by
-    /// `neighbours` who shares a node with this one, calls [`Ladder::opened`] on all ranks in turns, and lets none write before all are
+    /// `neighbours` who of those at the start shares a node with this one, calls [`Ladder::opened`] on all ranks in turns, and lets none write before all are
     /// open.
     ///
     /// # Errors
     /// A failed call.
     pub fn begin_open(&mut self, neighbours: Vec<bool>) -> Result<(), CommError> {
-        assert_eq!(neighbours.len(), self.size as usize, "one for each rank");
+        assert_eq!(neighbours.len(), self.at_start as usize, "one for each rank");
+        self.seal()?;
         self.neighbours = neighbours;
         self.begin_pairs()
     }
@@ -99,15 +104,15 @@ impl<T: Transport + ?Sized> Ladder<T> {
     /// Finds out which ranks share a node; all ranks call it, once before the start or never.
     pub(crate) fn find_neighbours(&mut self, deadline: Instant) -> Result<(), CommError> {
         if self.neighbours.is_empty() {
-            let nodes = self.all_gather(&node_identity(), deadline)?;
+            let nodes = self.all_gather(&self.node.clone(), deadline)?;
             self.neighbours = nodes.iter().map(|node| *node == nodes[self.me.index()]).collect();
         }
         Ok(())
     }
 
-    /// Whether all ranks share one node, once that is known.
+    /// Whether all ranks that there can be share one node, as far as that is known.
     pub(crate) fn is_one_node(&self) -> bool {
-        self.neighbours.iter().all(|&neighbour| neighbour)
+        self.at_start == self.size && self.neighbours.iter().all(|&neighbour| neighbour)
     }
 
     /// Begins to connect to a peer of higher rank by every rung, or tells it why not.
@@ -117,6 +122,10 @@ impl<T: Transport + ?Sized> Ladder<T> {
                 None => self.why_missing(rung),
                 Some(at) => match &self.pairs[peer.index()].links[at].stage {
                     Stage::Barred(reason) => reason.clone(),
+                    _ if self.is_banned(at) => {
+                        self.fail_link(peer, at, FailureCause::Injected.to_string(), now)?;
+                        continue;
+                    }
                     _ => {
                         self.begin(peer, at, now)?;
                         continue;
@@ -133,9 +142,12 @@ impl<T: Transport + ?Sized> Ladder<T> {
         let Ladder { pairs, transports, policy, .. } = self;
         let pair = &mut pairs[peer.index()];
         for (link, transport) in pair.links.iter_mut().zip(transports) {
-            if let Standing::Barred(reason) = policy.standing(transport.rung(), pair.same_node)
-                && link.stage == Stage::Untried
-            {
+            if link.stage != Stage::Untried {
+                continue;
+            }
+            if let Err(reason) = transport.reaches(peer) {
+                link.stage = Stage::Barred(reason.0);
+            } else if let Standing::Barred(reason) = policy.standing(transport.rung(), pair.same_node) {
                 link.stage = Stage::Barred(reason.to_owned());
             }
         }
@@ -143,11 +155,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
 
     /// A peer of which some rung is neither verified nor failed.
     fn undecided(&self) -> Option<Rank> {
-        self.peers().find(|peer| {
-            let pair = &self.pairs[peer.index()];
-            let open = |stage: &Stage| matches!(stage, Stage::Untried | Stage::Offered | Stage::Testing);
-            pair.failed.is_none() && pair.links.iter().any(|link| open(&link.stage))
-        })
+        self.present.iter().copied().find(|peer| self.pairs[peer.index()].is_undecided())
     }
 
     /// Puts every pair on its best rung; what is wrong where there is none, or not the one asked for.
@@ -205,7 +213,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
 }
 
 /// What processes of one node have in common, and those of others have not.
-fn node_identity() -> Vec<u8> {
+pub fn node_identity() -> Vec<u8> {
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
     let namespace = fs::read_link("/proc/self/ns/pid").map(|link| link.display().to_string()).unwrap_or_default();
     let host = nix::unistd::gethostname().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();

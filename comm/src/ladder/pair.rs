@@ -135,6 +135,8 @@ impl Link {
 /// One peer.
 #[derive(Debug)]
 pub struct Pair {
+    /// Whether nobody is there under this number yet.
+    pub vacant: bool,
     /// Writes in order; the first `posted` of them were handed to the rung.
     pub queue: VecDeque<Pending>,
     pub posted: usize,
@@ -162,8 +164,9 @@ pub struct Pair {
 
 impl Pair {
     /// A peer to which nothing is open.
-    pub fn new(transports: usize, now: Instant) -> Self {
+    pub fn new(transports: usize, vacant: bool, now: Instant) -> Self {
         Self {
+            vacant,
             queue: VecDeque::new(),
             posted: 0,
             queued_words: 0,
@@ -173,12 +176,23 @@ impl Pair {
             came_by: None,
             asked: None,
             heard: None,
-            links: (0..transports).map(|_| Link::new(now)).collect(),
+            links: Pair::untried(transports, now),
             closing: false,
             failed: None,
             same_node: false,
             stalled: false,
         }
+    }
+
+    /// Links that were not tried yet.
+    pub fn untried(transports: usize, now: Instant) -> Vec<Link> {
+        (0..transports).map(|_| Link::new(now)).collect()
+    }
+
+    /// Whether some rung is neither verified nor failed.
+    pub fn is_undecided(&self) -> bool {
+        let open = |stage: &Stage| matches!(stage, Stage::Untried | Stage::Offered | Stage::Testing);
+        self.failed.is_none() && self.links.iter().any(|link| open(&link.stage))
     }
 
     /// The best rung that has passed its test.

@@ -216,7 +216,8 @@ impl<T: Transport + ?Sized> Ladder<T> {
     /// Finds which transports serve a pair.
     pub(super) fn find_hot(&mut self) {
         self.hot.fill(false);
-        for pair in &self.pairs {
+        for peer in &self.present {
+            let pair = &self.pairs[peer.index()];
             if let Out::Draining { to, .. } = pair.out {
                 self.hot[to] = true;
             }

@@ -12,7 +12,7 @@ const BASELINES_WORDS: usize = 1 << 24;
 
 /// Words of it for one peer in a run of so many ranks: 16 MiB at most, 64 KiB at least. Both ends must agree.
 pub(crate) const fn baseline_words(ranks: usize) -> usize {
-    let share = BASELINES_WORDS / ranks;
+    let share = BASELINES_WORDS / if ranks == 0 { 1 } else { ranks };
     if share > 1 << 22 {
         1 << 22
     } else if share < 1 << 14 {
@@ -60,8 +60,8 @@ struct Run {
 
 impl Compressor {
     /// For a new connection in a run of `ranks`; packets have up to `packet_words` words when decoded.
-    pub fn new(wish: Compression, packet_words: usize, ranks: usize) -> Self {
-        let baseline = baseline_words(ranks);
+    pub fn new(wish: Compression, packet_words: usize, ranks: u32) -> Self {
+        let baseline = baseline_words(ranks as usize);
         Self {
             wish,
             encoder: Encoder::new(baseline),

@@ -96,6 +96,8 @@ impl Peer {
 pub struct Engine {
     limits: Limits,
     compression: Compression,
+    /// Among so many ranks what connections remember is shared out.
+    ranks: u32,
     pub(super) ways: Ways,
     pub(super) segments: Vec<Arc<Segment>>,
     pub(super) peers: Vec<Peer>,
@@ -116,6 +118,7 @@ impl Engine {
         Engine {
             limits,
             compression: Compression::Off,
+            ranks: size,
             ways: Ways::packets_only(limits.packet_words),
             segments: Vec::new(),
             peers: (0..size).map(|_| Peer::default()).collect(),
@@ -131,6 +134,16 @@ impl Engine {
         self.compression = compression;
     }
 
+    /// Says among how many ranks connections that are made from now on share what they remember.
+    pub fn share_among(&mut self, ranks: u32) {
+        self.ranks = ranks;
+    }
+
+    /// See [`Engine::share_among`].
+    pub fn ranks(&self) -> u32 {
+        self.ranks
+    }
+
     /// Makes the next segment known.
     pub fn register(&mut self, segment: Arc<Segment>) {
         self.segments.push(segment);
@@ -138,13 +151,22 @@ impl Engine {
 
     /// Makes this side of a new connection; packets may come from now on. Returns its number, which the peer must know.
     pub fn offer(&mut self, peer: Rank) -> u32 {
-        let ranks = self.peers.len();
+        let ranks = self.ranks;
         let state = &mut self.peers[peer.index()];
         state.reset();
         // Never 0, and different from all numbers of packets that may still be on their way.
         state.mine = state.mine.wrapping_add(1).max(1);
         state.compressor = Some(Compressor::new(self.compression, self.limits.packet_words, ranks));
         state.mine
+    }
+
+    /// The peer shares its memory out among `ranks`: both sides must remember as much, which is what the poorer one can. Before the peer's
+    /// first packet.
+    pub fn agree(&mut self, peer: Rank, ranks: u32) {
+        let Engine { compression, limits, ranks: ours, peers, .. } = self;
+        if ranks > *ours {
+            peers[peer.index()].compressor = Some(Compressor::new(*compression, limits.packet_words, ranks));
+        }
     }
 
     /// The peer's side has this number: packets may be sent from now on.

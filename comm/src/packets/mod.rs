@@ -28,8 +28,8 @@ const ACKNOWLEDGE_AFTER: Duration = Duration::from_millis(1);
 const UNCLOCKED_MAX: u32 = 32;
 /// Looks at the port in one call, so that a fast sender cannot hold the caller.
 const BATCH_MAX: usize = 256;
-/// Bytes of the number of a connection, in front of the port's own offer.
-const NUMBER_BYTES: usize = 4;
+/// In front of the port's own offer: the number of a connection, and among how many ranks memory is shared out.
+const HEAD_BYTES: usize = 8;
 
 /// A [`Transport`] over a port.
 #[derive(Debug)]
@@ -72,6 +72,11 @@ impl<P: Port> Packets<P> {
     pub fn set_clock(&mut self, clock: fn() -> Instant) {
         self.clock = clock;
         self.acknowledge_at = clock();
+    }
+
+    /// Whether the port has such a rank.
+    fn knows(&self, peer: Rank) -> bool {
+        peer.0 < self.port.size()
     }
 
     /// Sends one packet and counts it.
@@ -162,24 +167,40 @@ impl<P: Port> Transport for Packets<P> {
         self.engine.set_compression(compression);
     }
 
+    fn reaches(&self, peer: Rank) -> Result<(), Unavailable> {
+        if self.knows(peer) {
+            return Ok(());
+        }
+        let name = if P::RUNG == Rung::Mpi { "MPI" } else { P::RUNG.name() };
+        Err(Unavailable::new(format!("it joined after the start, so {name} does not know it")))
+    }
+
+    fn share_among(&mut self, ranks: u32) {
+        self.engine.share_among(ranks);
+    }
+
     fn register(&mut self, _id: SegmentId, segment: &Arc<Segment>) -> Result<(), CommError> {
         self.engine.register(Arc::clone(segment));
         Ok(())
     }
 
     fn offer(&mut self, peer: Rank) -> Result<Vec<u8>, Unavailable> {
+        self.reaches(peer)?;
         self.connecting.retain(|&(waiting, _)| waiting != peer);
         let theirs = self.port.offer(peer)?;
         let mut offer = self.engine.offer(peer).to_le_bytes().to_vec();
+        offer.extend(self.engine.ranks().to_le_bytes());
         offer.extend(theirs);
         Ok(offer)
     }
 
     fn connect(&mut self, peer: Rank, theirs: &[u8]) -> Result<(), Unavailable> {
-        let Some((number, theirs)) = theirs.split_first_chunk::<NUMBER_BYTES>() else {
+        self.reaches(peer)?;
+        let Some((&[a, b, c, d, ranks @ ..], theirs)) = theirs.split_first_chunk::<HEAD_BYTES>() else {
             return Err(Unavailable::new("its offer is too short; all ranks must run the same build of rankzero"));
         };
-        let number = u32::from_le_bytes(*number);
+        let number = u32::from_le_bytes([a, b, c, d]);
+        self.engine.agree(peer, u32::from_le_bytes(ranks));
         if self.port.connect(peer, theirs)? {
             self.engine.connect(peer, number);
             self.happenings.push(Happening::Up { peer });
@@ -190,6 +211,9 @@ impl<P: Port> Transport for Packets<P> {
     }
 
     fn post(&mut self, peer: Rank, write: &Write<'_>) -> Result<Posted, CommError> {
+        if !self.knows(peer) {
+            return Err(CommError::NotConnected { peer, rung: P::RUNG });
+        }
         let posted = self.engine.accept(peer, write);
         self.send_what_may_go()?;
         Ok(posted)
@@ -224,6 +248,9 @@ impl<P: Port> Transport for Packets<P> {
         }
         into.append(&mut self.happenings);
         into.retain(|happening| !matches!(happening, Happening::Broken { peer: broken, .. } if *broken == peer));
+        if !self.knows(peer) {
+            return;
+        }
         self.engine.close(peer);
         self.connecting.retain(|&(waiting, _)| waiting != peer);
         self.port.close(peer);
@@ -234,7 +261,7 @@ impl<P: Port> Transport for Packets<P> {
     }
 
     fn carries_messages(&self, peer: Rank) -> bool {
-        self.port.carries_messages(peer)
+        self.knows(peer) && self.port.carries_messages(peer)
     }
 
     fn send_message(&mut self, to: Rank, words: &[u32]) -> Result<(), CommError> {

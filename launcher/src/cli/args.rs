@@ -58,6 +58,10 @@ pub enum Command {
     Explain(ExplainArgs),
     /// Say what this machine offers, and what each lack means.
     Doctor(DoctorArgs),
+    /// Enter a run that is going on, as one more rank: after a loss, or to let it grow.
+    Join(JoinArgs),
+    /// Ask a rank of a run to leave; the others take over what it has.
+    Drain(DrainArgs),
     /// List, verify and remove checkpoints.
     Checkpoint(CheckpointArgs),
     /// Print shell completions, for `rankzero completions bash > /etc/bash_completion.d/rankzero`.
@@ -125,6 +129,34 @@ fn threads(text: &str) -> Result<usize, String> {
         Ok(threads @ 1..=1024) => Ok(threads),
         _ => Err("expected a number from 1 to 1024".to_owned()),
     }
+}
+
+/// Arguments of a process that comes later.
+#[derive(Clone, Debug, Args)]
+pub struct JoinArgs {
+    /// The directory of the run; on a file system that this machine shares with the ranks.
+    #[arg(value_name = "RUN_DIR")]
+    pub run_dir: PathBuf,
+    /// Worker threads, 1 to 1024 [default: as many as rank 0 had].
+    #[arg(long, value_name = "N", value_parser = threads)]
+    pub threads: Option<usize>,
+    /// Instructions to compute with: scalar, fused, avx2 or avx512 [default: the widest that the CPU has].
+    #[arg(long, value_name = "NAME", env = "RANKZERO_ISA")]
+    pub isa: Option<Isa>,
+    /// Print nothing but errors.
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// Arguments of a farewell.
+#[derive(Clone, Debug, Args)]
+pub struct DrainArgs {
+    /// The directory of the run.
+    #[arg(value_name = "RUN_DIR")]
+    pub run_dir: PathBuf,
+    /// The rank, by the number that it started with; the journal tells which there are.
+    #[arg(value_name = "RANK")]
+    pub rank: u32,
 }
 
 /// Arguments of a launch.

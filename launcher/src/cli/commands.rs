@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use rankzero_frames::{FrameChoice, FrameError, Picture, RenderOptions, View, render_run};
 
-use super::args::{Cli, LaunchArgs, RenderArgs, RunArgs};
+use super::args::{Cli, DrainArgs, JoinArgs, LaunchArgs, RenderArgs, RunArgs};
 use crate::launch::{self, Plan, Request, report_outcome, shell};
 use crate::run::{Options, PROGRESS_VARIABLE, RunError, leave_after_failure, run as run_rank, wants_bar};
 
@@ -24,6 +24,35 @@ pub fn run(args: &RunArgs) -> u8 {
     match run_rank(&options) {
         Ok(ending) => ending.exit_code(),
         Err(error) => fail(&error),
+    }
+}
+
+/// `rankzero join`.
+pub fn join(args: &JoinArgs) -> u8 {
+    let options = Options {
+        job: args.run_dir.join("job.yaml"),
+        set: Vec::new(),
+        run_dir: Some(args.run_dir.clone()),
+        restore: None,
+        threads: args.threads,
+        json: false,
+        isa: args.isa,
+        quiet: args.quiet,
+    };
+    match crate::run::join(&args.run_dir, &options) {
+        Ok(ending) => ending.exit_code(),
+        Err(error) => refuse(&error, u8::try_from(error.exit_code()).unwrap_or(1)),
+    }
+}
+
+/// `rankzero drain`.
+pub fn drain(args: &DrainArgs) -> u8 {
+    match crate::run::drain(&args.run_dir, args.rank) {
+        Ok(()) => {
+            println!("rank {} is asked to leave; it does once the others have what it has", args.rank);
+            0
+        }
+        Err(error) => refuse(&error, u8::try_from(error.exit_code()).unwrap_or(1)),
     }
 }
 

@@ -23,6 +23,8 @@ pub fn main() -> std::process::ExitCode {
         Command::Render(args) => commands::render(&args),
         Command::Explain(args) => explain::explain(&args),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Join(args) => commands::join(&args),
+        Command::Drain(args) => commands::drain(&args),
         Command::Checkpoint(args) => checkpoint::checkpoint(&args.command),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Cli::command(), "rankzero", &mut std::io::stdout());

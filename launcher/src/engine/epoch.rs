@@ -262,6 +262,20 @@ impl<F: Fabric> Engine<F> {
         Ok(())
     }
 
+    /// The states of the rigid bodies at an epoch that this rank has begun, or at the start, as words.
+    pub fn rigids_at(&self, epoch: Epoch) -> Vec<u32> {
+        let states = if epoch == Epoch::START { &self.copies.first_rigids } else { &self.copies.rigids[epoch.half()] };
+        states.iter().flat_map(RigidState::to_words).collect()
+    }
+
+    /// Takes them from somebody who has begun the epoch; before [`Engine::restore`].
+    pub fn take_rigids(&mut self, epoch: Epoch, words: &[u32]) {
+        let states = words.as_chunks::<{ RigidState::WORDS }>().0.iter().map(RigidState::from_words).collect();
+        if epoch != Epoch::START {
+            self.copies.rigids[epoch.half()] = states;
+        }
+    }
+
     fn restore_rigids(&mut self, states: &[RigidState]) -> Result<(), EngineError> {
         if self.rigids.is_empty() {
             return Ok(());

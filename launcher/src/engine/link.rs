@@ -13,8 +13,8 @@ use std::time::{Duration, Instant};
 
 use rankzero_comm::control::Desk;
 use rankzero_comm::{
-    Bootstrap, CommError, Event, Fabric, FailureCause, Left, Pick, Put, Rank, Rung, RungTraffic, SegmentId, Token,
-    Write,
+    Bootstrap, CommError, Event, Fabric, FailureCause, Left, Pick, Put, Rank, Resident, Rung, RungTraffic, SegmentId,
+    Token, Write,
 };
 
 use super::board::{Kind, notification, parse};
@@ -73,7 +73,7 @@ impl<F: Fabric> Link<F> {
         let size = fabric.size() as usize;
         let me = fabric.rank();
         Self {
-            others: Rank::all(fabric.size()).filter(|&rank| rank != me).collect(),
+            others: fabric.present().into_iter().filter(|&rank| rank != me).collect(),
             view: 0,
             markers: vec![0; size],
             desk: None,
@@ -113,7 +113,32 @@ impl<F: Fabric> Link<F> {
 
     /// From now on the desk decides who is alive.
     pub fn set_desk(&mut self, desk: Desk) {
+        // What is said to newcomers goes by it, too.
+        self.fabric.set_courier(Box::new(desk.clone()));
         self.desk = Some(desk);
+    }
+
+    /// Who has ever taken part.
+    pub fn present(&self) -> Vec<Rank> {
+        self.fabric.present()
+    }
+
+    /// Makes newcomers present in the fabric.
+    ///
+    /// # Errors
+    /// [`EngineError::Comm`] where there is no room.
+    pub fn admit(&mut self, newcomers: &[Resident]) -> Result<(), EngineError> {
+        Ok(self.fabric.admit(newcomers)?)
+    }
+
+    /// Whether all who are present and live are reached.
+    ///
+    /// # Errors
+    /// [`EngineError::Comm`] where the fabric fails.
+    pub fn is_ready(&mut self) -> Result<bool, EngineError> {
+        let ready = self.fabric.ready()?;
+        self.look()?;
+        Ok(ready)
     }
 
     /// The desk, if there is one.

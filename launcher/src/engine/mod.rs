@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rankzero_comm::{Bootstrap, Fabric, Pick, Rank, Rung, RungTraffic};
+use rankzero_comm::{Bootstrap, CommError, Fabric, Pick, Rank, Rung, RungTraffic};
 use rankzero_soft::reach::Reach;
 use rankzero_soft::simd::Isa;
 use rayon::prelude::*;
@@ -107,10 +107,30 @@ impl<F: Fabric + Bootstrap> Engine<F> {
     ///
     /// # Errors
     /// [`EngineError::Comm`] where the fabric refuses, [`EngineError::Rigid`] where PhysX does.
-    pub fn new(scene: Arc<Scene>, mut fabric: F, owners: Vec<Rank>, timeout: Duration) -> Result<Self, EngineError> {
+    pub fn new(scene: Arc<Scene>, fabric: F, owners: Vec<Rank>, timeout: Duration) -> Result<Self, EngineError> {
+        Self::begin(scene, fabric, owners, timeout, |fabric| {
+            fabric.open(std::time::Instant::now() + timeout.max(Duration::from_secs(60)))
+        })
+    }
+
+    /// The engine of a rank that comes later, and meets the others when it enters its first view.
+    ///
+    /// # Errors
+    /// As [`Engine::new`].
+    pub fn later(scene: Arc<Scene>, fabric: F, owners: Vec<Rank>, timeout: Duration) -> Result<Self, EngineError> {
+        Self::begin(scene, fabric, owners, timeout, |_| Ok(()))
+    }
+
+    fn begin(
+        scene: Arc<Scene>,
+        mut fabric: F,
+        owners: Vec<Rank>,
+        timeout: Duration,
+        open: impl FnOnce(&mut F) -> Result<(), CommError>,
+    ) -> Result<Self, EngineError> {
         let board = Board::new(&scene, &mut fabric)?;
         let rigids = Rigids::new(&scene).map_err(|source| EngineError::Rigid { step: 0, source })?;
-        fabric.open(std::time::Instant::now() + timeout.max(Duration::from_secs(60)))?;
+        open(&mut fabric)?;
         let ownership = Ownership::new(&scene, owners);
         let mut engine = Self {
             batch_of: scene.batch_of(),

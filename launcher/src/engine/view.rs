@@ -2,7 +2,7 @@
 
 use rankzero_comm::control::Desk;
 use rankzero_comm::member::View;
-use rankzero_comm::{Fabric, Left, Rank};
+use rankzero_comm::{Fabric, Left, Rank, Resident};
 
 use super::{Engine, EngineError};
 
@@ -20,6 +20,27 @@ impl<F: Fabric> Engine<F> {
     /// Ranks that the run has room for.
     pub fn capacity(&self) -> u32 {
         self.link.size()
+    }
+
+    /// Who has ever taken part, this rank included.
+    pub fn present(&self) -> Vec<Rank> {
+        self.link.present()
+    }
+
+    /// Makes newcomers present in the fabric; [`Engine::is_ready`] tells when they are reached.
+    ///
+    /// # Errors
+    /// [`EngineError::Comm`] where there is no room.
+    pub fn admit(&mut self, newcomers: &[Resident]) -> Result<(), EngineError> {
+        self.link.admit(newcomers)
+    }
+
+    /// Makes progress without waiting; whether all who are present and live are reached.
+    ///
+    /// # Errors
+    /// [`EngineError::Comm`] where the fabric fails.
+    pub fn is_ready(&mut self) -> Result<bool, EngineError> {
+        self.link.is_ready()
     }
 
     /// Lets the fabric go on while this rank has nothing to do.

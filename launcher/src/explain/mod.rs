@@ -13,7 +13,7 @@ mod text;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use rankzero_comm::{Bootstrap, CommError, Endpoint, Fabric, Rank, Segment};
+use rankzero_comm::{Bootstrap, CommError, Endpoint, Fabric, Rank, RunKey, Segment};
 use rankzero_comm::{local, world};
 use rankzero_job::{Fabric as Choice, Network, Overrides};
 use rankzero_slurm::launch::Launch;
@@ -95,7 +95,8 @@ pub fn among_ranks(options: &Options, launch: &Launch) -> Result<Option<Report>,
         let (asked, why) = ("local".to_owned(), "that is for a single rank: use `auto`".to_owned());
         return Err(RunError::Fabric { asked, why });
     }
-    world::equip(&mut fabric, &paths::wish(&wanted.network), deadline)?;
+    let key = RunKey::agree(&mut fabric, deadline)?;
+    world::equip(&mut fabric, &paths::wish(&wanted.network), &key, deadline)?;
     fabric.register(Segment::new(WORDS)?)?;
     let failure = match fabric.open(deadline) {
         Ok(()) => None,

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 
 use rankzero_comm::control::Control;
 use rankzero_comm::member::View;
-use rankzero_comm::{Bootstrap, CommError, Fabric, Rank};
+use rankzero_comm::{Bootstrap, CommError, Fabric, Rank, RunKey};
 use rankzero_epoch::Ledger;
-use rankzero_job::{Network, OnLostQuorum};
+use rankzero_job::{Job, OnLostQuorum};
 use rankzero_slurm::launch::Launch;
 use serde_json::json;
 
@@ -20,6 +20,8 @@ use super::Ending;
 use super::checkpoints::Checkpoints;
 use super::control::{Decision, Heard, Own, decode, encode};
 use super::crossing::Crossing;
+use super::door::Notice;
+use super::doorway::Doorway;
 use super::epochs::Epochs;
 use super::error::RunError;
 use super::faults::{Act, Faults, Point};
@@ -56,6 +58,8 @@ pub(super) struct Drive<'a, F> {
     pub balancer: Option<Balancer>,
     pub epochs: Epochs,
     pub checkpoints: Checkpoints,
+    /// Where newcomers come in.
+    pub doorway: Option<Doorway>,
     /// On the master at the end: what ranks have said of themselves.
     pub handed_in: BTreeMap<Rank, Figures>,
     pub pending: Vec<Move>,
@@ -86,13 +90,14 @@ pub fn drive<F: Fabric + Bootstrap>(
     options: &Options,
     launch: &Launch,
     mut fabric: F,
-    equip: impl FnOnce(&mut F, &Network) -> Result<(), CommError>,
+    equip: impl FnOnce(&mut F, &Job, &RunKey) -> Result<(), CommError>,
 ) -> Result<Ended<F>, RunError> {
     let began = Instant::now();
     let mut faults = Faults::from_environment().map_err(RunError::Faults)?;
     let start = start::together(options, launch, &mut fabric)?;
     faults.begin(start.scene.steps, &start.run_dir);
-    equip(&mut fabric, &start.job.network)?;
+    let key = RunKey::agree(&mut fabric, Instant::now() + start::START_TIMEOUT)?;
+    equip(&mut fabric, &start.job, &key)?;
     let me = fabric.rank();
     let owners = first_owners(&start);
     let timeout = Duration::from_millis(start.job.network.result_timeout_ms);
@@ -107,33 +112,11 @@ pub fn drive<F: Fabric + Bootstrap>(
     }
     let view = View::first(start.ranks.len() as u32);
     let journal = if me == Rank(0) { Some(Journal::begin(&start)?) } else { None };
-    let mut drive = Drive {
-        options,
-        began,
-        faults,
-        control: None,
-        losses: Losses::default(),
-        journal,
-        frames: Frames::new(&start.job, &start.scene, &start.run_dir, me)?,
-        progress: Progress::new(options.quiet || me != Rank(0), start.scene.steps, view.members.len() as u32),
-        balancer: None,
-        epochs: Epochs::new(Ledger::resume(engine.epoch())),
-        checkpoints: open_checkpoints(&start)?,
-        handed_in: BTreeMap::new(),
-        pending: Vec::new(),
-        heard: Heard::default(),
-        migrations: 0,
-        output: Duration::ZERO,
-        warnings: Vec::new(),
-        first_step: began,
-        cpu_before: 0.0,
-        stop: stop_flag(),
-        view,
-        engine,
-        start,
-    };
+    let mut drive = Drive::new(options, start, engine, view, began)?;
+    drive.faults = faults;
+    drive.journal = journal;
     drive.introduce(launch)?;
-    drive.watch_over()?;
+    drive.watch_over(&key)?;
     drive.begin_at_checkpoint()?;
     drive.become_what_the_view_says();
     (drive.first_step, drive.cpu_before) = (Instant::now(), usage().0);
@@ -165,7 +148,65 @@ fn first_owners(start: &Start) -> Vec<Rank> {
     assign(start.job.balance.strategy, &batches, &ranks)
 }
 
-impl<F: Fabric + Bootstrap> Drive<'_, F> {
+impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
+    /// A rank before its first step.
+    fn new(
+        options: &'a Options,
+        start: Start,
+        engine: Engine<F>,
+        view: View,
+        began: Instant,
+    ) -> Result<Self, RunError> {
+        let me = engine.rank();
+        let frames = Frames::new(&start.job, &start.scene, &start.run_dir, me)?;
+        let quiet = options.quiet || !engine.is_master();
+        Ok(Drive {
+            options,
+            began,
+            faults: Faults::default(),
+            control: None,
+            losses: Losses::default(),
+            journal: None,
+            frames,
+            progress: Progress::new(quiet, start.scene.steps, view.members.len() as u32),
+            balancer: None,
+            epochs: Epochs::new(Ledger::resume(engine.epoch())),
+            checkpoints: open_checkpoints(&start)?,
+            doorway: None,
+            handed_in: BTreeMap::new(),
+            pending: Vec::new(),
+            heard: Heard::default(),
+            migrations: 0,
+            output: Duration::ZERO,
+            warnings: Vec::new(),
+            first_step: began,
+            cpu_before: 0.0,
+            stop: stop_flag(),
+            view,
+            engine,
+            start,
+        })
+    }
+
+    /// A rank that comes later, before the first view with it.
+    ///
+    /// # Errors
+    /// As [`drive`].
+    pub(super) fn later(
+        options: &'a Options,
+        start: Start,
+        mut engine: Engine<F>,
+        view: View,
+    ) -> Result<Self, RunError> {
+        if let Some(isa) = options.isa {
+            engine.use_isa(isa);
+        }
+        let mut drive = Drive::new(options, start, engine, view, Instant::now())?;
+        drive.faults = Faults::from_environment().map_err(RunError::Faults)?;
+        drive.faults.begin(drive.start.scene.steps, &drive.start.run_dir);
+        Ok(drive)
+    }
+
     /// The journal's first lines: who takes part, and who computes what.
     fn introduce(&mut self, launch: &Launch) -> Result<(), RunError> {
         let picks = self.engine.picks();
@@ -233,21 +274,41 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         Ok(sum.warning())
     }
 
-    /// Starts the watch over the other ranks and the copies that make a loss good, where there are other ranks.
-    fn watch_over(&mut self) -> Result<(), RunError> {
+    /// Starts the watch over the other ranks and the copies that make a loss good, where there are other ranks; opens the door.
+    fn watch_over(&mut self, key: &RunKey) -> Result<(), RunError> {
         if self.view.members.len() < 2 {
             return Ok(());
         }
-        let control = watch::start(&mut self.engine, &self.start.job)?;
+        let (control, founders) = watch::start(&mut self.engine, &self.start, key)?;
+        self.attend(control);
+        let capacity = self.engine.capacity();
+        if capacity > self.view.members.len() as u32 {
+            let doorway = Doorway::new(&self.start.run_dir, key.clone(), founders.len() as u32);
+            if self.engine.is_master() {
+                let (job, began_unix_s) = (self.start.job.clone(), self.start.began_unix_s);
+                let assets = std::mem::take(&mut self.start.assets);
+                doorway.door.open(key, &Notice { job, capacity, began_unix_s, founders }, &assets)?;
+            }
+            self.doorway = Some(doorway);
+        }
+        Ok(())
+    }
+
+    /// Puts this rank under the watch.
+    pub(super) fn attend(&mut self, control: Control) {
         control.desk().stop_without_quorum(self.start.job.fault_tolerance.on_lost_quorum == OnLostQuorum::Stop);
         self.engine.attend(control.desk().clone());
         self.control = Some(control);
+        self.keep_copies();
+    }
+
+    /// Has copies kept as the job wishes, among the ranks that are known.
+    pub(super) fn keep_copies(&mut self) {
         let replicas = usize::from(self.start.job.fault_tolerance.replicas);
         if replicas > 0 {
-            let (delta, nodes) = (self.start.job.network.delta_sync, self.start.nodes());
+            let (delta, nodes) = (self.start.job.network.delta_sync, self.start.nodes(self.engine.capacity()));
             self.engine.keep_copies(Replication { replicas, delta, nodes });
         }
-        Ok(())
     }
 
     /// What only the master has and does.
@@ -259,18 +320,28 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         });
     }
 
-    fn run_on(mut self) -> Result<Ended<F>, RunError> {
+    pub(super) fn run_on(mut self) -> Result<Ended<F>, RunError> {
         loop {
             let outcome = self.steps().and_then(|ending| self.finish(ending).map(|()| ending));
             match outcome {
                 Ok(ending) => return Ok(self.leave(ending)),
-                Err(RunError::Engine(EngineError::Disturbed { .. })) if self.control.is_some() => self.recover()?,
+                Err(RunError::Engine(EngineError::Disturbed { .. })) if self.control.is_some() => {
+                    match self.recover() {
+                        Err(RunError::Excluded { .. }) if self.is_asked_to_leave() => {
+                            return Ok(self.leave(Ending::Left));
+                        }
+                        outcome => outcome?,
+                    }
+                }
                 Err(error) => return Err(error),
             }
         }
     }
 
     fn leave(self, ending: Ending) -> Ended<F> {
+        if let Some(doorway) = self.doorway.as_ref().filter(|_| self.engine.is_master() && ending != Ending::Left) {
+            doorway.door.shut();
+        }
         let complete = self.view == View::first(self.start.ranks.len() as u32);
         if let Some(control) = self.control {
             control.finish();
@@ -282,11 +353,13 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         self.frame()?;
         while self.engine.steps_done() < self.start.scene.steps {
             self.inject_faults()?;
+            self.look_at_the_door()?;
             self.migrate()?;
+            self.read_mail()?;
             let decision = if self.engine.is_master() { Some(self.decide()?) } else { None };
             let own = Own {
                 wishes_stop: self.stop.load(Ordering::Relaxed),
-                wishes_to_leave: false,
+                wishes_to_leave: self.is_asked_to_leave(),
                 replicated: self.engine.replicated()?,
             };
             let members = self.engine.members();
@@ -315,11 +388,12 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
 
     /// The master's decision about the step to come.
     fn decide(&mut self) -> Result<Decision, RunError> {
-        self.read_mail()?;
         self.commit()?;
         let step = self.engine.steps_done();
-        let members = self.engine.members();
+        let mut members = self.engine.members();
+        members.retain(|member| !self.heard.leaving.contains(member));
         let moves = match &mut self.balancer {
+            _ if !self.heard.leaving.is_empty() => self.clear_out(&members),
             Some(balancer) => {
                 for (body, &cost) in self.engine.costs_us().iter().enumerate() {
                     balancer.spent(self.engine.batch_of()[body], f64::from(cost) * 1e-6);

@@ -104,6 +104,25 @@ pub enum RunError {
         /// The term of the view without it.
         term: String,
     },
+    /// A run cannot be joined, or told something, by its door.
+    #[error(
+        "{}: {why}; is the run directory the right one, is the run still going on, and is it yours? (a run of one rank has no door)",
+        dir.display()
+    )]
+    NoDoor {
+        /// The folder.
+        dir: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// A newcomer was not let in.
+    #[error("{me} was not let in within {waited_s} s; the run may be over, or its ranks are not reached from here")]
+    NotLetIn {
+        /// The number that this process had taken.
+        me: rankzero_comm::Rank,
+        /// How long it has waited.
+        waited_s: u64,
+    },
     /// No majority, and the job says to stop then.
     #[error(
         "{me} finds no majority of the ranks and stops, as fault_tolerance.on_lost_quorum says; what it knows is in {dir}",
@@ -174,6 +193,8 @@ impl RunError {
             | RunError::Fabric { .. }
             | RunError::Faults(_)
             | RunError::NoLinks(_)
+            | RunError::NoDoor { .. }
+            | RunError::NotLetIn { .. }
             | RunError::Engine(EngineError::Comm(CommError::NoPath { .. }))
             | RunError::Threads(_) => 3,
             RunError::Engine(EngineError::PeerFailed { .. } | EngineError::Silent { .. } | EngineError::Comm(_))

@@ -8,6 +8,8 @@
 mod checkpoints;
 mod control;
 mod crossing;
+mod door;
+mod doorway;
 mod drive;
 mod epochs;
 mod error;
@@ -15,6 +17,7 @@ mod faults;
 mod figures;
 mod finish;
 mod frames;
+mod join;
 mod journal;
 pub(crate) mod paths;
 mod progress;
@@ -27,13 +30,14 @@ mod words;
 
 pub(crate) use crossing::Crossing;
 pub use error::RunError;
+pub use join::join;
 pub use progress::{PROGRESS_VARIABLE, wants_bar};
 pub(crate) use start::host;
 pub use start::{Options, RankInfo, resolve};
 
+use rankzero_comm::local;
 use rankzero_comm::mpi::Patience;
 use rankzero_comm::world::{self, Options as FabricOptions, WorldFabric};
-use rankzero_comm::{Endpoint, local};
 use rankzero_slurm::launch::{Launch, environment};
 
 use crate::binding;
@@ -49,13 +53,15 @@ pub enum Ending {
     Finished,
     /// A signal asked for the end before the last step.
     Stopped,
+    /// This rank was asked to leave; the others go on.
+    Left,
 }
 
 impl Ending {
     /// The exit code that tells it.
     pub fn exit_code(self) -> u8 {
         match self {
-            Ending::Finished => 0,
+            Ending::Finished | Ending::Left => 0,
             Ending::Stopped => 5,
         }
     }
@@ -70,11 +76,13 @@ pub fn run(options: &Options) -> Result<Ending, RunError> {
     let launch = Launch::detect(&environment())?;
     if !launch.launcher.offers_mpi() || launch.size == 1 {
         let fabric = local::hub(1)?.remove(0);
-        return Ok(drive::drive(options, &launch, fabric, |_, _| Ok(()))?.ending);
+        return Ok(drive::drive(options, &launch, fabric, |_, _, _| Ok(()))?.ending);
     }
     let fabric = world_fabric(&launch, options.threads, start::START_TIMEOUT)?;
     let drive::Ended { ending, fabric, complete } = drive::drive(options, &launch, fabric, paths::equip)?;
-    if let Err(error) = report_outcome(i32::from(ending.exit_code())) {
+    if ending != Ending::Left
+        && let Err(error) = report_outcome(i32::from(ending.exit_code()))
+    {
         tracing::warn!("cannot tell the launch how the run ended: {error}");
     }
     if !complete {
@@ -85,6 +93,14 @@ pub fn run(options: &Options) -> Result<Ending, RunError> {
         tracing::warn!("MPI was not shut down cleanly: {error}");
     }
     Ok(ending)
+}
+
+/// Asks a rank of the run in `run_dir` to leave; the others take over what it has.
+///
+/// # Errors
+/// [`RunError::NoDoor`].
+pub fn drain(run_dir: &std::path::Path, rank: u32) -> Result<(), RunError> {
+    door::Door::of(run_dir).ask_to_leave(rankzero_comm::Rank(rank))
 }
 
 /// Starts MPI among the ranks that the launcher has started; `threads` is what each rank computes with.
@@ -100,8 +116,8 @@ pub(crate) fn world_fabric(
     let patience = if binding.oversubscribed { Patience::SHARED_CORE } else { Patience::OWN_CORE };
     let options = FabricOptions { patience, ..FabricOptions::default() };
     let fabric = world::start(&options, std::time::Instant::now() + limit)?;
-    if fabric.size() != launch.size {
-        return Err(RunError::OtherWorld { told: launch.size, found: fabric.size() });
+    if fabric.at_start() != launch.size {
+        return Err(RunError::OtherWorld { told: launch.size, found: fabric.at_start() });
     }
     Ok(fabric)
 }

@@ -4,8 +4,8 @@ use std::time::Instant;
 
 use rankzero_comm::packets::Compression;
 use rankzero_comm::world::{self, Wish, WorldFabric};
-use rankzero_comm::{CommError, Pick, Policy, Rung};
-use rankzero_job::{Compression as Asked, Fabric as Choice, Network};
+use rankzero_comm::{CommError, Pick, Policy, RunKey, Rung};
+use rankzero_job::{Compression as Asked, Fabric as Choice, Job, Network};
 use serde::{Deserialize, Serialize};
 
 /// How one rank reaches a peer, in the words of the journal.
@@ -54,8 +54,17 @@ impl From<&Pick> for Way {
 ///
 /// # Errors
 /// [`CommError`] where a rank is missing.
-pub fn equip(fabric: &mut WorldFabric, network: &Network) -> Result<(), CommError> {
-    world::equip(fabric, &wish(network), Instant::now() + super::start::START_TIMEOUT)
+pub fn equip(fabric: &mut WorldFabric, job: &Job, key: &RunKey) -> Result<(), CommError> {
+    let newcomers = newcomers(job, fabric.at_start());
+    let wish = Wish { newcomers, ..wish(&job.network) };
+    world::equip(fabric, &wish, key, Instant::now() + super::start::START_TIMEOUT)
+}
+
+/// How many ranks may come later to a run that starts with `ranks`.
+pub fn newcomers(job: &Job, ranks: u32) -> u32 {
+    const AT_LEAST: u32 = 4;
+    const AT_MOST: u32 = 64;
+    job.fault_tolerance.newcomers.or(ranks.clamp(AT_LEAST, AT_MOST))
 }
 
 /// What the job asks of the paths between ranks.
@@ -73,7 +82,7 @@ pub fn wish(network: &Network) -> Wish {
         Asked::Off => Compression::Off,
     };
     let ports = network.control_ports.first..=network.control_ports.last;
-    Wish { policy: Policy { only, require_rdma: network.require_rdma }, compression, ports }
+    Wish { policy: Policy { only, require_rdma: network.require_rdma }, compression, ports, newcomers: 0 }
 }
 
 /// The rungs that serve, in few words: `shm (3 peers)`, `shm (3), verbs (4)`.

@@ -123,6 +123,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         desk.attend(view.term);
         self.faults.pass(Point::View, me);
         self.fence(&view, &desk)?;
+        self.admit(&view)?;
         self.engine.enter(&view)?;
         self.faults.pass(Point::Entered, me);
         let mut record = Recovered {
@@ -192,7 +193,11 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
             }
         }
         self.faults.pass(Point::Gathered, me);
-        let recovery = self.plan(view, &inventories)?;
+        let mut recovery = self.plan(view, &inventories)?;
+        let newcomers = view.members.iter().any(|member| !self.view.contains(*member));
+        if newcomers && recovery.checkpoint.is_none() {
+            recovery.rigids = Some(self.engine.rigids_at(recovery.plan.epoch));
+        }
         for &peer in view.members.iter().filter(|&&peer| peer != me) {
             if let Some(desk) = self.desk() {
                 desk.post(peer, Word::encode(view.term, What::Plan(recovery.clone())));
@@ -205,7 +210,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
     fn plan(&mut self, view: &View, inventories: &BTreeMap<Rank, Inventory>) -> Result<Recovery, RunError> {
         let owners = self.engine.ownership().batches().to_vec();
         let newest = match plan(&owners, inventories) {
-            Ok(plan) => return Ok(Recovery { plan, checkpoint: None }),
+            Ok(plan) => return Ok(Recovery { plan, checkpoint: None, rigids: None }),
             Err(Lost { newest }) => newest,
         };
         if let Some((epoch, batches)) = newest {
@@ -218,7 +223,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         }
         let plan = heirs(&owners, view);
         let checkpoint = self.newest_checkpoint();
-        Ok(Recovery { plan, checkpoint: checkpoint.map(|found| found.folder) })
+        Ok(Recovery { plan, checkpoint: checkpoint.map(|found| found.folder), rigids: None })
     }
 
     fn note(&mut self, event: &str, fields: serde_json::Value) -> Result<(), RunError> {
@@ -249,8 +254,12 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
     }
 
     /// Goes back to the state of the plan; returns its step.
-    fn restore(&mut self, view: &View, Recovery { plan, checkpoint }: &Recovery) -> Result<u64, RunError> {
+    fn restore(&mut self, view: &View, recovery: &Recovery) -> Result<u64, RunError> {
+        let Recovery { plan, checkpoint, rigids } = recovery;
         let me = self.engine.rank();
+        if let Some(words) = rigids.as_ref().filter(|_| !self.view.contains(me)) {
+            self.engine.take_rigids(plan.epoch, words);
+        }
         let step = match checkpoint {
             Some(folder) => {
                 let loaded = Loaded::open(folder)?;
@@ -283,7 +292,9 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         record.resumed_ms = first.elapsed().as_secs_f64() * 1e3;
         self.faults.pass(Point::Resumed, self.engine.rank());
         if let Some(journal) = &mut self.journal {
-            journal.write_at(first, "lost", record.at_step, json!({ "ranks": record.lost, "how": record.how }))?;
+            if !record.lost.is_empty() {
+                journal.write_at(first, "lost", record.at_step, json!({ "ranks": record.lost, "how": record.how }))?;
+            }
             let members: Vec<u32> = self.view.members.iter().map(|rank| rank.0).collect();
             let fields = json!({ "term": record.term, "master": record.master, "members": members });
             journal.write("view", record.from_step, fields)?;
@@ -296,11 +307,13 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
                     "resumed_ms": record.resumed_ms, "detected_ms": record.detected_ms, "batch_to_rank": owners,
                 }),
             )?;
-            if !self.options.quiet {
+            if !self.options.quiet && !record.lost.is_empty() {
                 record.lines().iter().for_each(|line| say(format_args!("{line}")));
             }
         }
-        self.losses.recoveries.push(record);
+        if !record.lost.is_empty() {
+            self.losses.recoveries.push(record);
+        }
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use rankzero_slurm::launch::Launch;
 use rankzero_soft::simd::Isa;
 use serde::{Deserialize, Serialize};
 
+use super::door::Notice;
 use super::error::RunError;
 use super::restore::Restore;
 use crate::binding::{Binding, plan};
@@ -81,23 +82,76 @@ pub struct Start {
     pub restore: Option<Restore>,
     /// A hash of all that the states depend on but not of how many there are: what a checkpoint must have been written with.
     pub course: String,
+    /// The cooked meshes, for those who come later; rank 0 only.
+    pub assets: Vec<u8>,
 }
 
 impl Start {
-    /// By rank, a number that it shares with the ranks of its host alone.
-    pub fn nodes(&self) -> Vec<u32> {
+    /// By rank, a number that it shares with the ranks of its host alone; for up to `capacity` ranks.
+    pub fn nodes(&self, capacity: u32) -> Vec<u32> {
         let first = |host: &str| self.ranks.iter().position(|rank| rank.host == host).unwrap_or(0) as u32;
-        self.ranks.iter().map(|rank| first(&rank.host)).collect()
+        let of = |rank: Rank| self.info(rank).map_or(u32::MAX, |info| first(&info.host));
+        Rank::all(capacity).map(of).collect()
+    }
+
+    /// What is known of a rank.
+    pub fn info(&self, rank: Rank) -> Option<&RankInfo> {
+        self.ranks.iter().find(|info| info.rank == rank.0)
     }
 
     /// The host of a rank.
     pub fn host_of(&self, rank: Rank) -> String {
-        self.ranks.get(rank.index()).map_or_else(host, |rank| rank.host.clone())
+        self.info(rank).map_or_else(host, |rank| rank.host.clone())
     }
 
     /// The worker threads of a rank.
     pub fn threads_of(&self, rank: Rank) -> usize {
-        self.ranks.get(rank.index()).map_or(1, |rank| rank.threads)
+        self.info(rank).map_or(1, |rank| rank.threads)
+    }
+
+    /// The start of a rank that comes later, to a run in `run_dir` that has put up this notice.
+    ///
+    /// # Errors
+    /// [`RunError`]: meshes that are none, a scene that cannot be built, threads.
+    pub fn later(options: &Options, run_dir: PathBuf, notice: &Notice, assets: &[u8]) -> Result<Start, RunError> {
+        let torn = || RunError::NoDoor { dir: run_dir.clone(), why: "its meshes are torn".to_owned() };
+        let assets = Assets::from_bytes(assets).ok_or_else(torn)?;
+        let asked = options.threads.or(notice.founders.first().map(|founder| founder.info.threads));
+        let binding = Arc::new(plan(0, 1, asked)?);
+        threads(&binding)?;
+        let job = notice.job.clone();
+        let scene =
+            build(&job, &assets).map_err(|source| RunError::Scene { file: run_dir.join("job.yaml"), source })?;
+        let course = course(&job, &scene);
+        let built = fingerprint(&job, &scene);
+        if notice.founders.first().is_some_and(|founder| founder.info.scene != built) {
+            return Err(RunError::Disagreement { rank: Rank(0), host: host() });
+        }
+        Ok(Start {
+            job,
+            scene: Arc::new(scene),
+            run_dir,
+            binding,
+            ranks: notice.founders.iter().map(|founder| founder.info.clone()).collect(),
+            notes: Vec::new(),
+            began_unix_s: notice.began_unix_s,
+            restore: None,
+            course,
+            assets: Vec::new(),
+        })
+    }
+
+    /// This process, as rank `rank`.
+    pub fn introduce(&self, rank: Rank) -> RankInfo {
+        RankInfo {
+            rank: rank.0,
+            pid: std::process::id(),
+            host: host(),
+            threads: self.binding.threads,
+            binding: self.binding.description.clone(),
+            scene: fingerprint(&self.job, &self.scene),
+            sees_run_dir: true,
+        }
     }
 }
 
@@ -159,7 +213,8 @@ pub fn together<F: Fabric + Bootstrap>(options: &Options, launch: &Launch, fabri
     let Ok(hello) = serde_json::from_slice::<Hello>(&hello) else { return Err(RunError::MasterRefused) };
     let assets = share(assets, hello.chunks, fabric, deadline)?;
     let job = hello.job;
-    let assets = Assets::from_bytes(&assets).ok_or(RunError::MasterRefused)?;
+    let bytes = assets;
+    let assets = Assets::from_bytes(&bytes).ok_or(RunError::MasterRefused)?;
     let asked = options.threads.or(job.threads_per_rank.fixed().map(|n| n as usize));
     let binding = Arc::new(plan(launch.local_rank, launch.local_size, asked)?);
     threads(&binding)?;
@@ -180,7 +235,8 @@ pub fn together<F: Fabric + Bootstrap>(options: &Options, launch: &Launch, fabri
     let began_unix_s = hello.began_unix_s;
     let (restore, course) = (hello.restore, course(&job, &scene));
     let (scene, run_dir) = (Arc::new(scene), hello.run_dir);
-    Ok(Start { job, scene, run_dir, binding, ranks, notes, began_unix_s, restore, course })
+    let assets = if fabric.rank() == master { bytes } else { Vec::new() };
+    Ok(Start { job, scene, run_dir, binding, ranks, notes, began_unix_s, restore, course, assets })
 }
 
 /// Reads the job and its meshes and makes the run directory, for a run of `ranks` ranks.

@@ -1,38 +1,20 @@
 //! The watch over the other ranks: links of its own between all of them, and the thread that decides who is alive.
 
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rankzero_comm::control::links::Links;
 use rankzero_comm::control::{Control, Offers};
 use rankzero_comm::member::{Settings, View};
-use rankzero_comm::{Bootstrap, CommError, Fabric, Rank};
+use rankzero_comm::{Bootstrap, CommError, Fabric, Rank, RunKey, node_identity};
 use rankzero_job::{Job, OnLostQuorum};
-use serde::{Deserialize, Serialize};
 
+use super::door::Party;
 use super::error::RunError;
-use super::start::START_TIMEOUT;
+use super::start::{START_TIMEOUT, Start};
 use crate::engine::Engine;
 
 /// By how much the second in line waits longer than the first before it asks for a new view.
 const STAGGER: Duration = Duration::from_millis(50);
-
-/// What a rank tells the others at the start.
-#[derive(Serialize, Deserialize)]
-struct Introduction {
-    offer: Vec<u8>,
-}
-
-/// Draws a key on rank 0 and gives it to all.
-fn key<F: Fabric + Bootstrap>(engine: &mut Engine<F>, deadline: Instant) -> Result<[u8; 32], RunError> {
-    let drawn = if engine.rank() == Rank(0) { Some(rankzero_comm::control::draw_key()?) } else { None };
-    let mine = drawn.map_or_else(Vec::new, Vec::from);
-    let all = engine.all_gather(&mine, deadline)?;
-    match all.first().map(|bytes| <[u8; 32]>::try_from(bytes.as_slice())) {
-        Some(Ok(drawn)) => Ok(drawn),
-        _ => Err(RunError::MasterRefused),
-    }
-}
 
 /// The times of a job.
 pub fn settings(job: &Job) -> Settings {
@@ -47,33 +29,46 @@ pub fn settings(job: &Job) -> Settings {
     }
 }
 
-/// Links all ranks and starts the watch; all ranks call it.
+/// Links all ranks and starts the watch; all ranks call it. Also tells who takes part, by rank.
 ///
 /// # Errors
 /// [`RunError`]: no port, a missing rank.
-pub fn start<F: Fabric + Bootstrap>(engine: &mut Engine<F>, job: &Job) -> Result<Control, RunError> {
+pub fn start<F: Fabric + Bootstrap>(
+    engine: &mut Engine<F>,
+    start: &Start,
+    key: &RunKey,
+) -> Result<(Control, Vec<Party>), RunError> {
     let deadline = Instant::now() + START_TIMEOUT;
-    let (me, size) = (engine.rank(), engine.capacity());
-    let key = key(engine, deadline)?;
-    let ports = job.network.control_ports.first..=job.network.control_ports.last;
-    let links = Links::open(me, size, ports, key);
+    let (me, capacity, founders) = (engine.rank(), engine.capacity(), start.ranks.len() as u32);
+    let links = links(me, capacity, &start.job, key);
     let offer = links.as_ref().map_or_else(|_| Vec::new(), Links::offer);
-    let introduced = engine.all_gather(&serde_json::to_vec(&Introduction { offer }).unwrap_or_default(), deadline)?;
-    let links = links.map_err(|why| RunError::NoLinks(why.to_string()))?;
-    let mut offers: Offers = BTreeMap::new();
+    let mine = Party { info: start.ranks[me.index()].clone(), node: node_identity(), offer };
+    let introduced = engine.all_gather(&serde_json::to_vec(&mine).unwrap_or_default(), deadline)?;
+    let links = links?;
+    let (mut offers, mut parties) = (Offers::new(), Vec::new());
     for (rank, bytes) in introduced.iter().enumerate() {
         let rank = Rank(rank as u32);
-        let Ok(Introduction { offer }) = serde_json::from_slice(bytes) else {
+        let Ok(party) = serde_json::from_slice::<Party>(bytes) else {
             return Err(RunError::NoLinks(format!("{rank} has introduced itself with nonsense")));
         };
-        if offer.is_empty() {
+        if party.offer.is_empty() {
             return Err(RunError::NoLinks(format!("{rank} cannot listen; its message is above")));
         }
-        offers.insert(rank, offer);
+        offers.insert(rank, party.offer.clone());
+        parties.push(party);
     }
-    let control = Control::start(me, View::first(size), false, settings(job), links, &offers)?;
-    await_links(&control, size, deadline)?;
-    Ok(control)
+    let control = Control::start(me, View::first(founders), false, settings(&start.job), links, &offers)?;
+    await_links(&control, founders, deadline)?;
+    Ok((control, parties))
+}
+
+/// The control links of rank `me`.
+///
+/// # Errors
+/// [`RunError::NoLinks`].
+pub fn links(me: Rank, capacity: u32, job: &Job, key: &RunKey) -> Result<Links, RunError> {
+    let ports = job.network.control_ports.first..=job.network.control_ports.last;
+    Links::open(me, capacity, ports, key.control()).map_err(|why| RunError::NoLinks(why.to_string()))
 }
 
 /// Waits until this rank is linked to all others: from then on a death is proven at once.

@@ -40,6 +40,8 @@ pub struct Recovery {
     pub plan: Plan,
     /// The checkpoint that is restored, where no epoch in memory is whole.
     pub checkpoint: Option<PathBuf>,
+    /// The states of the rigid bodies, where somebody in the view cannot have them.
+    pub rigids: Option<Vec<u32>>,
 }
 
 impl Word {

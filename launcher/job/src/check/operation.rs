@@ -75,6 +75,9 @@ fn balance(c: &mut Checker, at: &FieldPath, balance: &Balance, job: &Job) {
 
 fn fault_tolerance(c: &mut Checker, at: &FieldPath, fault_tolerance: &FaultTolerance) {
     c.within(at.key("replicas"), fault_tolerance.replicas, 0..=3);
+    if let Some(newcomers) = fault_tolerance.newcomers.fixed() {
+        c.within(at.key("newcomers"), newcomers, 0..=1024);
+    }
     c.within_if(at.key("epoch_steps"), fault_tolerance.epoch_steps.fixed(), 1..=MAX_STEPS);
     let at = at.key("checkpoint");
     let checkpoint = &fault_tolerance.checkpoint;

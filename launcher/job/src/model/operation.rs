@@ -73,6 +73,9 @@ pub struct FaultTolerance {
     pub replicas: u8,
     /// Steps between two epochs, at whose end the copies are brought up to date; at least 1. `auto`: as `network.sync_interval_ms` allows.
     pub epoch_steps: AutoOr<u64>,
+    /// Ranks that may join while the job runs (`rankzero join`), 0 to 1024, each of which counts once. `auto`: as many as the run starts with, at
+    /// least 4 and at most 64.
+    pub newcomers: AutoOr<u32>,
     /// What a part of the job does that lost sight of the majority. Default `wait`.
     pub on_lost_quorum: OnLostQuorum,
     /// Copies on disk.
@@ -84,6 +87,7 @@ impl Default for FaultTolerance {
         Self {
             replicas: 1,
             epoch_steps: AutoOr::Auto,
+            newcomers: AutoOr::Auto,
             on_lost_quorum: OnLostQuorum::Wait,
             checkpoint: Checkpoint::default(),
         }

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rankzero_comm::world::{self, Wish};
-use rankzero_comm::{Bootstrap, CommError, Endpoint, Fabric, Pick, Policy, Rank, Rung};
+use rankzero_comm::{Bootstrap, CommError, Endpoint, Fabric, Pick, Policy, Rank, RunKey, Rung};
 use rankzero_slurm::launch::Launch;
 use serde::{Deserialize, Serialize};
 
@@ -30,7 +30,9 @@ struct Standing {
 pub fn among_ranks(only: Option<Rung>, launch: &Launch) -> Result<Option<Vec<Row>>, RunError> {
     let deadline = Instant::now() + LIMIT;
     let mut fabric = world_fabric(launch, Some(1), LIMIT)?;
-    world::equip(&mut fabric, &Wish { policy: Policy { only, require_rdma: false }, ..Wish::default() }, deadline)?;
+    let wish = Wish { policy: Policy { only, require_rdma: false }, ..Wish::default() };
+    let key = RunKey::agree(&mut fabric, deadline)?;
+    world::equip(&mut fabric, &wish, &key, deadline)?;
     let field = Field::register(&mut fabric)?;
     match fabric.open(deadline) {
         // Who has no path says so in its picks.
