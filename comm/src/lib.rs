@@ -32,6 +32,7 @@ pub mod locality;
 pub mod mpi;
 pub mod packets;
 pub mod port;
+pub mod rendezvous;
 mod segment;
 #[allow(unsafe_code)]
 pub mod shm;

@@ -186,6 +186,16 @@ impl<T: Transport + ?Sized> Ladder<T> {
         self.missing.push((rung, reason));
     }
 
+    /// The rung that carries messages from the start.
+    pub(crate) fn messenger(&self) -> Rung {
+        self.messenger
+    }
+
+    /// Peers to whom no rung carries messages now.
+    pub(crate) fn unheard(&self) -> Vec<Rank> {
+        self.peers().filter(|&to| !self.transports.iter().any(|transport| transport.carries_messages(to))).collect()
+    }
+
     /// Why `peer` counts as gone, if it does.
     pub(crate) fn failure(&self, peer: Rank) -> Option<FailureCause> {
         self.pairs.get(peer.index()).and_then(|pair| pair.failed)
