@@ -170,7 +170,9 @@ fn any_number_of_ranks_gives_the_digest_of_one() {
         assert_eq!(work.left(), [] as [PathBuf; 0], "{ranks} ranks");
     }
     let journal = fs::read_to_string(work.folder.join("run-2").join("events.jsonl")).expect("a journal");
-    assert!(journal.contains("\"launcher\":\"no MPI\"") && journal.contains("the run was started without MPI"));
+    assert!(
+        journal.contains("\"launcher\":\"no MPI launcher\"") && journal.contains("the run was started without MPI")
+    );
 }
 
 /// Also while paths break and come back, batches move, and the connection of the start is all there is.

@@ -60,7 +60,7 @@ impl Launcher {
     pub fn name(self) -> &'static str {
         match self {
             Launcher::None => "none",
-            Launcher::Bare => "no MPI",
+            Launcher::Bare => "no MPI launcher",
             Launcher::OpenMpi { major: Some(4) } => "Open MPI 4 mpirun",
             Launcher::OpenMpi { major: Some(5) } => "Open MPI 5 mpirun",
             Launcher::OpenMpi { .. } => "Open MPI mpirun",
