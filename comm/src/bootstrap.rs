@@ -129,9 +129,18 @@ fn split(mut joined: &[u8]) -> Option<Vec<Vec<u8>>> {
 }
 
 impl<T: Transport + ?Sized> Ladder<T> {
-    fn post(&mut self, to: Rank, kind: Kind, bytes: &[u8]) -> Result<(), CommError> {
+    /// Sends a message, once no more than may waits towards `to`.
+    fn post(&mut self, to: Rank, kind: Kind, bytes: &[u8], deadline: Instant) -> Result<(), CommError> {
         let message = encode(kind, self.mailbox.operation, bytes);
-        self.send_message(to, &message)
+        loop {
+            match self.send_message(to, &message) {
+                Err(CommError::Backpressure { .. }) if self.now() < deadline => {
+                    self.progress(true)?;
+                    self.wait(deadline);
+                }
+                outcome => return outcome,
+            }
+        }
     }
 
     /// The messages of all `missing` for this operation, in that order.
@@ -179,7 +188,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
                 };
                 let named: Vec<u8> = missing.iter().flat_map(|rank| rank.0.to_le_bytes()).collect();
                 for &peer in others.iter().filter(|peer| !missing.contains(peer)) {
-                    self.post(peer, Kind::Missing, &named)?;
+                    self.post(peer, Kind::Missing, &named, deadline)?;
                 }
                 return Err(error);
             }
@@ -193,14 +202,14 @@ impl<T: Transport + ?Sized> Ladder<T> {
         }
         let joined = join(&parts);
         for &peer in &others {
-            self.post(peer, Kind::Gathered, &joined)?;
+            self.post(peer, Kind::Gathered, &joined, deadline)?;
         }
         Ok(parts)
     }
 
     fn gather_elsewhere(&mut self, mine: &[u8], deadline: Instant) -> Result<Vec<Vec<u8>>, CommError> {
         let begun = self.now();
-        self.post(ROOT, Kind::Contribution, mine)?;
+        self.post(ROOT, Kind::Contribution, mine, deadline)?;
         let answer = self.await_messages("start-up exchange", &[ROOT], deadline + VERDICT_GRACE)?;
         let (kind, bytes) = answer.into_iter().next().unwrap_or((Kind::Missing, Vec::new()));
         match kind {
@@ -233,7 +242,7 @@ impl<T: Transport + ?Sized> Bootstrap for Ladder<T> {
             check_length(bytes.len(), MAX_BOOTSTRAP_BYTES).and_then(|()| {
                 Rank::all(size)
                     .filter(|&peer| peer != from)
-                    .try_for_each(|peer| self.post(peer, Kind::Broadcast, bytes))
+                    .try_for_each(|peer| self.post(peer, Kind::Broadcast, bytes, deadline))
             })
         } else {
             self.await_messages("broadcast", &[from], deadline).and_then(|messages| {

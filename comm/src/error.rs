@@ -316,6 +316,9 @@ pub enum CommError {
         /// Largest size sent.
         limit: usize,
     },
+    /// The ranks do not meet.
+    #[error(transparent)]
+    Rendezvous(#[from] crate::rendezvous::RendezvousError),
     /// The system refused memory for a segment.
     #[error(
         "cannot reserve {bytes} bytes for a segment; use more nodes, or raise the memory limit of the job or container"
@@ -326,7 +329,7 @@ pub enum CommError {
     },
 }
 
-fn list(ranks: &[Rank]) -> String {
+pub(crate) fn list(ranks: &[Rank]) -> String {
     const SHOWN: usize = 16;
     let mut text: Vec<String> = ranks.iter().take(SHOWN).map(Rank::to_string).collect();
     if ranks.len() > SHOWN {

@@ -34,6 +34,7 @@ pub mod member;
 pub mod mpi;
 pub mod packets;
 pub mod port;
+pub mod rendezvous;
 mod segment;
 #[allow(unsafe_code)]
 pub mod shm;

@@ -1,8 +1,8 @@
-//! The fabric among the processes of a run: MPI to start, and every other rung that this build and machine have; without MPI for
-//! processes that come later.
+//! The fabric among the processes of a run: MPI to start, or TCP where ranks meet in a directory, and every other rung that this build and
+//! machine have; without either for processes that come later.
 
 use std::ops::RangeInclusive;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::error::CommError;
 use crate::fabric::{Bootstrap, Courier, Endpoint, Resident};
@@ -13,10 +13,18 @@ use crate::ladder::{Ladder, Policy, Standing, node_identity};
 use crate::mpi;
 use crate::packets::{Compression, Limits, Packets};
 use crate::port::Port;
+use crate::rendezvous::{Rendezvous, RendezvousError};
 use crate::shm::Shm;
-use crate::tcp::TcpPort;
+use crate::tcp::{TcpCarrier, TcpPort};
 use crate::transport::{Transport, Unavailable};
 use crate::verbs::{self, Verbs};
+
+/// Who leaves last.
+const MASTER: Rank = Rank(0);
+/// Between two looks at the directory where ranks meet, while they connect.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// How long rank 0 waits for the end of the others where no library ends them together.
+const LEAVE_LAST: Duration = Duration::from_secs(2);
 
 /// A fabric among processes. It stays in the thread that started it, as MPI demands.
 pub type WorldFabric = Ladder<dyn Transport>;
@@ -72,6 +80,84 @@ pub fn start(options: &Options, deadline: Instant) -> Result<WorldFabric, CommEr
     Ok(ladder)
 }
 
+/// The fabric among ranks that meet in a directory, without MPI: TCP is its only rung so far. `at` opens the meeting, again where
+/// another one has begun in its place; of `wish` the ports count.
+///
+/// # Errors
+/// [`CommError::Rendezvous`] or [`CommError::Timeout`] naming who is missing, or what a meeting or a port says.
+pub fn start_bare(
+    at: impl Fn() -> Result<Rendezvous, RendezvousError>,
+    options: &Options,
+    wish: &Wish,
+    deadline: Instant,
+) -> Result<WorldFabric, CommError> {
+    // As MPI's start does; without it short sleeps take fifty times as long as asked for.
+    let _ = nix::sys::prctl::set_timerslack(1000);
+    loop {
+        match meet(&at()?, options, wish, deadline) {
+            Err(CommError::Rendezvous(RendezvousError::Renewed(dir))) => {
+                tracing::info!(dir = %dir.display(), "what was there is of an earlier run; meeting again");
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
+/// All ranks connected.
+fn meet(meeting: &Rendezvous, options: &Options, wish: &Wish, deadline: Instant) -> Result<WorldFabric, CommError> {
+    let begun = Instant::now();
+    let Options { limits, patience, newcomers } = *options;
+    let (me, size) = (meeting.rank(), meeting.size());
+    let failed = |reason: Unavailable| CommError::Io {
+        operation: "listening for the other ranks",
+        peer: None,
+        source: std::io::Error::other(reason.0),
+    };
+    let mut port = TcpCarrier::open(me, size, wish.ports.clone(), meeting.key_for("tcp")).map_err(failed)?;
+    // An earlier process of this number may have left its word, until rank 0 comes and makes it worthless.
+    while let Err(error) = meeting.publish("tcp", port.address()) {
+        if !matches!(error, RendezvousError::Twice { .. }) || Instant::now() >= deadline {
+            return Err(error.into());
+        }
+        meeting.check_on(&[])?;
+        std::thread::sleep(LOOK_AGAIN);
+    }
+    let addresses = meeting.collect("tcp", deadline)?;
+    for (peer, address) in Rank::all(size).zip(&addresses).filter(|&(peer, _)| peer != me) {
+        port.reach(peer, address).map_err(|reason| CommError::NoPath { rank: me, reasons: reason.0 })?;
+    }
+    let first: Box<dyn Transport> = Box::new(Packets::new(port, limits));
+    let mut fabric = Ladder::new(me, size, first, Policy::default(), limits, patience)?;
+    fabric.make_room(newcomers);
+    let mut look_at = begun;
+    loop {
+        fabric.progress(true)?;
+        let missing = fabric.unheard();
+        let now = Instant::now();
+        if missing.is_empty() {
+            break;
+        }
+        if let Some((peer, cause)) = missing.iter().find_map(|&peer| Some((peer, fabric.failure(peer)?))) {
+            return Err(CommError::PeerFailed { peer, cause });
+        }
+        if now >= deadline {
+            let operation = "connecting all ranks over TCP";
+            return Err(CommError::Timeout { operation, waited: begun.elapsed(), missing });
+        }
+        if now >= look_at {
+            look_at = now + LOOK_AGAIN;
+            meeting.check_on(&missing)?;
+        }
+        fabric.wait(deadline.min(look_at));
+    }
+    // Whoever is through has read everything that is there.
+    fabric.barrier(deadline)?;
+    if me == MASTER {
+        meeting.clear();
+    }
+    Ok(fabric)
+}
+
 /// Adds all other rungs that this machine has; before the first segment. All ranks call it with the same wish and key.
 ///
 /// # Errors
@@ -118,6 +204,7 @@ pub fn join(
 fn add_rungs(fabric: &mut WorldFabric, wish: &Wish, key: &RunKey, one_node: bool) {
     let (me, size) = (fabric.rank(), fabric.size());
     let limits = fabric.limits();
+    let bare = is_bare(fabric);
     // What no pair may take is not even opened: it would register memory for nothing.
     let mut add = |rung: Rung, open: &dyn Fn() -> Result<Box<dyn Transport>, Unavailable>| {
         let between_nodes = wish.policy.standing(rung, false);
@@ -132,13 +219,22 @@ fn add_rungs(fabric: &mut WorldFabric, wish: &Wish, key: &RunKey, one_node: bool
     };
     add(Rung::Shm, &|| Ok(Box::new(Shm::open(me, size)?)));
     add(Rung::Verbs, &|| Ok(Box::new(Verbs::open(me, size, verbs::Options::from_env()?)?)));
-    let tcp = || TcpPort::open(me, size, wish.ports.clone(), key.data());
-    add(Rung::Tcp, &|| Ok(Box::new(Packets::new(tcp()?, limits))));
+    if bare {
+        fabric.miss(Rung::Mpi, "the run was started without MPI".to_owned());
+    } else {
+        let tcp = || TcpPort::open(me, size, wish.ports.clone(), key.data());
+        add(Rung::Tcp, &|| Ok(Box::new(Packets::new(tcp()?, limits))));
+    }
     fabric.set_policy(wish.policy);
     fabric.set_compression(wish.compression);
 }
 
-/// Ends the fabric and with it the use of MPI.
+/// Whether a fabric came about without MPI.
+fn is_bare(fabric: &WorldFabric) -> bool {
+    fabric.messenger() == Some(Rung::Tcp)
+}
+
+/// Ends the fabric and with it the use of MPI, where that has started it.
 ///
 /// `clean`: all ranks call it; those that started together meet at a barrier, and MPI is finalised. Otherwise (some rank has failed) nothing is
 /// said to MPI at all, as any word may hang or take the survivors down: the caller flushes its files and leaves by
@@ -156,6 +252,25 @@ pub fn shutdown(mut fabric: WorldFabric, clean: bool, deadline: Instant) -> Resu
     }
     fabric.barrier(deadline)?;
     fabric.flush_all(deadline)?;
-    drop(fabric);
-    mpi::finalize()
+    if !is_bare(&fabric) {
+        drop(fabric);
+        return mpi::finalize();
+    }
+    if fabric.rank() == MASTER {
+        // Its last word lets the others go, and the end of a process may take words away that are still on their way.
+        leave_last(&mut fabric, deadline.min(Instant::now() + LEAVE_LAST))?;
+    }
+    Ok(())
+}
+
+/// Waits until the processes of all others have ended.
+fn leave_last(fabric: &mut WorldFabric, deadline: Instant) -> Result<(), CommError> {
+    let others = Rank::all(fabric.at_start()).filter(|&peer| peer != MASTER);
+    for peer in others {
+        while fabric.failure(peer).is_none() && Instant::now() < deadline {
+            fabric.progress(true)?;
+            fabric.wait(deadline);
+        }
+    }
+    Ok(())
 }

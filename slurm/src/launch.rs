@@ -1,17 +1,32 @@
-//! Who started this process: mpirun, mpiexec, srun with or without PMI, or nobody.
+//! Who started this process: mpirun, mpiexec, srun with or without PMI, nobody, or somebody who names a directory where the ranks meet.
 //!
+//! A directory to meet in counts before all: it is given on purpose.
 //! The innermost launcher counts. An mpirun inside a Slurm allocation leaves both sets of variables, and Slurm's then
 //! describe the daemon of mpirun, not this rank; so Open MPI's are asked first, then Hydra's, then Slurm's.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use crate::hostlist::{self, HostlistError};
+
+/// Names the directory where ranks meet that are started without MPI.
+pub const RENDEZVOUS_VARIABLE: &str = "RANKZERO_RENDEZVOUS";
+/// The rank of a process that is started without MPI.
+pub const RANK_VARIABLE: &str = "RANKZERO_RANK";
+/// Ranks of a run that is started without MPI.
+pub const SIZE_VARIABLE: &str = "RANKZERO_SIZE";
+/// The place among the ranks of the node, where MPI does not tell.
+pub const LOCAL_RANK_VARIABLE: &str = "RANKZERO_LOCAL_RANK";
+/// Ranks of the node, where MPI does not tell.
+pub const LOCAL_SIZE_VARIABLE: &str = "RANKZERO_LOCAL_SIZE";
 
 /// What started the ranks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Launcher {
     /// Nothing: this process is the whole run.
     None,
+    /// Anybody, without MPI: the ranks meet in a directory.
+    Bare,
     /// `mpirun` of Open MPI, with the major version where it tells.
     OpenMpi {
         /// 4, 5, …
@@ -31,15 +46,21 @@ impl Launcher {
     /// Whether MPI can be started: the launcher tells the library who its peers are.
     pub fn offers_mpi(self) -> bool {
         match self {
-            Launcher::None | Launcher::Slurm => false,
+            Launcher::None | Launcher::Bare | Launcher::Slurm => false,
             Launcher::OpenMpi { .. } | Launcher::Hydra | Launcher::SlurmPmix | Launcher::SlurmPmi2 => true,
         }
+    }
+
+    /// Whether it starts ranks that can find each other.
+    pub fn offers_peers(self) -> bool {
+        self == Launcher::Bare || self.offers_mpi()
     }
 
     /// The name for people.
     pub fn name(self) -> &'static str {
         match self {
             Launcher::None => "none",
+            Launcher::Bare => "no MPI launcher",
             Launcher::OpenMpi { major: Some(4) } => "Open MPI 4 mpirun",
             Launcher::OpenMpi { major: Some(5) } => "Open MPI 5 mpirun",
             Launcher::OpenMpi { .. } => "Open MPI mpirun",
@@ -77,6 +98,8 @@ pub struct Launch {
     pub local_rank: u32,
     /// Ranks of its node.
     pub local_size: u32,
+    /// Where the ranks meet, if they are started without MPI.
+    pub rendezvous: Option<PathBuf>,
     /// The Slurm allocation, if it is in one.
     pub allocation: Option<Allocation>,
 }
@@ -159,17 +182,43 @@ impl Launch {
     pub fn detect(env: &BTreeMap<String, String>) -> Result<Launch, EnvError> {
         let env = Env(env);
         let allocation = allocation(&env)?;
-        let launch = if env.has("OMPI_COMM_WORLD_RANK") {
+        let launch = if let Some(dir) = env.get(RENDEZVOUS_VARIABLE) {
+            Launch { rendezvous: Some(PathBuf::from(dir)), ..bare(&env)? }
+        } else if env.has("OMPI_COMM_WORLD_RANK") {
             open_mpi(&env)?
         } else if env.has("PMI_RANK") && (env.has("MPI_LOCALRANKID") || env.has("HYDI_CONTROL_FD")) {
             hydra(&env)?
         } else if allocation.as_ref().is_some_and(|allocation| allocation.step.is_some()) {
             slurm(&env)?
         } else {
-            Launch { launcher: Launcher::None, rank: 0, size: 1, local_rank: 0, local_size: 1, allocation: None }
+            placed(Launcher::None, ("", 0), ("", 1), ("", 0), ("", 1))?
         };
         Ok(Launch { allocation, ..launch })
     }
+}
+
+/// By our own variables, or by those of srun where ours does not give the rank.
+fn bare(env: &Env) -> Result<Launch, EnvError> {
+    let first = |names: &[&'static str]| {
+        let name = names.iter().find(|name| env.has(name)).or(names.first()).copied().unwrap_or_default();
+        env.required::<u32>(name, RENDEZVOUS_VARIABLE).map(|number| (name, number))
+    };
+    let rank = first(&[RANK_VARIABLE, "SLURM_PROCID"])?;
+    let size = first(&[SIZE_VARIABLE, "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"])?;
+    // Where ranks are numbered by hand, Slurm's variables are about something else.
+    let by_hand = rank.0 == RANK_VARIABLE;
+    let local_rank: (_, u32) = match env.number(LOCAL_RANK_VARIABLE)? {
+        Some(place) => (LOCAL_RANK_VARIABLE, place),
+        None if by_hand => (LOCAL_RANK_VARIABLE, 0),
+        None => ("SLURM_LOCALID", env.required("SLURM_LOCALID", "SLURM_PROCID")?),
+    };
+    let known = match env.number(LOCAL_SIZE_VARIABLE)? {
+        Some(count) => Some((LOCAL_SIZE_VARIABLE, count)),
+        None if by_hand => None,
+        None => tasks_here(env)?,
+    };
+    let local_size = known.unwrap_or((LOCAL_SIZE_VARIABLE, local_rank.1.saturating_add(1)));
+    placed(Launcher::Bare, rank, size, local_rank, local_size)
 }
 
 fn open_mpi(env: &Env) -> Result<Launch, EnvError> {
@@ -231,18 +280,20 @@ fn slurm(env: &Env) -> Result<Launch, EnvError> {
             return Err(EnvError::Contradiction { left: RANK, right: other, why });
         }
     }
-    let node: u32 = env.number("SLURM_NODEID")?.unwrap_or(0);
     let local_rank = env.required("SLURM_LOCALID", "SLURM_STEP_ID")?;
-    let (tasks_name, tasks) = match env.get("SLURM_STEP_TASKS_PER_NODE") {
-        Some(tasks) => ("SLURM_STEP_TASKS_PER_NODE", Some(tasks)),
-        None => ("SLURM_TASKS_PER_NODE", env.get("SLURM_TASKS_PER_NODE")),
+    let local_size = tasks_here(env)?.unwrap_or(("SLURM_TASKS_PER_NODE", size));
+    placed(launcher, (RANK, rank), (size_name, size), ("SLURM_LOCALID", local_rank), local_size)
+}
+
+/// The tasks of this node, where Slurm tells, and the variable that does.
+fn tasks_here(env: &Env) -> Result<Option<(&'static str, u32)>, EnvError> {
+    let names = ["SLURM_STEP_TASKS_PER_NODE", "SLURM_TASKS_PER_NODE"];
+    let Some((variable, list)) = names.into_iter().find_map(|name| Some((name, env.get(name)?))) else {
+        return Ok(None);
     };
-    let local_size = match tasks {
-        None => size,
-        Some(value) => tasks_of_node(value, node)
-            .ok_or_else(|| EnvError::TaskList { variable: tasks_name, value: value.to_owned() })?,
-    };
-    placed(launcher, (RANK, rank), (size_name, size), ("SLURM_LOCALID", local_rank), (tasks_name, local_size))
+    let node = env.number("SLURM_NODEID")?.unwrap_or(0);
+    let tasks = tasks_of_node(list, node).ok_or_else(|| EnvError::TaskList { variable, value: list.to_owned() })?;
+    Ok(Some((variable, tasks)))
 }
 
 /// The tasks of node number `node` in a list such as `2(x3),1`.
@@ -307,6 +358,7 @@ fn placed(
         size: size.1,
         local_rank: local_rank.1,
         local_size: local_size.1,
+        rendezvous: None,
         allocation: None,
     })
 }

@@ -112,3 +112,38 @@ fn broken_environments_name_the_variable() {
         assert!(message.contains(expected), "`{message}` lacks `{expected}`");
     }
 }
+
+#[test]
+fn a_directory_to_meet_in_goes_before_every_launcher() {
+    let bare =
+        "RANKZERO_RENDEZVOUS=/shared/a RANKZERO_RANK=2 RANKZERO_SIZE=6 RANKZERO_LOCAL_RANK=1 RANKZERO_LOCAL_SIZE=3";
+    for others in ["", OPEN_MPI_4, SRUN] {
+        let launch = detect(&format!("{bare} {others}")).expect("bare");
+        assert_eq!((launch.launcher, launch.rank, launch.size), (Launcher::Bare, 2, 6));
+        assert_eq!((launch.local_rank, launch.local_size), (1, 3));
+        assert_eq!(launch.rendezvous.as_deref(), Some(std::path::Path::new("/shared/a")));
+        assert!(launch.launcher.offers_peers() && !launch.launcher.offers_mpi());
+    }
+    assert!(detect(OPEN_MPI_4).expect("Open MPI").rendezvous.is_none());
+}
+
+#[test]
+fn srun_without_pmi_numbers_ranks_that_meet_in_a_directory() {
+    let launch = detect(&format!("RANKZERO_RENDEZVOUS=/shared/a {SRUN}")).expect("bare");
+    assert_eq!((launch.launcher, launch.rank, launch.size), (Launcher::Bare, 4, 5));
+    assert_eq!((launch.local_rank, launch.local_size), (0, 1));
+    let by_hand = format!("RANKZERO_RENDEZVOUS=a RANKZERO_RANK=1 RANKZERO_SIZE=2 {SRUN}");
+    let by_hand = detect(&by_hand).expect("ours go before Slurm's");
+    assert_eq!((by_hand.rank, by_hand.size, by_hand.local_rank, by_hand.local_size), (1, 2, 0, 1));
+}
+
+#[test]
+fn ranks_that_meet_in_a_directory_must_know_their_number() {
+    let missing = |variable| EnvError::Missing { variable, present: "RANKZERO_RENDEZVOUS" };
+    assert_eq!(detect("RANKZERO_RENDEZVOUS=a"), Err(missing("RANKZERO_RANK")));
+    assert_eq!(detect("RANKZERO_RENDEZVOUS=a RANKZERO_RANK=0"), Err(missing("RANKZERO_SIZE")));
+    let beyond = detect("RANKZERO_RENDEZVOUS=a RANKZERO_RANK=2 RANKZERO_SIZE=2").expect_err("no such rank");
+    assert!(beyond.to_string().contains("RANKZERO_RANK and RANKZERO_SIZE contradict each other"), "{beyond}");
+    let word = detect("RANKZERO_RENDEZVOUS=a RANKZERO_RANK=first RANKZERO_SIZE=2").expect_err("no number");
+    assert!(word.to_string().contains("RANKZERO_RANK is `first`"), "{word}");
+}

@@ -96,7 +96,8 @@ impl Links {
     ) -> Result<Links, Unavailable> {
         let failed = |errno: Errno| Unavailable::new(format!("control links cannot be waited for: {}", errno.desc()));
         let mut port = TcpPort::open_on(me, capacity, ports, key, choice)?;
-        port.persist(MESSAGE_WORDS_MAX);
+        port.persist();
+        port.bound(MESSAGE_WORDS_MAX);
         let mut offer = Vec::new();
         for peer in Rank::all(capacity).filter(|&peer| peer != me) {
             // The same for all, as each is the first to its peer.

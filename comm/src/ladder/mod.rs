@@ -110,6 +110,16 @@ pub struct Ladder<T: Transport + ?Sized> {
 }
 
 impl<T: Transport + ?Sized> Ladder<T> {
+    /// The rung that carries messages from the start; none for who came later.
+    pub(crate) fn messenger(&self) -> Option<Rung> {
+        self.messenger
+    }
+
+    /// Peers to whom no rung carries messages now.
+    pub(crate) fn unheard(&self) -> Vec<Rank> {
+        self.peers().filter(|&to| !self.transports.iter().any(|transport| transport.carries_messages(to))).collect()
+    }
+
     /// Why `peer` counts as gone, if it does.
     pub(crate) fn failure(&self, peer: Rank) -> Option<FailureCause> {
         self.pairs.get(peer.index()).and_then(|pair| pair.failed)

@@ -49,12 +49,16 @@ impl Comeback {
 }
 
 impl TcpPort {
-    /// Makes connections come back by themselves, with packets of up to `packet_words` words in either lane; before the
-    /// first offer, and on all ranks alike. [`Incoming::Down`] with a cause that proves no death may be followed by
+    /// Makes connections come back by themselves; before the first offer, and on all ranks alike. [`Incoming::Down`] with a cause that proves no death may be followed by
     /// [`Incoming::Up`] then, as often as the connection is lost, until [`crate::port::Port::close`]. What was sent and had not arrived is lost
     /// with a connection. An attempt that fails is told only where it is the first.
-    pub fn persist(&mut self, packet_words: usize) {
+    pub fn persist(&mut self) {
         self.persistent = true;
+    }
+
+    /// Lets no packet in either lane be longer than `packet_words` words, where the lane would, and no more than twice as much wait towards
+    /// a peer; before the first offer, and on all ranks alike.
+    pub fn bound(&mut self, packet_words: usize) {
         self.bounds = Bounds { packet_words, waiting_words: 2 * packet_words as u64 };
     }
 
@@ -156,7 +160,8 @@ mod tests {
 
     fn open(rank: u32) -> TcpPort {
         let mut port = TcpPort::open_on(Rank(rank), 2, 0..=0, [1; 32], &Choice::parse("lo")).expect("a port");
-        port.persist(1 << 10);
+        port.persist();
+        port.bound(1 << 10);
         port
     }
 

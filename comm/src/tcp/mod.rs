@@ -17,6 +17,7 @@
 //! **Connections that come back.** For words that count whatever becomes of a path, a port can be told to keep its
 //! connections alive (`lasting`): one that is lost is made again, by the same offers, until the peer is proven dead.
 
+mod carrier;
 mod diag;
 mod dial;
 mod frame;
@@ -35,5 +36,6 @@ mod socket;
 mod spares;
 mod watch;
 
+pub use carrier::TcpCarrier;
 pub use interfaces::{Choice, VARIABLE};
 pub use port::TcpPort;

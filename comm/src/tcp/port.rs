@@ -359,7 +359,9 @@ impl Port for TcpPort {
 
     fn busy(&self) -> bool {
         let told = self.failed.is_empty() && self.broken.is_empty();
-        !(told && self.timed.is_empty() && self.unsent.is_empty() && self.amid_packet.is_empty())
+        // A pause between attempts is nothing that further calls shorten.
+        let paused = |peer: &Rank| matches!(self.peers[peer.index()].state, State::Pausing { .. });
+        !(told && self.timed.iter().all(paused) && self.unsent.is_empty() && self.amid_packet.is_empty())
     }
 
     fn unsent(&self) -> Option<Rank> {

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use rankzero_soft::simd::Isa;
 
+use crate::launch::Via;
+
 const AFTER: &str = "\
 Exit codes:
   0  done
@@ -19,6 +21,7 @@ Examples:
   rankzero check jobs/demo.yaml                 what would run
   rankzero run jobs/demo.yaml                   one rank, here
   rankzero launch jobs/demo.yaml -n 4           four ranks on this machine
+  rankzero launch jobs/demo.yaml -n 4 --via bare   the same without MPI
   mpirun -n 8 rankzero run jobs/demo.yaml       the same through mpirun
   srun --mpi=pmix rankzero run jobs/demo.yaml   inside a Slurm allocation
   rankzero render runs/demo-20260131-120000     a picture of the last frame
@@ -46,7 +49,7 @@ pub struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Be one rank of a run: alone, or started by mpirun or srun.
+    /// Be one rank of a run: alone, or started by mpirun or srun, or one of those that meet in the directory RANKZERO_RENDEZVOUS.
     Run(RunArgs),
     /// Start a run of several ranks on this machine, with the flags that it needs.
     Launch(LaunchArgs),
@@ -165,6 +168,9 @@ pub struct LaunchArgs {
     /// Ranks to start.
     #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
     pub ranks: u32,
+    /// What starts the ranks and connects them.
+    #[arg(long, value_name = "HOW", value_enum, default_value_t)]
+    pub via: Via,
     /// Print the command instead of running it.
     #[arg(long)]
     pub dry_run: bool,

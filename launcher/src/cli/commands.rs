@@ -6,7 +6,7 @@ use clap::CommandFactory;
 use rankzero_frames::{FrameChoice, FrameError, Picture, RenderOptions, View, render_run};
 
 use super::args::{Cli, DrainArgs, JoinArgs, LaunchArgs, RenderArgs, RunArgs};
-use crate::launch::{self, Plan, Request, report_outcome, shell};
+use crate::launch::{self, LaunchError, Plan, Request, report_outcome, shell};
 use crate::run::{Options, PROGRESS_VARIABLE, RunError, leave_after_failure, run as run_rank, wants_bar};
 
 /// `rankzero run`.
@@ -73,25 +73,51 @@ pub(super) fn fail(error: &RunError) -> ! {
 
 /// `rankzero launch`.
 pub fn launch(args: &LaunchArgs) -> u8 {
-    let planned = Request::here(run_words(args), args.ranks).and_then(|request| launch::plan(&request));
+    let planned = Request::here(run_words(args), args.ranks)
+        .and_then(|request| launch::plan(&request, args.via).map(|plan| (request, plan)));
+    let (request, planned) = match planned {
+        Ok(planned) => planned,
+        Err(error) => return refuse(&error, 3),
+    };
     let words = match planned {
-        Ok(Plan::InProcess) if args.dry_run => {
+        Plan::InProcess if args.dry_run => {
             println!("{}", shell(&[vec!["rankzero".to_owned()], run_words(args)].concat()));
             return 0;
         }
-        Ok(Plan::InProcess) => return run(&args.run),
-        Ok(Plan::Command(words)) => words,
-        Err(error) => return refuse(&error, 3),
+        Plan::InProcess => return run(&args.run),
+        Plan::Bare(_) if args.dry_run => {
+            println!("{}", launch::bare_script(&request));
+            return 0;
+        }
+        Plan::Bare(why) => return launch_bare(&request, why.as_deref()),
+        Plan::Command(words) => words,
     };
     if args.dry_run {
         println!("{}", shell(&words));
         return 0;
     }
     // The ranks' stderr is a pipe of mpirun's; whether a bar makes sense is known only here.
-    let progress = format!("{PROGRESS_VARIABLE}={}", if wants_bar() { "bar" } else { "plain" });
-    let words = [vec!["env".to_owned(), progress], words].concat();
-    match launch::run(&words) {
+    let words = [vec!["env".to_owned(), format!("{PROGRESS_VARIABLE}={}", progress())], words].concat();
+    ended(launch::run(&words))
+}
+
+fn progress() -> &'static str {
+    if wants_bar() { "bar" } else { "plain" }
+}
+
+/// Starts ranks without MPI; `why` there is none, where it would have been taken.
+pub(super) fn launch_bare(request: &Request, why: Option<&str>) -> u8 {
+    if let Some(why) = why {
+        tracing::info!("starting without MPI: {why}");
+    }
+    ended(launch::run_bare(request, &[(PROGRESS_VARIABLE, progress())]))
+}
+
+/// The exit code of a launch.
+pub(super) fn ended(outcome: Result<i32, LaunchError>) -> u8 {
+    match outcome {
         Ok(code) => u8::try_from(code).unwrap_or(1),
+        Err(error @ LaunchError::Rendezvous(_)) => refuse(&error, 3),
         Err(error) => refuse(&error, 4),
     }
 }

@@ -29,7 +29,7 @@ fn measure(args: &DoctorArgs) -> u8 {
         Ok(launch) => launch,
         Err(error) => return refuse(&error, 3),
     };
-    if launch.launcher.offers_mpi() && launch.size > 1 {
+    if launch.launcher.offers_peers() && launch.size > 1 {
         let only: Option<Rung> = args.measure.as_ref().and_then(|name| name.parse().ok());
         return match fabric::among_ranks(only, &launch) {
             Ok(rows) => rows.map_or(0, |rows| show(&rows, args.json)),

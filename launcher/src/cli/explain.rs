@@ -5,9 +5,9 @@ use std::io::Write;
 use rankzero_slurm::launch::{Launch, environment};
 
 use super::args::ExplainArgs;
-use super::commands::{fail, refuse};
+use super::commands::{ended, fail, launch_bare, refuse};
 use crate::explain::{Options, Report, alone, among_ranks, past};
-use crate::launch::{self, Plan, Request};
+use crate::launch::{self, Plan, Request, Via};
 use crate::run::RunError;
 
 /// Runs the command; returns its exit code.
@@ -29,13 +29,13 @@ pub fn explain(args: &ExplainArgs) -> u8 {
         Ok(launch) => launch,
         Err(error) => return refuse(&error, 3),
     };
-    if launch.launcher.offers_mpi() && launch.size > 1 {
+    if launch.launcher.offers_peers() && launch.size > 1 {
         return match among_ranks(&options, &launch) {
             Ok(report) => report.map_or(0, |report| show(&report, args.json)),
             Err(error) => fail(&error),
         };
     }
-    if launch.launcher.offers_mpi() || args.ranks == 1 {
+    if launch.launcher.offers_peers() || args.ranks == 1 {
         return match alone(&options, &launch) {
             Ok(report) => show(&report, args.json),
             Err(error) => fail(&error),
@@ -64,15 +64,13 @@ fn show(report: &Report, json: bool) -> u8 {
 
 /// Starts the ranks, each of which is this command again.
 fn start(args: &ExplainArgs) -> u8 {
-    let planned = Request::here(words(args), args.ranks).and_then(|request| launch::plan(&request));
-    let words = match planned {
-        Ok(Plan::Command(words)) => words,
-        Ok(Plan::InProcess) => return refuse(&RunError::MasterRefused, 3),
-        Err(error) => return refuse(&error, 3),
-    };
-    match launch::run(&words) {
-        Ok(code) => u8::try_from(code).unwrap_or(1),
-        Err(error) => refuse(&error, 4),
+    let planned = Request::here(words(args), args.ranks)
+        .and_then(|request| launch::plan(&request, Via::Auto).map(|plan| (request, plan)));
+    match planned {
+        Ok((_, Plan::Command(words))) => ended(launch::run(&words)),
+        Ok((request, Plan::Bare(why))) => launch_bare(&request, why.as_deref()),
+        Ok((_, Plan::InProcess)) => refuse(&RunError::MasterRefused, 3),
+        Err(error) => refuse(&error, 3),
     }
 }
 

@@ -89,7 +89,7 @@ pub fn alone(options: &Options, launch: &Launch) -> Result<Report, RunError> {
 /// of the report.
 pub fn among_ranks(options: &Options, launch: &Launch) -> Result<Option<Report>, RunError> {
     let deadline = Instant::now() + LIMIT;
-    let mut fabric = world_fabric(launch, None, LIMIT)?;
+    let mut fabric = world_fabric(launch, None, 0..=0, LIMIT)?;
     let wanted = agree(options, &mut fabric, deadline)?;
     if wanted.network.fabric == Choice::Local {
         let (asked, why) = ("local".to_owned(), "that is for a single rank: use `auto`".to_owned());
@@ -112,7 +112,7 @@ pub fn among_ranks(options: &Options, launch: &Launch) -> Result<Option<Report>,
     }
     let me = fabric.rank();
     if let Err(error) = world::shutdown(fabric, true, deadline) {
-        tracing::warn!("MPI was not shut down cleanly: {error}");
+        tracing::warn!("the ranks did not part cleanly: {error}");
     }
     Ok((me == Rank(0)).then(|| {
         let stations = all.iter().filter_map(|bytes| serde_json::from_slice(bytes).ok()).collect();

@@ -1,9 +1,11 @@
 //! `rankzero launch JOB -n N`: starts the ranks on this machine, or on the nodes of the allocation that it is in, through
-//! the MPI that is installed, with what a run needs that outlives its ranks.
+//! the MPI that is installed, with what a run needs that outlives its ranks. Without MPI it starts them by itself, on this
+//! machine (`bare`).
 //!
 //! **The exit code.** A launcher told to tolerate the death of ranks returns 0 whatever they return. So the run
 //! says by itself how it ended, in a file that the launch names by [`OUTCOME_VARIABLE`] ([`report_outcome`]).
 
+mod bare;
 mod capture;
 mod command;
 mod find;
@@ -18,6 +20,7 @@ use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+pub use bare::{bare_script, end_with_launch, run_bare};
 pub use capture::{Captured, capture};
 pub use command::{Request, command_line};
 pub(crate) use find::on_path;
@@ -29,8 +32,9 @@ pub use outcome::{OUTCOME_VARIABLE, report_outcome};
 pub enum LaunchError {
     /// No mpirun and no mpiexec.
     #[error(
-        "no mpirun or mpiexec on PATH: more than one rank needs MPI; \
-         `make deps` or `apt-get install openmpi-bin` installs one, on a cluster `module load openmpi` or the like"
+        "no mpirun or mpiexec on PATH: \
+         `make deps` or `apt-get install openmpi-bin` installs one, on a cluster `module load openmpi` or the like; \
+         `--via bare` starts the ranks of one machine without MPI"
     )]
     NoMpi,
     /// A program of that name that says nothing that we know.
@@ -61,6 +65,9 @@ pub enum LaunchError {
     /// A word that the launcher's command line cannot carry.
     #[error("argument `{}` is not Unicode", .0.display())]
     NotUnicode(PathBuf),
+    /// There is no place for the ranks to meet.
+    #[error(transparent)]
+    Rendezvous(#[from] rankzero_comm::rendezvous::RendezvousError),
     /// The system refused.
     #[error("cannot {what}: {source}")]
     System {
@@ -79,6 +86,18 @@ fn system(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> LaunchError
     move |source| LaunchError::System { what, source }
 }
 
+/// What starts the ranks and connects them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Via {
+    /// MPI where a fitting one is installed, else nothing.
+    #[default]
+    Auto,
+    /// MPI.
+    Mpi,
+    /// Nothing: the ranks are children of the launch and connect over TCP.
+    Bare,
+}
+
 /// What is to be done for a number of ranks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plan {
@@ -86,21 +105,29 @@ pub enum Plan {
     InProcess,
     /// A command that starts the ranks.
     Command(Vec<String>),
+    /// Children of this process, by [`run_bare`]; with a word on why not MPI, where that was not asked for.
+    Bare(Option<String>),
 }
 
 /// Decides how to start `request.ranks` ranks; `--dry-run` prints the result.
 ///
 /// # Errors
-/// [`LaunchError`] when there is no fitting MPI.
-pub fn plan(request: &Request) -> Result<Plan, LaunchError> {
-    match request.ranks {
-        0 => return Err(LaunchError::NoRanks),
-        1 => return Ok(Plan::InProcess),
+/// [`LaunchError`] when there is no fitting MPI, and it is wanted.
+pub fn plan(request: &Request, via: Via) -> Result<Plan, LaunchError> {
+    match (request.ranks, via) {
+        (0, _) => return Err(LaunchError::NoRanks),
+        (1, _) => return Ok(Plan::InProcess),
+        (_, Via::Bare) => return Ok(Plan::Bare(None)),
         _ => {}
     }
-    let mpi = find(std::env::var_os("PATH").as_deref())?;
-    mpi.agrees_with(&rankzero_comm::mpi::library())?;
-    Ok(Plan::Command(command_line(&mpi, request)))
+    let fitting = find(std::env::var_os("PATH").as_deref())
+        .and_then(|mpi| mpi.agrees_with(&rankzero_comm::mpi::library()).map(|()| mpi));
+    match fitting {
+        Ok(mpi) => Ok(Plan::Command(command_line(&mpi, request))),
+        // Children of this process are all on this machine, and an allocation may have more.
+        Err(why) if via == Via::Auto && !request.slurm => Ok(Plan::Bare(Some(why.to_string()))),
+        Err(why) => Err(why),
+    }
 }
 
 /// A command line as a shell takes it.
@@ -169,12 +196,13 @@ fn wait(child: &mut Child, mut signals: Signals) -> std::io::Result<ExitStatus> 
     })
 }
 
+/// A signal to this process reaches the children of every test, so one test at a time has some.
+#[cfg(test)]
+static CHILDREN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    /// A signal to this process reaches the children of every test, so one test at a time has some.
-    static CHILDREN: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
     fn sh(script: &str) -> Result<i32, LaunchError> {
         let _alone = CHILDREN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);

@@ -38,6 +38,12 @@ pub enum RunError {
     /// Rank 0 could not start.
     #[error("rank 0 could not start the run; its message is above")]
     MasterRefused,
+    /// The time that ranks without MPI may take to meet is none.
+    #[error("environment variable {variable} is `{text}`, not a number of seconds from 1 to 86400", variable = super::MEETING_TIME_VARIABLE)]
+    MeetingTime {
+        /// Its value.
+        text: String,
+    },
     /// The fabric failed at the start or the end.
     #[error(transparent)]
     Comm(#[from] CommError),
@@ -184,7 +190,9 @@ impl RunError {
     pub fn exit_code(&self) -> i32 {
         match self {
             RunError::Job(_) | RunError::Scene { .. } | RunError::MasterRefused => 2,
+            RunError::Comm(CommError::Rendezvous(error)) if !error.is_absence() => 3,
             RunError::Environment(_)
+            | RunError::MeetingTime { .. }
             | RunError::Binding(_)
             | RunError::NotShared { .. }
             | RunError::RunDir { .. }

@@ -35,16 +35,26 @@ pub use progress::{PROGRESS_VARIABLE, wants_bar};
 pub(crate) use start::host;
 pub use start::{Options, RankInfo, resolve};
 
-use rankzero_comm::local;
+use std::ops::RangeInclusive;
+use std::time::{Duration, Instant};
+
 use rankzero_comm::mpi::Patience;
-use rankzero_comm::world::{self, Options as FabricOptions, WorldFabric};
+use rankzero_comm::rendezvous::Rendezvous;
+use rankzero_comm::world::{self, Options as FabricOptions, Wish, WorldFabric};
+use rankzero_comm::{Rank, local};
+use rankzero_job::Overrides;
 use rankzero_slurm::launch::{Launch, environment};
 
+use self::paths::wish;
 use crate::binding;
-use crate::launch::report_outcome;
+use crate::launch::{end_with_launch, report_outcome};
 
 /// How long the ranks wait for one another at the end, where one of them writes the last files.
-const END_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(60);
+const END_TIMEOUT: Duration = Duration::from_secs(60);
+/// Says how long ranks without MPI wait for each other, in seconds.
+pub(crate) const MEETING_TIME_VARIABLE: &str = "RANKZERO_RENDEZVOUS_TIMEOUT_S";
+/// How long they do where it says nothing.
+const MEETING_TIME: Duration = Duration::from_secs(120);
 
 /// How a run ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,11 +84,11 @@ impl Ending {
 /// [`leave_after_failure`].
 pub fn run(options: &Options) -> Result<Ending, RunError> {
     let launch = Launch::detect(&environment())?;
-    if !launch.launcher.offers_mpi() || launch.size == 1 {
+    if !launch.launcher.offers_peers() || launch.size == 1 {
         let fabric = local::hub(1)?.remove(0);
         return Ok(drive::drive(options, &launch, fabric, |_, _, _| Ok(()))?.ending);
     }
-    let fabric = world_fabric(&launch, options.threads, start::START_TIMEOUT)?;
+    let fabric = world_fabric(&launch, options.threads, ports(options), start::START_TIMEOUT)?;
     let drive::Ended { ending, fabric, complete } = drive::drive(options, &launch, fabric, paths::equip)?;
     if ending != Ending::Left
         && let Err(error) = report_outcome(i32::from(ending.exit_code()))
@@ -88,9 +98,9 @@ pub fn run(options: &Options) -> Result<Ending, RunError> {
     if !complete {
         leave_after_failure(i32::from(ending.exit_code()));
     }
-    let end = std::time::Instant::now() + END_TIMEOUT;
+    let end = Instant::now() + END_TIMEOUT;
     if let Err(error) = world::shutdown(fabric, true, end) {
-        tracing::warn!("MPI was not shut down cleanly: {error}");
+        tracing::warn!("the ranks did not part cleanly: {error}");
     }
     Ok(ending)
 }
@@ -103,23 +113,45 @@ pub fn drain(run_dir: &std::path::Path, rank: u32) -> Result<(), RunError> {
     door::Door::of(run_dir).ask_to_leave(rankzero_comm::Rank(rank))
 }
 
-/// Starts MPI among the ranks that the launcher has started; `threads` is what each rank computes with.
+/// The ports that the job lets ranks listen on. Every rank looks by itself, as it cannot ask before it is connected; one that cannot read
+/// the job takes any, and rank 0 says what is wrong with it.
+fn ports(options: &Options) -> RangeInclusive<u16> {
+    let job = rankzero_job::load(&options.job, &Overrides::from_process(options.set.clone()));
+    job.map_or(0..=0, |loaded| wish(&loaded.job.network).ports)
+}
+
+/// Connects the ranks that the launcher has started, by MPI or without, then listening on `ports`; `threads` is what each rank computes
+/// with.
 ///
 /// # Errors
-/// [`RunError`] where MPI does not start in time, or knows of other ranks than the launcher.
+/// [`RunError`] where not all ranks come in time, or MPI knows of other ranks than the launcher.
 pub(crate) fn world_fabric(
     launch: &Launch,
     threads: Option<usize>,
-    limit: std::time::Duration,
+    ports: RangeInclusive<u16>,
+    limit: Duration,
 ) -> Result<WorldFabric, RunError> {
     let binding = binding::plan(launch.local_rank, launch.local_size, threads)?;
     let patience = if binding.oversubscribed { Patience::SHARED_CORE } else { Patience::OWN_CORE };
     let options = FabricOptions { patience, ..FabricOptions::default() };
-    let fabric = world::start(&options, std::time::Instant::now() + limit)?;
+    if let Some(dir) = &launch.rendezvous {
+        end_with_launch();
+        let deadline = Instant::now() + limit.min(meeting_time()?);
+        let at = || Rendezvous::open(dir, Rank(launch.rank), launch.size, deadline);
+        return Ok(world::start_bare(at, &options, &Wish { ports, ..Wish::default() }, deadline)?);
+    }
+    let fabric = world::start(&options, Instant::now() + limit)?;
     if fabric.at_start() != launch.size {
         return Err(RunError::OtherWorld { told: launch.size, found: fabric.at_start() });
     }
     Ok(fabric)
+}
+
+/// How long ranks without MPI wait for each other: those of a machine come within a second, by hand it takes a while.
+fn meeting_time() -> Result<Duration, RunError> {
+    let Ok(text) = std::env::var(MEETING_TIME_VARIABLE) else { return Ok(MEETING_TIME) };
+    let seconds = text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds));
+    seconds.map(Duration::from_secs).ok_or(RunError::MeetingTime { text })
 }
 
 /// Ends the process after a failure without a word to MPI, whose clean-up may hang or take the survivors down.

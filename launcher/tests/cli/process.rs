@@ -18,6 +18,9 @@ pub const LIMIT: Duration = Duration::from_secs(120);
 /// Between two looks at something that is about to happen.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// The program.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_rankzero");
+
 /// A folder for temporary files that ends with its test.
 pub struct Folder(PathBuf);
 
@@ -66,7 +69,11 @@ impl Ended {
 
 /// The program, in an environment without launchers and without overrides.
 pub fn rankzero() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_rankzero"));
+    clean(Command::new(PROGRAM))
+}
+
+/// Takes launchers and overrides out of the environment of a command.
+pub fn clean(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         let ours = ["RANKZERO_", "OMPI_", "PMIX_", "PMI_", "PRTE_", "SLURM_", "MPI_LOCAL", "HYDI_"];

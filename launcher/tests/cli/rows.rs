@@ -243,9 +243,9 @@ pub const ENVIRONMENTS: &[Row] = &[
     env("a variable without a value", &["RANKZERO_JOB__seed="], 2, &["RANKZERO_JOB__seed", "no value"]),
     Row {
         mistake: "no mpirun",
-        say: "launch @/tiny.yaml -n 2",
+        say: "launch @/tiny.yaml -n 2 --via mpi",
         env: &["PATH=/nonexistent"],
         code: 3,
-        told: &["no mpirun or mpiexec on PATH", "openmpi-bin"],
+        told: &["no mpirun or mpiexec on PATH", "openmpi-bin", "--via bare"],
     },
 ];

@@ -29,7 +29,7 @@ struct Standing {
 /// [`RunError`]; the caller must then leave by [`crate::run::leave_after_failure`].
 pub fn among_ranks(only: Option<Rung>, launch: &Launch) -> Result<Option<Vec<Row>>, RunError> {
     let deadline = Instant::now() + LIMIT;
-    let mut fabric = world_fabric(launch, Some(1), LIMIT)?;
+    let mut fabric = world_fabric(launch, Some(1), 0..=0, LIMIT)?;
     let wish = Wish { policy: Policy { only, require_rdma: false }, ..Wish::default() };
     let key = RunKey::agree(&mut fabric, deadline)?;
     world::equip(&mut fabric, &wish, &key, deadline)?;
@@ -51,7 +51,7 @@ pub fn among_ranks(only: Option<Rung>, launch: &Launch) -> Result<Option<Vec<Row
         tracing::warn!("cannot tell the launch how it ended: {error}");
     }
     if let Err(error) = world::shutdown(fabric, true, deadline) {
-        tracing::warn!("MPI was not shut down cleanly: {error}");
+        tracing::warn!("the ranks did not part cleanly: {error}");
     }
     Ok((me == Rank(0)).then_some(rows))
 }
