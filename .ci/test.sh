@@ -47,7 +47,7 @@ else
     with_libtest "cargo test"
 fi
 
-for script in physx/mesh/fuzz/run.sh launcher/job/fuzz/run.sh comm/fuzz/run.sh; do
+for script in physx/mesh/fuzz/run.sh launcher/job/fuzz/run.sh launcher/checkpoint/fuzz/run.sh comm/fuzz/run.sh; do
     [ -e "$script" ] || continue
     echo "fuzz: $script for ${FUZZ_S:-20} s"
     "./$script" "${FUZZ_S:-20}" </dev/null

@@ -106,15 +106,16 @@ fn names_in(disk: &dyn Disk, folder: &Path) -> Result<Vec<String>, CheckpointErr
     Ok(names.into_iter().filter_map(|name| name.into_string().ok()).collect())
 }
 
-/// Removes what a store has written into a folder, but for these names.
+/// Removes what a store has written into a folder, but for the checkpoint of this manifest.
 ///
 /// # Errors
 /// [`CheckpointError::Io`] of the first file that stays although it should not; the others are gone.
-pub fn sweep(disk: &dyn Disk, folder: &Path, keep: &BTreeSet<&str>) -> Result<(), CheckpointError> {
+pub fn sweep(disk: &dyn Disk, folder: &Path, keep: Option<&Manifest>) -> Result<(), CheckpointError> {
+    let parts = keep.into_iter().flat_map(|manifest| &manifest.parts).map(|part| part.file.as_str());
+    let kept: BTreeSet<&str> = parts.chain(keep.map(|_| names::MANIFEST)).collect();
     let mut result = Ok(());
-    for name in names_in(disk, folder)?.iter().filter(|name| names::is_ours(name) && !keep.contains(name.as_str())) {
-        let path = folder.join(name);
-        result = result.and(remove_file(disk, &path));
+    for name in names_in(disk, folder)?.iter().filter(|name| names::is_ours(name) && !kept.contains(name.as_str())) {
+        result = result.and(remove_file(disk, &folder.join(name)));
     }
     result
 }
@@ -137,7 +138,7 @@ fn remove_file(disk: &dyn Disk, path: &Path) -> Result<(), CheckpointError> {
 pub fn remove(disk: &dyn Disk, dir: &Path, folder: &Path) -> Result<(), CheckpointError> {
     remove_file(disk, &folder.join(names::MANIFEST))?;
     sync_dir(disk, folder)?;
-    sweep(disk, folder, &BTreeSet::new())?;
+    sweep(disk, folder, None)?;
     match disk.remove_dir(folder) {
         Ok(()) => sync_dir(disk, dir),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

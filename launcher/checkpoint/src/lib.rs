@@ -13,14 +13,17 @@
 //! that ranks share.
 //!
 //! **Parts of two attempts at one step never get in each other's way**, because a part is named after what is in it. Of two
-//! parts with one name either is as good as the other. What the manifest does not name is not part of the checkpoint; it is
-//! removed when the manifest is in place, or by [`Store::abandon`].
+//! parts with one name either is as good as the other. What the manifest does not name is not part of the checkpoint. It is not
+//! removed when a manifest is put in place: a master that was taken for dead and wakes up between its look at the parts and its
+//! rename would then put a manifest in place whose parts are gone. [`Store::retain`] removes it once there is a newer checkpoint,
+//! [`Store::abandon`] at once.
 //!
-//! Order of writing, in each of which only the next step makes the former matter:
+//! Order of writing:
 //! 1. each part: a name of its own that begins with a dot, write, fsync, rename, fsync of the folder;
 //! 2. the manifest, once all parts are there: a look into every part, fsync of the folder, the same as for a part, then fsync
 //!    of the directory in which the folder lies. When [`Store::commit`] returns, the checkpoint outlasts a loss of power.
-//! 3. what the manifest does not name is removed. Removal goes the other way: the manifest first, fsync, then the rest.
+//!
+//! Removal goes the other way: the manifest first, fsync, then the rest.
 //!
 //! Invariants:
 //! - Reading trusts nothing. A torn, foreign or forged file is an error that names it, never a panic, and no allocation exceeds

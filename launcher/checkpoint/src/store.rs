@@ -1,6 +1,5 @@
 //! A directory of checkpoints: writing, listing, keeping the newest.
 
-use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -171,10 +170,6 @@ impl Store {
         self.put(&folder, "manifest", names::MANIFEST, |file| file.write_all(text.as_bytes()))?;
         folder::sync_dir(&*self.disk, &self.dir)?;
         self.committed.store(manifest.step, Ordering::Release);
-        let keep: BTreeSet<&str> =
-            manifest.parts.iter().map(|part| part.file.as_str()).chain([names::MANIFEST]).collect();
-        // The checkpoint is made; what is left of others only takes room, and goes with it at the latest.
-        let _ = folder::sweep(&*self.disk, &folder, &keep);
         Ok(())
     }
 
@@ -186,10 +181,7 @@ impl Store {
     pub fn abandon(&self, step: u64) -> Result<(), CheckpointError> {
         let folder = self.folder(step);
         match crate::manifest::read(&*self.disk, &folder)? {
-            Some(manifest) => {
-                let files = manifest.parts.iter().map(|part| part.file.as_str());
-                folder::sweep(&*self.disk, &folder, &files.chain([names::MANIFEST]).collect())
-            }
+            Some(manifest) => folder::sweep(&*self.disk, &folder, Some(&manifest)),
             None => match folder::remove(&*self.disk, &self.dir, &folder) {
                 Err(error) if error.is_not_found() => Ok(()),
                 removed => removed,
@@ -197,9 +189,9 @@ impl Store {
         }
     }
 
-    /// Removes all whole checkpoints but the newest `keep`, and what is unfinished and older than the one that is sure; returns
-    /// the steps removed. Sure is the one that this store has committed last, or else the newest that verifies: it is never
-    /// removed, and where there is none, nothing is. Damaged ones are left to a person.
+    /// Removes all whole checkpoints but the newest `keep`, and, of what is older than the one that is sure, all that is
+    /// unfinished or left over; returns the steps removed. Sure is the one that this store has committed last, or else the
+    /// newest that verifies: it is never removed, and where there is none, nothing is. Damaged ones are left to a person.
     ///
     /// # Errors
     /// [`CheckpointError::Io`] of the first that cannot be removed; the others are.
@@ -207,25 +199,25 @@ impl Store {
         let entries = self.list()?;
         let whole: Vec<u64> = entries.iter().filter(|e| e.state.manifest().is_some()).map(|e| e.step).collect();
         let older = &whole[..whole.len().saturating_sub(keep.max(1) as usize)];
-        let partial = |entry: &&Entry| matches!(entry.state, State::Unfinished(_));
-        let partials: Vec<u64> = entries.iter().filter(partial).map(|entry| entry.step).collect();
-        if older.is_empty() && partials.is_empty() {
+        let partial = |entry: &Entry| matches!(entry.state, State::Unfinished(_));
+        let committed = Some(self.committed.load(Ordering::Acquire)).filter(|step| whole.contains(step));
+        if older.is_empty() && committed.is_none() && !entries.iter().any(partial) {
             return Ok(Vec::new());
         }
-        let committed = Some(self.committed.load(Ordering::Acquire)).filter(|step| whole.contains(step));
-        let Some(sure) = committed.map_or_else(|| self.newest().map(|e| e.map(|e| e.step)), |step| Ok(Some(step)))?
-        else {
-            return Ok(Vec::new());
-        };
-        let partials = partials.into_iter().filter(|step| *step < sure);
+        let newest = || self.newest().map(|entry| entry.map(|entry| entry.step));
+        let Some(sure) = committed.map_or_else(newest, |step| Ok(Some(step)))? else { return Ok(Vec::new()) };
         let (mut removed, mut result) = (Vec::new(), Ok(()));
-        for step in older.iter().copied().filter(|step| *step != sure).chain(partials) {
-            match folder::remove(&*self.disk, &self.dir, &self.folder(step)) {
-                Ok(()) => removed.push(step),
-                error => result = result.and(error),
+        for entry in entries.iter().filter(|entry| entry.step != sure) {
+            let before = entry.step < sure;
+            if older.contains(&entry.step) || (partial(entry) && before) {
+                match folder::remove(&*self.disk, &self.dir, &entry.folder) {
+                    Ok(()) => removed.push(entry.step),
+                    error => result = result.and(error),
+                }
+            } else if let Some(manifest) = entry.state.manifest().filter(|_| before) {
+                result = result.and(folder::sweep(&*self.disk, &entry.folder, Some(manifest)));
             }
         }
-        removed.sort_unstable();
         result.map(|()| removed)
     }
 

@@ -72,11 +72,34 @@ fn a_step_is_replaced_whoever_writes_it_again() {
     write(&store, 16, 3).expect("own folder");
     // Parts of a first attempt, of which nobody ever makes a checkpoint.
     write_parts(&store, 16, 5).expect("own folder");
-    assert_eq!(files(&store, 16).len(), 3 + 1 + 5);
     for writers in [2, 4, 4, 1] {
         write(&store, 16, writers).expect("own folder");
         assert_eq!(steps(&store), [16]);
-        assert_eq!(files(&store, 16).len(), writers as usize + 1, "nothing is left of the others");
+        assert_eq!(store.load(16).expect("whole").manifest.parts.len(), writers as usize);
+    }
+    // A manifest, and parts of 3, 5, 2, 4 and 1 writers, of which rank 3's two hold the same; all but the last are left over.
+    assert_eq!(files(&store, 16).len(), 15);
+    store.abandon(16).expect("own folder");
+    assert_eq!((steps(&store), files(&store, 16).len()), (vec![16], 2));
+    write(&store, 16, 3).expect("own folder");
+    assert!(store.retain(2).expect("own folder").is_empty());
+    assert_eq!(files(&store, 16).len(), 5);
+    write(&store, 32, 2).expect("own folder");
+    assert!(store.retain(2).expect("own folder").is_empty());
+    assert_eq!((steps(&store), files(&store, 16).len()), (vec![16, 32], 4));
+}
+
+#[test]
+fn a_master_that_wakes_up_late_does_no_harm() {
+    let (_folder, store) = temporary();
+    let late = write_parts(&store, 16, 3).expect("own folder");
+    let other = Store::open(store.dir());
+    write(&other, 16, 2).expect("own folder");
+    assert!(other.retain(1).expect("own folder").is_empty());
+    // Whichever of the two puts its manifest in place last.
+    for manifest in [&late, &other.load(16).expect("whole").manifest, &late] {
+        store.commit(manifest).expect("its parts are there still");
+        assert_eq!(steps(&other), [16]);
     }
 }
 
