@@ -3,6 +3,9 @@
 //!
 //! Neither side waits for the other. The lower rank begins whenever it admits; what comes of a rank that is vacant here still is kept, as an
 //! offer is not repeated, and heard once that rank is admitted.
+//!
+//! At the start a pair is open once the verdict on each of its rungs is known. A newcomer is not waited for so long: its pairs begin with what there is,
+//! and so for a while a rung may break when the others are not ready. Such a pair is not given up but waits again.
 
 use std::time::{Duration, Instant};
 
@@ -46,7 +49,8 @@ impl<T: Transport + ?Sized> Ladder<T> {
                 continue;
             }
             tracing::debug!(%rank, same_node, "admits a rank");
-            self.joining.push((rank, now));
+            self.joining.push(rank);
+            self.pairs[rank.index()].admitted = Some(now);
             self.begin_pair(rank, same_node, now)?;
             for words in self.early.remove(&rank).unwrap_or_default() {
                 self.take_message(rank, &words)?;
@@ -71,25 +75,45 @@ impl<T: Transport + ?Sized> Ladder<T> {
 
     /// Puts pairs with newcomers on their best rung, once that is known, and gives up those that have none.
     pub(super) fn look_at_newcomers(&mut self, now: Instant) -> Result<(), CommError> {
-        for (peer, since) in std::mem::take(&mut self.joining) {
-            let pair = &mut self.pairs[peer.index()];
-            if pair.failed.is_some() {
-                continue;
-            }
+        for peer in std::mem::take(&mut self.joining) {
+            let pair = &self.pairs[peer.index()];
+            let (None, Some(since)) = (pair.failed, pair.admitted) else { continue };
             let (decided, waited) = (!pair.is_undecided(), now.saturating_duration_since(since));
             let hopeless = pair.links.iter().all(|link| matches!(link.stage, Stage::Barred(_)));
             match pair.best() {
-                Some(at) if decided || waited >= BETTER_WITHIN => {
-                    pair.out = Out::On(at);
-                    tracing::info!(%peer, rung = %self.transports[at].rung(), "reaches a rank that has come");
-                    self.find_hot();
-                    self.flush(peer)?;
-                }
+                Some(at) if decided || waited >= BETTER_WITHIN => self.begin_to_serve(peer, at)?,
                 None if hopeless || decided && waited >= PATIENCE => self.give_up(peer, FailureCause::NoPath)?,
-                _ => self.joining.push((peer, since)),
+                _ => self.joining.push(peer),
             }
         }
         Ok(())
+    }
+
+    fn begin_to_serve(&mut self, peer: Rank, at: usize) -> Result<(), CommError> {
+        tracing::info!(%peer, rung = %self.transports[at].rung(), "reaches a rank that has come");
+        let pair = &mut self.pairs[peer.index()];
+        if let Some(broken) = pair.broken.take() {
+            // Where it is up anew, nothing is left of what it was.
+            let closed = (pair.links[broken].stage != Stage::Verified).then_some(broken);
+            return self.switch(peer, at, closed, None);
+        }
+        pair.out = Out::On(at);
+        self.find_hot();
+        self.flush(peer)
+    }
+
+    /// Whether some rungs to a peer may not have been tried yet.
+    pub(super) fn is_new(&self, peer: Rank) -> bool {
+        let admitted = self.pairs[peer.index()].admitted;
+        admitted.is_some_and(|since| self.now().saturating_duration_since(since) < PATIENCE)
+    }
+
+    /// The rung of a pair has broken and no other is ready yet: waits for one.
+    pub(super) fn wait_again(&mut self, peer: Rank, broken: usize) {
+        let pair = &mut self.pairs[peer.index()];
+        (pair.out, pair.broken) = (Out::Nowhere, Some(broken));
+        self.joining.push(peer);
+        self.find_hot();
     }
 
     /// Takes what the courier has brought.

@@ -61,8 +61,8 @@ pub struct Ladder<T: Transport + ?Sized> {
     at_start: u32,
     /// All ranks that are not vacant but this one, ascending.
     present: Vec<Rank>,
-    /// Newcomers to whom no rung serves yet, and since when they are admitted.
-    joining: Vec<(Rank, Instant)>,
+    /// Newcomers to whom no rung serves yet.
+    joining: Vec<Rank>,
     /// What vacant ranks have said, the oldest first.
     early: BTreeMap<Rank, VecDeque<Vec<u32>>>,
     /// Carries messages where no rung does.

@@ -137,6 +137,10 @@ impl Link {
 pub struct Pair {
     /// Whether nobody is there under this number yet.
     pub vacant: bool,
+    /// When it was admitted, if it came after the start.
+    pub admitted: Option<Instant>,
+    /// The rung that served last and broke when no other was ready.
+    pub broken: Option<usize>,
     /// Writes in order; the first `posted` of them were handed to the rung.
     pub queue: VecDeque<Pending>,
     pub posted: usize,
@@ -167,6 +171,8 @@ impl Pair {
     pub fn new(transports: usize, vacant: bool, now: Instant) -> Self {
         Self {
             vacant,
+            admitted: None,
+            broken: None,
             queue: VecDeque::new(),
             posted: 0,
             queued_words: 0,

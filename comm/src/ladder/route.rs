@@ -37,6 +37,10 @@ impl<T: Transport + ?Sized> Ladder<T> {
                 pair.posted = 0;
                 match pair.best() {
                     Some(on) => self.switch(peer, on, Some(at), Some(cause)),
+                    None if self.is_new(peer) => {
+                        self.wait_again(peer, at);
+                        Ok(())
+                    }
                     None => self.give_up(peer, cause),
                 }
             }
@@ -115,7 +119,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
     }
 
     /// Asks how much has arrived, to go on by `on`.
-    fn switch(
+    pub(super) fn switch(
         &mut self,
         peer: Rank,
         on: usize,

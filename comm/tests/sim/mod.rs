@@ -3,12 +3,14 @@
 //!
 //! - `net`: what lies between the ranks, and its faults;
 //! - `direct`: rungs that write into the peer's memory by themselves; `packet`: rungs that move packets and messages;
-//! - `member`: a rank that writes and checks what comes; `world`: all of them, and what happens to them.
+//! - `member`: a rank that writes and checks what comes; `world`: all of them, and what happens to them; `latecomers`: those that come
+//!   in the middle.
 
 // Each user of this module needs another part of it.
 #![allow(dead_code, unused_imports)]
 
 mod direct;
+mod latecomers;
 mod member;
 mod net;
 mod packet;

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rankzero_comm::port::Lane;
-use rankzero_comm::{Rank, Rung, Segment};
+use rankzero_comm::{Courier, Rank, Rung, Segment};
 
 use super::Choices;
 
@@ -80,6 +80,8 @@ pub struct Net {
     pub mutating: bool,
     /// How many were.
     pub mutations: u64,
+    /// Mail between ranks that have no rung yet, by sender and receiver: never lost, never out of order.
+    mail: Vec<VecDeque<Vec<u32>>>,
     /// Counts what moved, to tell when nothing does.
     pub moves: u64,
 }
@@ -102,12 +104,30 @@ impl Shared {
             segments: vec![Vec::new(); size],
             mutating: false,
             mutations: 0,
+            mail: vec![VecDeque::new(); size * size],
             moves: 0,
         })))
     }
 
     pub fn net(&self) -> MutexGuard<'_, Net> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What carries mail of one rank.
+#[derive(Debug)]
+pub struct Post {
+    pub me: Rank,
+    pub net: Shared,
+}
+
+impl Courier for Post {
+    fn send(&self, to: Rank, words: &[u32]) {
+        self.net.net().post(self.me, to, words);
+    }
+
+    fn take(&self) -> Option<(Rank, Vec<u32>)> {
+        self.net.net().collect(self.me)
     }
 }
 
@@ -185,6 +205,7 @@ impl Net {
     pub fn kill(&mut self, rank: Rank) {
         self.dead[rank.index()] = true;
         for peer in Rank::all(self.size as u32).filter(|&peer| peer != rank) {
+            self.mail[peer.index() * self.size + rank.index()].clear();
             for rung in Rung::ALL {
                 let end = self.end(rung, peer, rank);
                 if end.offered && end.failed.is_none() {
@@ -194,6 +215,23 @@ impl Net {
                 self.end(rung, rank, peer).close();
             }
         }
+    }
+
+    /// Mail on its way.
+    pub fn post(&mut self, from: Rank, to: Rank, words: &[u32]) {
+        if !self.dead[to.index()] {
+            self.mail[from.index() * self.size + to.index()].push_back(words.to_vec());
+        }
+    }
+
+    /// Some mail that has come.
+    pub fn collect(&mut self, to: Rank) -> Option<(Rank, Vec<u32>)> {
+        let from = Rank::all(self.size as u32).find(|&from| {
+            let waits = !self.mail[from.index() * self.size + to.index()].is_empty();
+            waits && self.choices.below(if self.slow { 8 } else { 2 }) == 0
+        })?;
+        self.moves += 1;
+        Some((from, self.mail[from.index() * self.size + to.index()].pop_front()?))
     }
 
     /// Moves writes of `from` towards `to`.

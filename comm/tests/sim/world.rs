@@ -7,8 +7,9 @@ use rankzero_comm::packets::{Compression, Packets};
 use rankzero_comm::{CommError, Fabric, Ladder, Limits, Policy, Rank, Rung, Transport};
 
 use super::direct::Direct;
+use super::latecomers::Latecomers;
 use super::member::Member;
-use super::net::{Net, Shared};
+use super::net::{Net, Post, Shared};
 use super::packet::SimPort;
 use super::{Choices, now, pass};
 
@@ -22,7 +23,10 @@ const SETTLED_BY: Duration = Duration::from_secs(200);
 /// What may happen in a run.
 #[derive(Clone, Debug)]
 pub struct Setup {
+    /// Ranks that start together.
     pub size: u32,
+    /// Ranks that come later.
+    pub newcomers: u32,
     /// The rungs that there are, the best first.
     pub rungs: &'static [Rung],
     pub steps: u32,
@@ -37,6 +41,10 @@ pub struct Setup {
 }
 
 impl Setup {
+    pub fn capacity(&self) -> u32 {
+        self.size + self.newcomers
+    }
+
     /// A run of any kind without changed words.
     pub fn any(choices: &mut Choices) -> Setup {
         let size = 2 + (choices.below(3) / 2) as u32;
@@ -47,9 +55,11 @@ impl Setup {
             5 => Some([Rung::Shm, Rung::Tcp][choices.below(2) as usize]),
             _ => None,
         };
-        let killed = (kind == 5).then(|| Rank(choices.below(u64::from(size)) as u32));
+        let newcomers = choices.below(3).min(choices.below(3)) as u32;
+        let killed = (kind == 5).then(|| Rank(choices.below(u64::from(size + newcomers)) as u32));
         Setup {
             size,
+            newcomers,
             rungs: &RUNGS,
             steps: 50 + choices.below(400) as u32,
             stable,
@@ -71,9 +81,13 @@ pub struct Outcome {
 
 #[derive(Debug)]
 pub struct World {
-    setup: Setup,
-    shared: Shared,
-    members: Vec<Option<Member>>,
+    pub(super) setup: Setup,
+    pub(super) shared: Shared,
+    /// By rank; of the vacant and the dead there is none.
+    pub(super) members: Vec<Option<Member>>,
+    pub(super) late: Latecomers,
+    /// Whether all ranks share a node.
+    pub(super) one_node: bool,
     /// A rank that computes and makes no progress, and for how many more steps.
     asleep: (usize, u64),
 }
@@ -81,31 +95,51 @@ pub struct World {
 impl World {
     /// All ranks, none of them open.
     pub fn new(setup: Setup, choices: Choices) -> World {
-        let shared = Shared::new(setup.size, choices);
+        let shared = Shared::new(setup.capacity(), choices);
         let compression = [Compression::On, Compression::Off][shared.net().choices.below(2) as usize];
         let retry = Duration::from_millis([5, 100, 1000][shared.net().choices.below(3) as usize]);
-        let members = Rank::all(setup.size).map(|me| {
-            let mut ladder = ladder(me, &setup, &shared);
-            ladder.set_compression(compression);
-            ladder.retry_first(retry);
-            Some(Member::new(ladder))
-        });
-        World { members: members.collect(), setup, shared, asleep: (0, 0) }
+        let one_node = setup.stable != Some(Rung::Verbs) && shared.net().choices.below(2) == 0;
+        let late = Latecomers::new(&setup, &mut shared.net().choices, (compression, retry));
+        let mut world = World { members: Vec::new(), setup, shared, late, one_node, asleep: (0, 0) };
+        let begun = Rank::all(world.setup.size).map(|me| Some(world.begin(me)));
+        world.members = begun.collect();
+        world.members.resize_with(world.setup.capacity() as usize, || None);
+        world
     }
 
-    fn net(&self) -> std::sync::MutexGuard<'_, Net> {
+    /// A rank with its rungs and segments.
+    pub(super) fn begin(&self, me: Rank) -> Member {
+        let mut ladder = ladder(me, &self.setup, &self.shared);
+        let (compression, retry) = self.late.wish;
+        ladder.set_compression(compression);
+        ladder.retry_first(retry);
+        ladder.set_node(self.node(me));
+        if self.setup.newcomers > 0 {
+            ladder.set_courier(Box::new(Post { me, net: self.shared.clone() }));
+        }
+        let mut member = Member::new(ladder);
+        member.gullible = self.setup.mutating;
+        member
+    }
+
+    /// On one node RDMA is barred; between nodes all rungs of this simulation serve.
+    pub(super) fn node(&self, rank: Rank) -> Vec<u8> {
+        if self.one_node { Vec::new() } else { vec![rank.0 as u8] }
+    }
+
+    pub(super) fn net(&self) -> std::sync::MutexGuard<'_, Net> {
         self.shared.net()
     }
 
-    fn below(&self, limit: u64) -> u64 {
+    pub(super) fn below(&self, limit: u64) -> u64 {
         self.net().choices.below(limit)
     }
 
-    fn live(&self) -> Vec<usize> {
+    pub(super) fn live(&self) -> Vec<usize> {
         (0..self.members.len()).filter(|&at| self.members[at].is_some()).collect()
     }
 
-    fn member(&mut self, at: usize) -> &mut Member {
+    pub(super) fn member(&mut self, at: usize) -> &mut Member {
         self.members[at].as_mut().expect("alive")
     }
 
@@ -115,13 +149,8 @@ impl World {
         self.net().mutating = self.setup.mutating;
         let slow = self.below(3) == 2;
         self.net().slow = slow;
-        let gullible = self.setup.mutating;
-        self.members.iter_mut().flatten().for_each(|member| member.gullible = gullible);
-        let death = self.setup.killed.map(|_| self.below(u64::from(self.setup.steps)) as u32);
         for step in 0..self.setup.steps {
-            if death == Some(step) {
-                self.kill();
-            }
+            self.come_and_go(step);
             self.step();
         }
         if !self.setup.mutating {
@@ -137,11 +166,9 @@ impl World {
     }
 
     fn open(&mut self) {
-        let size = self.members.len();
-        let one_node = self.setup.stable != Some(Rung::Verbs) && self.below(2) == 0;
+        let size = self.setup.size as usize;
         for at in 0..size {
-            // On one node RDMA is barred; between nodes all rungs of this simulation serve.
-            let neighbours = (0..size).map(|peer| peer == at || one_node).collect();
+            let neighbours = (0..size).map(|peer| peer == at || self.one_node).collect();
             self.member(at).ladder.begin_open(neighbours).expect("begun");
         }
         let mut opened = vec![false; size];
@@ -201,13 +228,22 @@ impl World {
         }
     }
 
+    /// Another rank that has come, dead or alive.
     fn other(&self, at: usize) -> Rank {
-        let size = self.members.len() as u64;
-        Rank(((at as u64 + 1 + self.below(size - 1)) % size) as u32)
+        let came = |&rank: &Rank| rank.index() != at && self.late.has_come(rank);
+        let others: Vec<Rank> = Rank::all(self.setup.capacity()).filter(came).collect();
+        others[self.below(others.len() as u64) as usize]
+    }
+
+    pub(super) fn is_asleep(&self, at: usize) -> bool {
+        self.asleep.1 > 0 && at == self.asleep.0
     }
 
     fn write(&mut self, at: usize, to: Rank) {
         let me = Rank(at as u32);
+        if !self.member(at).ladder.present().contains(&to) {
+            return;
+        }
         let seen = self.members[to.index()].as_ref().map(|peer| peer.arrived[me.index()]);
         // Of one that is gone nothing is known; its places do not matter any more.
         self.member(at).write(to, seen.unwrap_or(u32::MAX / 2));
@@ -225,10 +261,13 @@ impl World {
         let (me, peer, rung) = (Rank(at as u32), self.other(at), self.breakable());
         if let Some(stable) = self.setup.stable {
             // Only once there is something to fall back on.
-            let stands = |a: Rank, b: Rank| self.members[a.index()].as_ref().is_none_or(|m| m.stands(b, stable));
-            if !Rank::all(self.setup.size)
-                .all(|a| Rank::all(self.setup.size).all(|b| a == b || stands(a, b) || self.gone(b)))
-            {
+            let stands = |a: Rank, b: Rank| {
+                // Nothing is given up where nothing serves yet.
+                let stands = |m: &Member| m.ladder.rung(b).is_none() || m.stands(b, stable);
+                self.members[a.index()].as_ref().is_none_or(stands) || self.members[b.index()].is_none()
+            };
+            let ranks = || Rank::all(self.setup.capacity());
+            if !ranks().all(|a| ranks().all(|b| a == b || !self.is_steady(a, b) || stands(a, b))) {
                 return;
             }
         }
@@ -249,8 +288,8 @@ impl World {
                 }
             }
             6 => {
-                for a in Rank::all(self.setup.size) {
-                    for b in Rank::all(self.setup.size).filter(|&b| a < b) {
+                for a in Rank::all(self.setup.capacity()) {
+                    for b in Rank::all(self.setup.capacity()).filter(|&b| a < b) {
                         self.net().set_down(rung, a, b, true);
                         self.fail_both(rung, a, b);
                     }
@@ -265,10 +304,6 @@ impl World {
         }
     }
 
-    fn gone(&self, rank: Rank) -> bool {
-        self.members[rank.index()].is_none()
-    }
-
     fn fail_both(&mut self, rung: Rung, a: Rank, b: Rank) {
         self.net().fail(rung, a, b);
         self.net().fail(rung, b, a);
@@ -281,7 +316,7 @@ impl World {
         self.member(at).ladder.mend_rung(rung).expect("mended");
     }
 
-    fn kill(&mut self) {
+    pub(super) fn kill(&mut self) {
         let Some(rank) = self.setup.killed else { return };
         self.trace(|| format!("{rank} ends"));
         self.shared.net().kill(rank);
@@ -291,10 +326,11 @@ impl World {
     /// Everything is mended: all that was written arrives, and the best rungs serve again.
     fn settle(&mut self) {
         self.trace(|| "mends all".to_owned());
+        self.admit_the_rest();
         self.net().slow = false;
         for rung in RUNGS {
-            for a in Rank::all(self.setup.size) {
-                for b in Rank::all(self.setup.size).filter(|&b| a != b) {
+            for a in Rank::all(self.setup.capacity()) {
+                for b in Rank::all(self.setup.capacity()).filter(|&b| a != b) {
                     self.net().set_down(rung, a, b, false);
                 }
             }
@@ -319,16 +355,16 @@ impl World {
     fn unsettled(&self) -> Option<String> {
         for (at, member) in self.members.iter().enumerate() {
             let (me, Some(member)) = (Rank(at as u32), member) else { continue };
-            for peer in Rank::all(self.setup.size).filter(|&peer| peer != me) {
+            for peer in Rank::all(self.setup.capacity()).filter(|&peer| peer != me && self.late.has_come(peer)) {
                 let failed = member.failed[peer.index()];
                 let Some(theirs) = &self.members[peer.index()] else {
-                    if !failed {
+                    if !failed && self.must_notice(me, peer) {
                         return Some(format!("{me} does not notice the end of {peer}"));
                     }
                     continue;
                 };
                 let lost = failed || theirs.failed[at];
-                assert!(!lost || self.setup.stable.is_none(), "{me} and {peer} lose each other, though a rung stands");
+                assert!(!lost || !self.is_steady(me, peer), "{me} and {peer} lose each other, though a rung stands");
                 if lost {
                     continue;
                 }
@@ -349,7 +385,7 @@ impl World {
         picks.collect::<Vec<_>>().join("\n")
     }
 
-    fn trace(&self, what: impl FnOnce() -> String) {
+    pub(super) fn trace(&self, what: impl FnOnce() -> String) {
         if self.setup.traced {
             eprintln!("{}", what());
         }
@@ -357,16 +393,22 @@ impl World {
 }
 
 fn ladder(me: Rank, setup: &Setup, shared: &Shared) -> Ladder<dyn Transport + Send> {
-    let size = setup.size;
+    let size = setup.capacity();
     let net = || shared.clone();
-    let mut mpi = Packets::new(SimPort::<{ Rung::Mpi as usize }> { me, size, net: net() }, LIMITS);
+    let mut mpi = Packets::new(SimPort::<{ Rung::Mpi as usize }> { me, size: setup.size, net: net() }, LIMITS);
     let mut tcp = Packets::new(SimPort::<{ Rung::Tcp as usize }> { me, size, net: net() }, LIMITS);
     mpi.set_clock(now);
     tcp.set_clock(now);
     let patience = Patience { spins: u32::MAX, ..Patience::SHARED_CORE };
-    let first: Box<dyn Transport + Send> = Box::new(mpi);
-    let made: Result<_, CommError> = Ladder::new(me, size, first, Policy::default(), LIMITS, patience);
-    let mut ladder = made.expect("memory");
+    let mut ladder: Ladder<dyn Transport + Send> = if me.0 < setup.size {
+        let first: Box<dyn Transport + Send> = Box::new(mpi);
+        let made: Result<_, CommError> = Ladder::new(me, setup.size, first, Policy::default(), LIMITS, patience);
+        let mut ladder = made.expect("memory");
+        ladder.make_room(setup.newcomers);
+        ladder
+    } else {
+        Ladder::newcomer(me, size, Policy::default(), LIMITS, patience)
+    };
     ladder.set_clock(now);
     ladder.add(Box::new(tcp));
     for rung in [Rung::Verbs, Rung::Shm].into_iter().filter(|rung| setup.rungs.contains(rung)) {
