@@ -218,3 +218,22 @@ fn a_rank_that_pauses_is_no_dead_rank() {
     let summary = read_summary(&run_dir);
     assert_eq!((&summary["ranks"], lost(&summary).len()), (&Value::from(3), 0));
 }
+
+/// A rank whose heart beats but whose steps do not move is left out; what it was at is written down, and its process ends.
+#[test]
+fn a_rank_that_hangs_is_left_out_and_its_stack_is_kept() {
+    if !has_mpirun() {
+        return;
+    }
+    let mut work = work();
+    let digest = undisturbed(&work);
+    work.set.extend(["network.heartbeat_ms=100", "network.result_timeout_ms=3000"].map(str::to_owned));
+    for victim in [0, 2] {
+        let summary = survives(&work, 3, &format!("40:hang:{victim}"), &digest, &[]);
+        assert_eq!(lost(&summary), [victim]);
+        let how = summary["recoveries"][0]["how"][0].as_str().expect("a reason");
+        assert!(how.contains("steps do not move"), "{how}");
+        let stack = work.folder.join(&name(3, &format!("40:hang:{victim}"))).join(format!("logs/stack-{victim}.txt"));
+        assert!(std::fs::read_to_string(&stack).is_ok_and(|text| text.contains("thread ")), "{}", stack.display());
+    }
+}

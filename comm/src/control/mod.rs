@@ -1,8 +1,8 @@
 //! Who is alive, told by threads and connections of their own, so that neither long computing nor a broken data path passes for a death.
 //!
 //! - [`links`]: connections that come back by themselves;
-//! - [`watch`]: the thread that runs [`crate::member::Membership`] over them;
-//! - [`desk`](Desk): where it and the computing thread leave words for each other.
+//! - [`Control`]: the thread that runs [`crate::member::Membership`] over them;
+//! - [`Desk`]: where it and the computing thread leave words for each other.
 
 mod desk;
 pub mod links;
@@ -10,4 +10,4 @@ mod post;
 mod watch;
 
 pub use desk::{Desk, Mail, Request};
-pub use watch::{Control, Offers};
+pub use watch::{Alarm, Control, Offers, OnAlarm};

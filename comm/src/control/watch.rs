@@ -11,7 +11,7 @@ use super::links::{LinkEvent, Links};
 use super::post::{Came, Post};
 use crate::error::CommError;
 use crate::ids::Rank;
-use crate::member::{Action, Event, Membership, Message, Settings, Status, View};
+use crate::member::{Action, Doing, Event, Membership, Message, Settings, Status, View};
 
 /// First word of a message of the membership.
 const MEMBERSHIP: u32 = u32::from_le_bytes(*b"RZM1");
@@ -25,6 +25,18 @@ const FAREWELL: Duration = Duration::from_millis(300);
 
 /// The offers of all other ranks, by rank.
 pub type Offers = BTreeMap<Rank, Vec<u8>>;
+
+/// What has become of the computing thread of this rank, for whoever can look at it or end the process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Alarm {
+    /// It computes, and has done nothing for so long.
+    Hangs(Duration),
+    /// The others go on without this rank, and it has not noticed for so long.
+    Unheeding(Duration),
+}
+
+/// Is told of an [`Alarm`], each once, by the control thread.
+pub type OnAlarm = Box<dyn Fn(Alarm) + Send>;
 
 /// The thread, which ends with this handle.
 #[derive(Debug)]
@@ -41,6 +53,12 @@ struct Watch {
     began: Instant,
     end: Arc<AtomicBool>,
     actions: Vec<Action>,
+    on_alarm: OnAlarm,
+    /// The computing thread's count of work, since when it is that, and whether that was alarming.
+    work: (u64, Instant, bool),
+    result_timeout: Duration,
+    /// Since when this rank is excluded, and whether that was told.
+    excluded: Option<(Instant, bool)>,
     posts: BTreeMap<Rank, Post>,
 }
 
@@ -56,7 +74,9 @@ impl Control {
         settings: Settings,
         mut links: Links,
         offers: &Offers,
+        on_alarm: OnAlarm,
     ) -> Result<Control, CommError> {
+        let result_timeout = settings.result_timeout;
         for (&peer, offer) in offers.iter().filter(|&(&peer, _)| peer != me) {
             if let Err(why) = links.connect(peer, offer) {
                 tracing::warn!(%peer, %why, "no control link");
@@ -78,6 +98,10 @@ impl Control {
             began: Instant::now(),
             end: Arc::clone(&end),
             actions: Vec::new(),
+            on_alarm,
+            work: (0, Instant::now(), false),
+            result_timeout,
+            excluded: None,
             posts: BTreeMap::new(),
         };
         let thread = std::thread::Builder::new().name("control".to_owned()).spawn(move || watch.run());
@@ -133,10 +157,35 @@ impl Watch {
             self.on_request(request);
         }
         let (steps, doing) = self.desk.doing();
+        self.look_after(steps, doing);
         self.feed(Event::Progress { steps, doing });
         self.feed(Event::Tick);
-        let due = self.began + self.core.deadline();
-        self.links.wait(due.min(Instant::now() + WAIT_MAX))
+        // Who is excluded has no deadline: the longest duration there is.
+        let latest = Instant::now() + WAIT_MAX;
+        let due = self.began.checked_add(self.core.deadline()).map_or(latest, |due| due.min(latest));
+        self.links.wait(due)
+    }
+
+    /// Raises the alarm where this rank's own computing thread hangs: shortly before the others will leave it out for that, and when it
+    /// does not notice that they have.
+    fn look_after(&mut self, steps: u64, doing: Doing) {
+        let now = Instant::now();
+        let (count, since, told) = &mut self.work;
+        if *count != steps || doing != Doing::Computing {
+            (*count, *since, *told) = (steps, now, false);
+        }
+        let idle = now.duration_since(*since);
+        if !*told && idle >= self.result_timeout * 3 / 4 {
+            *told = true;
+            (self.on_alarm)(Alarm::Hangs(idle));
+        }
+        if let Some((since, told)) = &mut self.excluded
+            && !*told
+            && now.duration_since(*since) >= self.result_timeout
+        {
+            *told = true;
+            (self.on_alarm)(Alarm::Unheeding(now.duration_since(*since)));
+        }
     }
 
     fn on_link(&mut self, event: LinkEvent) {
@@ -240,6 +289,9 @@ impl Watch {
                         tracing::warn!(
                             "this rank finds no majority of the ranks; it keeps its state and waits for one"
                         );
+                    }
+                    if matches!(status, Status::Excluded { .. }) {
+                        self.excluded.get_or_insert((Instant::now(), false));
                     }
                     self.desk.set_status(status);
                 }

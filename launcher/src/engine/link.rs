@@ -54,6 +54,19 @@ pub struct Link<F> {
     changes: Vec<RungChange>,
 }
 
+/// A sign of life of whoever computes, to be given after each piece of work, from any thread.
+#[derive(Clone, Debug)]
+pub struct Pulse(Option<Desk>);
+
+impl Pulse {
+    /// Gives it.
+    pub fn beat(&self) {
+        if let Some(desk) = &self.0 {
+            desk.working();
+        }
+    }
+}
+
 /// A pair of this rank goes another way from now on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RungChange {
@@ -139,6 +152,11 @@ impl<F: Fabric> Link<F> {
         let ready = self.fabric.ready()?;
         self.look()?;
         Ok(ready)
+    }
+
+    /// What gives signs of life while this rank computes.
+    pub fn pulse(&self) -> Pulse {
+        Pulse(self.desk.clone())
     }
 
     /// The desk, if there is one.

@@ -182,9 +182,12 @@ impl<F: Fabric> Engine<F> {
         self.crew.assign(&self.scene, &self.teams, self.isa);
         self.floaters.prepare();
         self.contacts.work.prepare();
-        let (orders, teams) = (orders!(self), &self.teams);
+        let (orders, teams, pulse) = (orders!(self), &self.teams, self.link.pulse());
         let members = self.crew.members_mut();
-        members.par_iter_mut().zip(teams).for_each(|(member, team)| member.begin(team, &orders));
+        members.par_iter_mut().zip(teams).for_each(|(member, team)| {
+            member.begin(team, &orders);
+            pulse.beat();
+        });
     }
 
     /// Runs the step's intervals; free bodies are computed while the surfaces of others travel.
@@ -299,7 +302,9 @@ impl<F: Fabric> Engine<F> {
         let (rigid_reaches, sharing) = (&self.rigid_reaches, &self.sharing);
         let (pairs, contacts) = (self.contacts.pair_count, self.contacts.rigid_count);
         let Contacts { pairs: soft, rigids: rigid, work, .. } = &mut self.contacts;
+        let pulse = self.link.pulse();
         soft[..pairs].par_iter_mut().for_each(|pair| {
+            pulse.beat();
             let work = &mut *work.own();
             if first {
                 pair.find(&surfaces, reaches, work);
@@ -318,15 +323,21 @@ impl<F: Fabric> Engine<F> {
 
     fn advance(&mut self, interval: u32) {
         let start = Instant::now();
-        let orders = orders!(self);
-        self.crew.members_mut().par_iter_mut().for_each(|member| member.advance(interval, &orders));
+        let (orders, pulse) = (orders!(self), self.link.pulse());
+        self.crew.members_mut().par_iter_mut().for_each(|member| {
+            member.advance(interval, &orders);
+            pulse.beat();
+        });
         self.time.solve += start.elapsed();
     }
 
     fn settle(&mut self, interval: u32) {
         let start = Instant::now();
-        let (orders, contacts) = (orders!(self), &self.contacts);
-        self.crew.members_mut().par_iter_mut().for_each(|member| member.settle(interval, contacts, &orders));
+        let (orders, contacts, pulse) = (orders!(self), &self.contacts, self.link.pulse());
+        self.crew.members_mut().par_iter_mut().for_each(|member| {
+            member.settle(interval, contacts, &orders);
+            pulse.beat();
+        });
         self.time.solve += start.elapsed();
     }
 
@@ -337,7 +348,11 @@ impl<F: Fabric> Engine<F> {
         }
         let start = Instant::now();
         let (orders, floaters, isa) = (orders!(self), &self.floaters, self.isa);
-        let ends = self.free[teams].par_iter().filter_map(|team| floaters.whole_step(team, isa, &orders));
+        let pulse = self.link.pulse();
+        let ends = self.free[teams].par_iter().filter_map(|team| {
+            pulse.beat();
+            floaters.whole_step(team, isa, &orders)
+        });
         let blown = ends.min();
         self.time.solve += start.elapsed();
         self.blown(blown)

@@ -91,7 +91,8 @@ struct Blow {
     point: Point,
     pass: u32,
     rank: Rank,
-    signal: Signal,
+    /// None: it hangs.
+    signal: Option<Signal>,
 }
 
 /// All faults of a run.
@@ -141,14 +142,20 @@ impl Faults {
         let due = |blow: &&Blow| (blow.point, blow.pass, blow.rank) == (point, *pass, me);
         let Some(blow) = self.blows.iter().find(due).copied() else { return };
         self.write_down(me, blow);
-        // Nothing comes back from SIGKILL.
-        let _ = kill(Pid::this(), blow.signal);
+        match blow.signal {
+            // Nothing comes back from SIGKILL.
+            Some(signal) => drop(kill(Pid::this(), signal)),
+            None => loop {
+                std::thread::sleep(Duration::from_secs(1));
+            },
+        }
     }
 
     fn write_down(&self, me: Rank, blow: Blow) {
         let Some(path) = &self.log else { return };
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let line = format!("{} {} {:.6}\n", blow.signal, me.0, now.as_secs_f64());
+        let how = blow.signal.map_or("hang", Signal::as_str);
+        let line = format!("{how} {} {:.6}\n", me.0, now.as_secs_f64());
         if let Ok(mut file) = std::fs::OpenOptions::new().append(true).create(true).open(path) {
             let _ = file.write_all(line.as_bytes());
         }
@@ -205,12 +212,16 @@ impl FromStr for Faults {
                     faults.rungs.push((step, if act == "break" { Act::Break } else { Act::Mend }, rung));
                 }
                 ("break" | "mend", _) => return Err(format!("`{place}`: rungs break and mend before a step")),
-                ("kill" | "stop", _) => {
+                ("kill" | "stop" | "hang", _) => {
                     let rank = Rank(what.parse().map_err(|_| format!("`{what}` is no rank"))?);
-                    let signal = if act == "kill" { Signal::SIGKILL } else { Signal::SIGSTOP };
+                    let signal = match act {
+                        "kill" => Some(Signal::SIGKILL),
+                        "stop" => Some(Signal::SIGSTOP),
+                        _ => None,
+                    };
                     faults.blows.push(Blow { point, pass, rank, signal });
                 }
-                (other, _) => return Err(format!("`{other}` is none of break, mend, kill and stop")),
+                (other, _) => return Err(format!("`{other}` is none of break, mend, kill, stop and hang")),
             }
         }
         Ok(faults)
@@ -226,7 +237,7 @@ mod tests {
         let faults: Faults = "60:break:verbs, 200:mend:verbs, 70:kill:3, epoch#4:stop:1".parse().expect("faults");
         assert_eq!(faults.rungs(60).collect::<Vec<_>>(), [(Act::Break, Rung::Verbs)]);
         assert_eq!(faults.rungs(61).count(), 0);
-        let blow = |point, pass, rank, signal| Blow { point, pass, rank: Rank(rank), signal };
+        let blow = |point, pass, rank, signal| Blow { point, pass, rank: Rank(rank), signal: Some(signal) };
         let expected = [blow(Point::Step(70), 1, 3, Signal::SIGKILL), blow(Point::Epoch, 4, 1, Signal::SIGSTOP)];
         assert_eq!(faults.blows, expected);
         let mut middle: Faults = "50%:kill:0".parse().expect("faults");

@@ -17,6 +17,7 @@ mod faults;
 mod figures;
 mod finish;
 mod frames;
+mod hang;
 mod join;
 mod journal;
 pub(crate) mod paths;

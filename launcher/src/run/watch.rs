@@ -10,6 +10,7 @@ use rankzero_job::{Job, OnLostQuorum};
 
 use super::door::Party;
 use super::error::RunError;
+use super::hang::on_alarm;
 use super::start::{START_TIMEOUT, Start};
 use crate::engine::Engine;
 
@@ -57,7 +58,8 @@ pub fn start<F: Fabric + Bootstrap>(
         offers.insert(rank, party.offer.clone());
         parties.push(party);
     }
-    let control = Control::start(me, View::first(founders), false, settings(&start.job), links, &offers)?;
+    let on_alarm = on_alarm(me, &start.run_dir);
+    let control = Control::start(me, View::first(founders), false, settings(&start.job), links, &offers, on_alarm)?;
     await_links(&control, founders, deadline)?;
     Ok((control, parties))
 }
