@@ -70,8 +70,7 @@ impl Membership {
         let is_over = |since: Duration| now >= since + self.settings.patience;
         match &self.role {
             Role::Idle => {
-                let fit = !self.newcomer && !self.detector.is_hung(self.me);
-                if fit && self.next_try.is_some_and(|at| now >= at) && self.wants_change() {
+                if self.next_try.is_some_and(|at| now >= at) && self.wants_change() {
                     self.probe(now, out);
                 }
             }
@@ -100,7 +99,9 @@ impl Membership {
         match &self.role {
             Role::Probing { yes, .. } => {
                 let yes: BTreeSet<Rank> = yes.difference(&self.dead).copied().collect();
-                let agreed = self.deciding().into_iter().all(|view| self.rule.holds(view, &self.dead, &yes));
+                // Who is hung asks only to learn what the others do.
+                let fit = !self.detector.is_hung(self.me);
+                let agreed = fit && self.deciding().into_iter().all(|view| self.rule.holds(view, &self.dead, &yes));
                 if agreed {
                     self.stand(now, out);
                 }
@@ -175,20 +176,19 @@ impl Membership {
         }
     }
 
-    /// What this candidate waits for, and from whom.
+    /// What this candidate waits for, and from whom. Where that takes long, those who have answered are asked again, too: they
+    /// may have gone on without this rank, and will tell.
     fn open_question(&self) -> Option<(Message, BTreeSet<Rank>)> {
         let dead = self.dead.clone();
         let base = self.confirmed.term;
+        let besides = |answered: &BTreeSet<Rank>| -> BTreeSet<Rank> {
+            let open = |rank: &Rank| *rank != self.me && (self.no_quorum || !answered.contains(rank));
+            self.electorate().into_iter().filter(open).collect()
+        };
         match &self.role {
             Role::Idle => None,
-            Role::Probing { yes, .. } => {
-                let message = Message::Ask { base, promised: self.promised, dead };
-                Some((message, self.electorate().difference(yes).copied().collect()))
-            }
-            Role::Standing { term, voters, .. } => {
-                let message = Message::Stand { term: *term, base, dead };
-                Some((message, self.electorate().difference(voters).copied().collect()))
-            }
+            Role::Probing { yes, .. } => Some((Message::Ask { base, promised: self.promised, dead }, besides(yes))),
+            Role::Standing { term, voters, .. } => Some((Message::Stand { term: *term, base, dead }, besides(voters))),
             Role::Proposing { view, acceptors, accepted, .. } => {
                 let estranged = self.estranged.clone();
                 let message = Message::Propose { view: view.clone(), dead, estranged };
@@ -214,10 +214,13 @@ impl Membership {
     /// `from` has answered whether it would agree.
     pub(super) fn answered(&mut self, from: Rank, base: Term, agrees: bool) {
         if let Role::Probing { yes, .. } = &mut self.role
-            && agrees
             && base == self.confirmed.term
         {
-            yes.insert(from);
+            if agrees {
+                yes.insert(from)
+            } else {
+                yes.remove(&from)
+            };
         }
     }
 
