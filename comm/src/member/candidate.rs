@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use super::ballot::Next;
 use super::{Action, Membership, Message, Notice, Term, View};
 use crate::Rank;
 
@@ -61,7 +62,7 @@ impl Membership {
         let Role::Standing { voters, .. } = &self.role else { return false };
         let missing = self.electorate().into_iter().filter(|rank| !voters.contains(rank));
         let silent = |rank| self.detector.is_silent(rank, self.settings.timeout, now);
-        missing.into_iter().all(silent) && self.has_votes()
+        missing.into_iter().all(silent) && self.next_view().is_some()
     }
 
     /// What the time brings about for a candidate, or for who would be one.
@@ -69,19 +70,15 @@ impl Membership {
         let is_over = |since: Duration| now >= since + self.settings.patience;
         match &self.role {
             Role::Idle => {
-                let fit = !self.newcomer && !self.detector.is_hung(self.me);
-                if fit && self.next_try.is_some_and(|at| now >= at) && self.wants_change() {
+                if self.next_try.is_some_and(|at| now >= at) && self.wants_change() {
                     self.probe(now, out);
                 }
             }
             Role::Probing { since, .. } => self.no_quorum |= is_over(*since),
             Role::Standing { since, .. } => {
                 let over = is_over(*since);
-                if self.waits_for_silent_only(now) || (over && self.has_votes()) {
-                    self.propose(now, out);
-                } else {
-                    self.no_quorum |= over;
-                }
+                let proposed = (over || self.waits_for_silent_only(now)) && self.propose(now, out);
+                self.no_quorum |= over && !proposed;
             }
             Role::Proposing { since, view, accepted, .. } => {
                 if is_over(*since) {
@@ -102,18 +99,17 @@ impl Membership {
         match &self.role {
             Role::Probing { yes, .. } => {
                 let yes: BTreeSet<Rank> = yes.difference(&self.dead).copied().collect();
-                let agreed = self.deciding().into_iter().all(|view| self.rule.holds(view, &self.dead, &yes));
+                // Who is hung asks only to learn what the others do.
+                let fit = !self.detector.is_hung(self.me);
+                let agreed = fit && self.deciding().into_iter().all(|view| self.rule.holds(view, &self.dead, &yes));
                 if agreed {
                     self.stand(now, out);
                 }
                 agreed
             }
             Role::Standing { voters, .. } => {
-                let complete = self.has_votes() && self.electorate().is_subset(voters);
-                if complete {
-                    self.propose(now, out);
-                }
-                complete
+                let complete = self.electorate().is_subset(voters);
+                complete && self.propose(now, out)
             }
             Role::Proposing { acceptors, accepted, .. } => {
                 let fallen = !acceptors.is_disjoint(&self.dead);
@@ -152,59 +148,16 @@ impl Membership {
         self.repeat(out);
     }
 
-    /// The views that must agree: the one in force, and each that may be in force by now.
-    fn deciding(&self) -> Vec<&View> {
-        let found = match &self.role {
-            Role::Standing { found, .. } => found,
-            _ => &self.accepted,
-        };
-        let later = found.values().filter(|view| view.term > self.confirmed.term);
-        std::iter::once(&self.confirmed).chain(later).collect()
-    }
-
-    /// All who may vote: members of the deciding views that are not proven dead.
-    fn electorate(&self) -> BTreeSet<Rank> {
-        let all = self.deciding().into_iter().flat_map(|view| view.members.iter().copied());
-        all.filter(|rank| !self.dead.contains(rank)).collect()
-    }
-
-    /// Voters that are not proven dead. A vote of the dead is none, as it cannot become an acceptance (M-2).
-    fn living_voters(&self) -> BTreeSet<Rank> {
-        match &self.role {
-            Role::Standing { voters, .. } => voters.difference(&self.dead).copied().collect(),
-            _ => BTreeSet::new(),
-        }
-    }
-
-    fn has_votes(&self) -> bool {
-        let voters = self.living_voters();
-        self.deciding().into_iter().all(|view| self.rule.holds(view, &self.dead, &voters))
-    }
-
-    fn propose(&mut self, now: Duration, out: &mut Vec<Action>) {
-        let Some(term) = self.role.term() else { return };
-        let electorate = self.electorate();
-        let acceptors: BTreeSet<Rank> = self.living_voters().intersection(&electorate).copied().collect();
-        let estranged: BTreeSet<Rank> = self.estranged.difference(&self.dead).copied().collect();
-        let all_agree = electorate.union(&estranged).all(|rank| acceptors.contains(rank));
-        let useful = |rank: &Rank| !self.dismissed.contains(rank) && !self.detector.is_useless(*rank);
-        let mut members: BTreeSet<Rank> =
-            acceptors.iter().copied().filter(|rank| *rank == self.me || useful(rank)).collect();
-        if all_agree {
-            members.extend(self.admits.iter());
-        }
-        if self.dismissed.contains(&self.me) && members.len() > 1 {
-            members.remove(&self.me);
-        }
-        let master = members.iter().copied().find(|rank| *rank == self.me || !members.contains(&self.me));
-        let view = View::of(term, master.unwrap_or(self.me), members);
-        let acceptors: BTreeSet<Rank> = acceptors.into_iter().chain(view.members.iter().copied()).collect();
-        let estranged: BTreeSet<Rank> =
-            electorate.union(&estranged).copied().filter(|rank| !view.contains(*rank)).collect();
+    /// Proposes the next view, if the votes are enough for one. Returns whether it has.
+    fn propose(&mut self, now: Duration, out: &mut Vec<Action>) -> bool {
+        let Some(Next { view, acceptors, estranged }) = self.next_view() else { return false };
+        let after = self.deciding().into_iter().map(|view| view.term).collect();
+        self.note(Notice::Proposing { view: view.clone(), after }, out);
         self.accept(view.clone(), estranged);
         self.no_quorum = false;
         self.role = Role::Proposing { view, since: now, acceptors, accepted: BTreeSet::from([self.me]) };
         self.repeat(out);
+        true
     }
 
     fn confirm(&mut self, now: Duration, out: &mut Vec<Action>) {
@@ -223,20 +176,19 @@ impl Membership {
         }
     }
 
-    /// What this candidate waits for, and from whom.
+    /// What this candidate waits for, and from whom. Where that takes long, those who have answered are asked again, too: they
+    /// may have gone on without this rank, and will tell.
     fn open_question(&self) -> Option<(Message, BTreeSet<Rank>)> {
         let dead = self.dead.clone();
         let base = self.confirmed.term;
+        let besides = |answered: &BTreeSet<Rank>| -> BTreeSet<Rank> {
+            let open = |rank: &Rank| *rank != self.me && (self.no_quorum || !answered.contains(rank));
+            self.electorate().into_iter().filter(open).collect()
+        };
         match &self.role {
             Role::Idle => None,
-            Role::Probing { yes, .. } => {
-                let message = Message::Ask { base, promised: self.promised, dead };
-                Some((message, self.electorate().difference(yes).copied().collect()))
-            }
-            Role::Standing { term, voters, .. } => {
-                let message = Message::Stand { term: *term, base, dead };
-                Some((message, self.electorate().difference(voters).copied().collect()))
-            }
+            Role::Probing { yes, .. } => Some((Message::Ask { base, promised: self.promised, dead }, besides(yes))),
+            Role::Standing { term, voters, .. } => Some((Message::Stand { term: *term, base, dead }, besides(voters))),
             Role::Proposing { view, acceptors, accepted, .. } => {
                 let estranged = self.estranged.clone();
                 let message = Message::Propose { view: view.clone(), dead, estranged };
@@ -262,10 +214,13 @@ impl Membership {
     /// `from` has answered whether it would agree.
     pub(super) fn answered(&mut self, from: Rank, base: Term, agrees: bool) {
         if let Role::Probing { yes, .. } = &mut self.role
-            && agrees
             && base == self.confirmed.term
         {
-            yes.insert(from);
+            if agrees {
+                yes.insert(from)
+            } else {
+                yes.remove(&from)
+            };
         }
     }
 

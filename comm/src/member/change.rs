@@ -52,7 +52,7 @@ impl Membership {
             if matches!(self.role, Role::Probing { .. }) {
                 self.role = Role::Idle;
             }
-        } else if matches!(self.role, Role::Idle) && self.next_try.is_none() && !self.detector.is_hung(self.me) {
+        } else if matches!(self.role, Role::Idle) && self.next_try.is_none() {
             self.next_try = Some(now + self.settings.stagger * self.place());
         }
     }
@@ -146,13 +146,12 @@ impl Membership {
         dead.iter().for_each(|peer| self.prove(*peer, now, out));
     }
 
-    /// Tells the one whose turn it is about a proof that this rank has found.
+    /// Tells the one whose turn it is about a proof that this rank has found. A newcomer, which asks nobody, tells all.
     pub(super) fn pass_on(&self, out: &mut Vec<Action>) {
-        let fit = |rank: &&Rank| !self.dead.contains(rank) && !self.detector.suspects().contains(rank);
-        let first = self.confirmed.members.iter().find(fit).copied().filter(|rank| *rank != self.me);
-        if let Some(to) = first.filter(|_| !self.newcomer) {
-            let message = Message::Would { base: self.confirmed.term, yes: true, dead: self.dead.clone() };
-            out.push(Action::Send { to, message });
-        }
+        let fit = |rank: &Rank| !self.dead.contains(rank) && !self.detector.suspects().contains(rank);
+        let fit = self.confirmed.members.iter().copied().filter(fit);
+        let message = Message::Would { base: self.confirmed.term, yes: true, dead: self.dead.clone() };
+        let to = fit.take(if self.newcomer { usize::MAX } else { 1 }).filter(|rank| *rank != self.me);
+        out.extend(to.map(|to| Action::Send { to, message: message.clone() }));
     }
 }

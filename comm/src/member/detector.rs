@@ -146,20 +146,22 @@ impl Detector {
         self.peers.get(&rank).is_none_or(|peer| now.saturating_sub(peer.heard) >= timeout)
     }
 
-    /// When the next of `watched` will have been silent, or without a step, for too long.
+    /// When the next of `watched` will have been silent, or the next of them and `me` without a step, for too long.
     pub fn next(
         &self,
         watched: impl Iterator<Item = Rank>,
+        me: Rank,
         timeout: Duration,
         result_timeout: Duration,
     ) -> Option<Duration> {
         let of = |rank: Rank| {
             let peer = self.peers.get(&rank)?;
-            let silent = (!self.suspects.contains(&rank)).then_some(peer.heard + timeout);
+            let silent = rank != me && !self.suspects.contains(&rank);
             let stuck = peer.doing == Doing::Computing && !self.hung.contains(&rank);
+            let silent = silent.then_some(peer.heard + timeout);
             silent.into_iter().chain(stuck.then_some(peer.moved + result_timeout)).min()
         };
-        watched.filter_map(of).min()
+        watched.chain([me]).filter_map(of).min()
     }
 
     /// Who is silent.

@@ -27,8 +27,10 @@
 //! - *M-2*: views in force form a chain: of two confirmed views with a living member each, one descends from the other.
 //!   This needs that every vote which is counted is also an acceptance (a voter that has died since is not counted, one
 //!   that is to be left out accepts that, too), that a voter tells *all* that it has accepted since its view in force,
-//!   and that newcomers are let in only with the vote of everybody who may still believe to be a member: those who
-//!   were left out count until they are proven dead or have said that they know (`estranged`).
+//!   and that a member of the next view belongs to every view that had to agree. Others are let in, newcomers as well as who
+//!   was left out of one of those, only with the vote of everybody who may still believe to be a member: those who were
+//!   left out count until they are proven dead or have said that they know (`estranged`). Else somebody let in goes on
+//!   with others who die, and somebody left out, to whom all others seem dead, goes on without them.
 //! - *M-3*: a rank that has promised a higher term than that of its view in force is never [`Status::Steady`].
 //! - *M-4*: who is excluded stays so, and neither votes nor accepts any more.
 //! - *M-5*: if a quorum lives and its messages arrive, some view comes into force after the last fault.
@@ -36,6 +38,7 @@
 #![forbid(unsafe_code)]
 
 mod acceptor;
+mod ballot;
 mod candidate;
 mod change;
 mod detector;

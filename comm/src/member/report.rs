@@ -136,6 +136,13 @@ pub enum Notice {
         /// With which term.
         term: Term,
     },
+    /// This rank has the votes for a view and proposes it.
+    Proposing {
+        /// The view.
+        view: View,
+        /// The terms of the views, of each of which a quorum has voted: the one in force, and those that may be.
+        after: Vec<Term>,
+    },
     /// A newcomer has not accepted in time and is forgotten.
     NotAdmitted {
         /// Who has not.

@@ -153,6 +153,11 @@ impl Membership {
         self.detector.suspects()
     }
 
+    /// What this rank has accepted since its view in force, ascending: views that may be in force without it knowing.
+    pub fn accepted(&self) -> impl Iterator<Item = &View> {
+        self.accepted.values()
+    }
+
     /// The highest term that this rank has promised.
     pub fn promised(&self) -> Term {
         self.promised
@@ -199,8 +204,7 @@ impl Membership {
             self.next_heartbeat = now + heartbeat;
         }
         self.act_on_time(now, out);
-        let watched = self.watched().chain([self.me]);
-        let next = self.detector.next(watched, timeout, result_timeout);
+        let next = self.detector.next(self.watched(), self.me, timeout, result_timeout);
         self.due = next.map_or(self.next_heartbeat, |at| at.min(self.next_heartbeat)).max(now);
     }
 
@@ -208,6 +212,9 @@ impl Membership {
         let (steps, doing) = self.detector.own(self.me);
         let message = Message::Heartbeat { term: self.confirmed.term, steps, doing };
         out.extend(self.watched().map(|to| Action::Send { to, message: message.clone() }));
+        if self.newcomer && self.dead.iter().any(|rank| self.confirmed.contains(*rank)) {
+            self.pass_on(out);
+        }
         if !self.admits.is_empty() {
             // A newcomer has to wait until those who were left out know it.
             let unaware = self.estranged.difference(&self.dead).copied();
