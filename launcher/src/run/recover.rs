@@ -111,7 +111,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
                     self.losses.signs.remove(&peer);
                     continue;
                 }
-                Notice::Standing { .. } | Notice::NotAdmitted { .. } => continue,
+                Notice::Standing { .. } | Notice::Proposing { .. } | Notice::NotAdmitted { .. } => continue,
             };
             self.losses.signs.entry(peer).or_insert((at, how));
         }
