@@ -18,6 +18,7 @@ mod figures;
 mod finish;
 mod frames;
 mod hang;
+mod introduce;
 mod join;
 mod journal;
 pub(crate) mod paths;
