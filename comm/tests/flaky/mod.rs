@@ -1,10 +1,13 @@
 //! Transports within this process that break when a test says so.
 
+// Each user of this module needs another part of it.
+#![allow(dead_code)]
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use rankzero_comm::local::{LocalFabric, LocalPort, ports};
+use rankzero_comm::local::{Faults, LocalFabric, LocalPort, ports};
 use rankzero_comm::mpi::Patience;
 use rankzero_comm::packets::{Compression, Packets};
 use rankzero_comm::{
@@ -60,6 +63,14 @@ impl Transport for Flaky {
         self.inner.set_compression(compression);
     }
 
+    fn reaches(&self, peer: Rank) -> Result<(), Unavailable> {
+        self.inner.reaches(peer)
+    }
+
+    fn share_among(&mut self, ranks: u32) {
+        self.inner.share_among(ranks);
+    }
+
     fn register(&mut self, id: SegmentId, segment: &Arc<Segment>) -> Result<(), CommError> {
         self.inner.register(id, segment)
     }
@@ -110,8 +121,8 @@ impl Transport for Flaky {
         format!("flaky {}", self.rung)
     }
 
-    fn carries_messages(&self, _peer: Rank) -> bool {
-        self.messages && !self.switch.is_broken()
+    fn carries_messages(&self, peer: Rank) -> bool {
+        self.messages && self.inner.carries_messages(peer) && !self.switch.is_broken()
     }
 
     fn send_message(&mut self, to: Rank, words: &[u32]) -> Result<(), CommError> {
@@ -127,24 +138,40 @@ impl Transport for Flaky {
     }
 }
 
-/// Ladders of `size` ranks with these rungs, the last of which carries the messages, and a switch for each.
-pub fn ladders(size: u32, rungs: &[Rung], limits: Limits, policy: Policy) -> (Vec<LocalFabric>, Vec<Switch>) {
-    let switches: Vec<Switch> = rungs.iter().map(|_| Switch::default()).collect();
-    let mut columns: Vec<Vec<Box<dyn Transport + Send>>> = (0..size).map(|_| Vec::new()).collect();
-    for (at, (&rung, switch)) in rungs.iter().zip(&switches).enumerate() {
-        let (ports, _) = ports(size);
+/// A column of rungs for each rank, with a switch for each rung. Each rung is named with how many ranks it knows; the others miss it. The rungs in
+/// `messengers` carry messages.
+pub fn columns(
+    capacity: u32,
+    rungs: &[(Rung, u32)],
+    messengers: &[Rung],
+    limits: Limits,
+) -> (Vec<Vec<Box<dyn Transport + Send>>>, Vec<Switch>, Vec<Faults>) {
+    let mut columns: Vec<Vec<Box<dyn Transport + Send>>> = (0..capacity).map(|_| Vec::new()).collect();
+    let (mut switches, mut all_faults) = (Vec::new(), Vec::new());
+    for &(rung, size) in rungs {
+        let switch = Switch::default();
+        let (ports, faults) = ports(size);
         for (column, port) in columns.iter_mut().zip(ports) {
             column.push(Box::new(Flaky {
                 rung,
                 inner: Packets::new(port, limits),
                 switch: switch.clone(),
                 seen: 0,
-                connected: vec![false; size as usize],
-                messages: at + 1 == rungs.len(),
+                connected: vec![false; capacity as usize],
+                messages: messengers.contains(&rung),
                 held: VecDeque::new(),
             }));
         }
+        switches.push(switch);
+        all_faults.push(faults);
     }
+    (columns, switches, all_faults)
+}
+
+/// Ladders of `size` ranks with these rungs, the last of which carries the messages, and a switch for each.
+pub fn ladders(size: u32, rungs: &[Rung], limits: Limits, policy: Policy) -> (Vec<LocalFabric>, Vec<Switch>) {
+    let named: Vec<(Rung, u32)> = rungs.iter().map(|&rung| (rung, size)).collect();
+    let (columns, switches, _) = columns(size, &named, &rungs[rungs.len() - 1..], limits);
     let ladders = Rank::all(size).zip(columns).map(|(me, mut column)| {
         let messenger = column.pop().expect("a rung");
         let mut ladder = Ladder::new(me, size, messenger, policy, limits, Patience::SHARED_CORE).expect("memory");

@@ -38,6 +38,10 @@ impl Meeting {
         Meeting { path: self.path.clone(), own: false }
     }
 
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
     pub fn put(&self, name: &str, bytes: &[u8]) {
         let draft = self.path.join(format!("{name}.draft"));
         std::fs::write(&draft, bytes).expect("a temporary file");

@@ -21,6 +21,7 @@ use std::collections::VecDeque;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+pub use member::Member;
 pub use world::{Outcome, RUNGS, Setup, World};
 
 /// Where choices come from: a list, and behind its end a generator of pseudo-random numbers (xorshift).
