@@ -32,8 +32,9 @@ pub fn on_alarm(me: Rank, run_dir: &Path) -> OnAlarm {
 }
 
 fn report(me: Rank, idle: Duration, path: &PathBuf) {
-    let text = threads() + &stacks().unwrap_or_default();
-    let kept = match std::fs::write(path, &text[..text.floor_char_boundary(REPORT_BYTES_MAX)]) {
+    let mut text = (threads() + &stacks().unwrap_or_default()).into_bytes();
+    text.truncate(REPORT_BYTES_MAX);
+    let kept = match std::fs::write(path, text) {
         Ok(()) => format!("what its threads are at: {}", path.display()),
         Err(error) => format!("what its threads are at cannot be written to {}: {error}", path.display()),
     };
