@@ -15,6 +15,9 @@ use rankzero_comm::{
     Transport, Unavailable, Write,
 };
 
+/// The rungs of one rank.
+type Rungs = Vec<Box<dyn Transport + Send>>;
+
 /// Breaks a rung of all ranks from outside: an odd number means that it is broken.
 #[derive(Clone, Debug, Default)]
 pub struct Switch(Arc<AtomicU64>);
@@ -145,7 +148,7 @@ pub fn columns(
     rungs: &[(Rung, u32)],
     messengers: &[Rung],
     limits: Limits,
-) -> (Vec<Vec<Box<dyn Transport + Send>>>, Vec<Switch>, Vec<Faults>) {
+) -> (Vec<Rungs>, Vec<Switch>, Vec<Faults>) {
     let mut columns: Vec<Vec<Box<dyn Transport + Send>>> = (0..capacity).map(|_| Vec::new()).collect();
     let (mut switches, mut all_faults) = (Vec::new(), Vec::new());
     for &(rung, size) in rungs {
