@@ -94,7 +94,8 @@ impl Run {
             run.member(at).ladder.begin_open((0..start as usize).map(|peer| peer == at).collect()).expect("begun");
         }
         let deadline = soon();
-        while !(0..start as usize).fold(true, |all, at| run.member(at).ladder.opened().expect("a path") && all) {
+        // Each has its turn.
+        while (0..start as usize).filter(|&at| !run.member(at).ladder.opened().expect("a path")).count() > 0 {
             assert!(Instant::now() < deadline, "they do not open");
         }
         run
@@ -161,7 +162,8 @@ impl Run {
     /// Works until all of `at` are ready.
     fn until_ready(&mut self, at: &[usize], writers: &[usize]) {
         let deadline = soon();
-        while !at.iter().fold(true, |all, &at| self.member(at).ladder.ready().expect("progress") && all) {
+        // Each has its turn.
+        while at.iter().filter(|&&at| !self.member(at).ladder.ready().expect("progress")).count() > 0 {
             assert!(Instant::now() < deadline, "not ready: {:#?}", self.member(at[0]).ladder.picks());
             self.work(writers);
         }
