@@ -6,6 +6,7 @@
 
 mod desk;
 pub mod links;
+mod nearby;
 mod post;
 mod watch;
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::desk::{Desk, Mail, Request};
 use super::links::{LinkEvent, Links};
+use super::nearby::{Nearby, THREAD};
 use super::post::{Came, Post};
 use crate::error::CommError;
 use crate::ids::Rank;
@@ -59,11 +60,12 @@ struct Watch {
     result_timeout: Duration,
     /// Since when this rank is excluded, and whether that was told.
     excluded: Option<(Instant, bool)>,
+    nearby: Nearby,
     posts: BTreeMap<Rank, Post>,
 }
 
 impl Control {
-    /// Connects to all of `offers` and starts the thread. `core` makes the membership at time zero.
+    /// Connects to all of `offers` and starts the thread; `nearby` are the process numbers of ranks of this node. `core` makes the membership at time zero.
     ///
     /// # Errors
     /// [`CommError::Io`] where the system refuses a thread.
@@ -74,9 +76,11 @@ impl Control {
         settings: Settings,
         mut links: Links,
         offers: &Offers,
+        nearby: &BTreeMap<Rank, u32>,
         on_alarm: OnAlarm,
     ) -> Result<Control, CommError> {
         let result_timeout = settings.result_timeout;
+        let nearby = Nearby::new(nearby, settings.timeout / 3);
         for (&peer, offer) in offers.iter().filter(|&(&peer, _)| peer != me) {
             if let Err(why) = links.connect(peer, offer) {
                 tracing::warn!(%peer, %why, "no control link");
@@ -102,9 +106,10 @@ impl Control {
             work: (0, Instant::now(), false),
             result_timeout,
             excluded: None,
+            nearby,
             posts: BTreeMap::new(),
         };
-        let thread = std::thread::Builder::new().name("control".to_owned()).spawn(move || watch.run());
+        let thread = std::thread::Builder::new().name(THREAD.to_owned()).spawn(move || watch.run());
         let thread = thread.map_err(|source| CommError::Io { operation: "starting a thread", peer: None, source })?;
         Ok(Control { desk, end, thread: Some(thread) })
     }
@@ -158,6 +163,9 @@ impl Watch {
         }
         let (steps, doing) = self.desk.doing();
         self.look_after(steps, doing);
+        for peer in self.nearby.starved() {
+            self.feed(Event::Alive { peer });
+        }
         self.feed(Event::Progress { steps, doing });
         self.feed(Event::Tick);
         // Who is excluded has no deadline: the longest duration there is.
@@ -202,7 +210,10 @@ impl Watch {
                 self.desk.set_linked(peer, false);
                 self.feed(Event::Lost { peer, proof: cause.proves_death() });
             }
-            LinkEvent::Message { from, words } => self.on_words(from, &words),
+            LinkEvent::Message { from, words } => {
+                self.nearby.heard(from);
+                self.on_words(from, &words);
+            }
         }
     }
 

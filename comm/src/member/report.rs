@@ -48,6 +48,11 @@ pub enum Event {
         /// Whether its process has ended for certain. Otherwise two heartbeats are left to it for a sign of life.
         proof: bool,
     },
+    /// Something else shows that a peer lives, though it says nothing: its thread waits for a core of this very node.
+    Alive {
+        /// Who lives.
+        peer: Rank,
+    },
     /// How this rank's computing thread gets on.
     Progress {
         /// Its counter of work done: any change means life.

@@ -113,6 +113,11 @@ impl Membership {
                     self.due = now;
                 }
             }
+            Event::Alive { peer } => {
+                if self.confirmed.contains(peer) && !self.dead.contains(&peer) && self.detector.heard(peer, now) {
+                    self.note(Notice::Trusted { peer }, out);
+                }
+            }
             Event::Progress { steps, doing } => self.detector.progress(self.me, steps, doing, now),
             Event::Admit { rank } => {
                 if self.is_master() && !self.confirmed.contains(rank) && !self.dead.contains(&rank) {

@@ -64,7 +64,8 @@ impl Play {
         let others = view.members.iter().filter(|&&rank| rank != me);
         let offers: Offers = others.map(|&rank| (rank, self.meeting.wait(&format!("control-{}", rank.0)))).collect();
         let settings = Settings { result_timeout: LIMIT, ..Settings::default() };
-        Control::start(me, view, me.0 >= self.founders, settings, links, &offers, Box::new(|_| ())).expect("a thread")
+        Control::start(me, view, me.0 >= self.founders, settings, links, &offers, &Default::default(), Box::new(|_| ()))
+            .expect("a thread")
     }
 
     fn resident(&self, rank: Rank) -> Resident {

@@ -1,5 +1,6 @@
 //! The watch over the other ranks: links of its own between all of them, and the thread that decides who is alive.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rankzero_comm::control::links::Links;
@@ -58,10 +59,19 @@ pub fn start<F: Fabric + Bootstrap>(
         offers.insert(rank, party.offer.clone());
         parties.push(party);
     }
+    let nearby = nearby(&parties);
     let on_alarm = on_alarm(me, &start.run_dir);
-    let control = Control::start(me, View::first(founders), false, settings(&start.job), links, &offers, on_alarm)?;
+    let control =
+        Control::start(me, View::first(founders), false, settings(&start.job), links, &offers, &nearby, on_alarm)?;
     await_links(&control, founders, deadline)?;
     Ok((control, parties))
+}
+
+/// The process numbers of those that share this node.
+pub fn nearby(parties: &[Party]) -> BTreeMap<Rank, u32> {
+    let here = node_identity();
+    let of = parties.iter().filter(|party| party.node == here);
+    of.map(|party| (Rank(party.info.rank), party.info.pid)).collect()
 }
 
 /// The control links of rank `me`.
