@@ -32,7 +32,7 @@ pub fn listen(ports: RangeInclusive<u16>) -> Result<(Socket, u16), Unavailable> 
         let mut tried = 0;
         for port in in_range.chain([0]) {
             if port == 0 && tried > 0 {
-                tracing::warn!(first = ports.start(), last = ports.end(), "no free port in the range; taking any");
+                tracing::info!(first = ports.start(), last = ports.end(), "no free port in the range; taking any");
             }
             match listen_at(domain, SocketAddr::new(any, port)) {
                 Ok(found) => return Ok(found),
