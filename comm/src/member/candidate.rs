@@ -60,9 +60,14 @@ impl Membership {
     /// Whether this candidate has its votes, and all that do not vote are silent: it need not wait for the end of its patience.
     pub(super) fn waits_for_silent_only(&self, now: Duration) -> bool {
         let Role::Standing { voters, .. } = &self.role else { return false };
-        let missing = self.electorate().into_iter().filter(|rank| !voters.contains(rank));
         let silent = |rank| self.detector.is_silent(rank, self.settings.timeout, now);
-        missing.into_iter().all(silent) && self.next_view().is_some()
+        self.misses(voters, |rank| !silent(rank)).is_none() && self.next_view().is_some()
+    }
+
+    /// The first of those who may vote that has not, and that `matters`. With many ranks this is asked with every vote.
+    fn misses(&self, voters: &BTreeSet<Rank>, matters: impl Fn(Rank) -> bool) -> Option<Rank> {
+        let all = self.deciding().into_iter().flat_map(|view| view.members.iter().copied());
+        all.filter(|rank| !self.dead.contains(rank) && !voters.contains(rank)).find(|rank| matters(*rank))
     }
 
     /// What the time brings about for a candidate, or for who would be one.
@@ -108,7 +113,7 @@ impl Membership {
                 agreed
             }
             Role::Standing { voters, .. } => {
-                let complete = self.electorate().is_subset(voters);
+                let complete = self.misses(voters, |_| true).is_none();
                 complete && self.propose(now, out)
             }
             Role::Proposing { acceptors, accepted, .. } => {

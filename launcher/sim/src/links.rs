@@ -31,6 +31,8 @@ pub struct Links<M> {
     cuts: BTreeMap<(Rank, Rank), u32>,
     /// Usual delay, in microseconds.
     delay: Range<u64>,
+    /// Every how many messages one takes up to 60 ms longer.
+    hiccups: Option<u64>,
 }
 
 fn pair(a: Rank, b: Rank) -> (Rank, Rank) {
@@ -38,9 +40,11 @@ fn pair(a: Rank, b: Rank) -> (Rank, Rank) {
 }
 
 impl<M> Links<M> {
-    /// Everybody is connected with everybody, with delays of `delay` microseconds.
-    pub fn new(delay: Range<u64>) -> Links<M> {
-        Links { ways: BTreeMap::new(), breaks: BTreeMap::new(), down: BTreeSet::new(), cuts: BTreeMap::new(), delay }
+    /// Everybody is connected with everybody, with delays of `delay` microseconds; one of so many messages as `hiccups` says
+    /// takes up to 60 ms longer, and what follows it, too.
+    pub fn new(delay: Range<u64>, hiccups: Option<u64>) -> Links<M> {
+        let (ways, breaks, down, cuts) = Default::default();
+        Links { ways, breaks, down, cuts, delay, hiccups }
     }
 
     /// Which connection of the pair is the present one.
@@ -61,7 +65,7 @@ impl<M> Links<M> {
     /// When something that `from` sends now arrives.
     pub fn arrival(&mut self, from: Rank, to: Rank, now: Duration, random: &mut Random) -> Duration {
         let mut delay = random.micros(self.delay.clone());
-        if random.one_in(200) {
+        if self.hiccups.is_some_and(|every| random.one_in(every)) {
             delay += random.millis(0..60);
         }
         let way = self.way(from, to);

@@ -9,7 +9,7 @@ use rankzero_comm::Rank;
 use rankzero_comm::member::{Membership, Settings, View};
 
 use crate::checks::{Checks, can_settle, is_settled};
-use crate::{Fault, MemberNode, MemberOrder, Plan, Random, World};
+use crate::{Fault, Links, MemberNode, MemberOrder, Plan, Random, World};
 
 /// After the last fault a run has this long to come to rest.
 const REST: Duration = Duration::from_secs(60);
@@ -115,7 +115,7 @@ fn build(setup: &Setup, random: &mut Random) -> (World<MemberNode>, Plan<MemberO
         println!("{ranks} ranks, {newcomers} newcomers, {settings:?}, healed after {:?}", plan.healed);
     }
     let delay = 20 + random.below(300)..400 + random.below(8000);
-    (World::new(nodes, delay, random.clone(), setup.traced), plan, view)
+    (World::new(nodes, Links::new(delay, Some(200)), random.clone(), setup.traced), plan, view)
 }
 
 /// Runs the run of `seed`.

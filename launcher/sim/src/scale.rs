@@ -6,7 +6,7 @@ use nix::time::{ClockId, clock_gettime};
 use rankzero_comm::Rank;
 use rankzero_comm::member::{Membership, Settings, Status, View};
 
-use crate::{Death, Fault, Input, MemberNode, Node, Output, Random, World};
+use crate::{Death, Fault, Input, Links, MemberNode, Node, Output, Random, World};
 
 /// What was measured.
 #[derive(Clone, Copy, Debug)]
@@ -36,7 +36,7 @@ fn cpu() -> Duration {
 fn world(ranks: u32, settings: &Settings) -> World<MemberNode> {
     let view = View::first(ranks);
     let node = |rank| MemberNode::new(Membership::new(rank, view.clone(), settings.clone(), Duration::ZERO), false);
-    World::new(Rank::all(ranks).map(node).collect(), 20..200, Random::new(1), false)
+    World::new(Rank::all(ranks).map(node).collect(), Links::new(20..200, None), Random::new(1), false)
 }
 
 fn run_until(world: &mut World<MemberNode>, end: Duration) {

@@ -58,8 +58,8 @@ pub struct World<N: Node> {
 }
 
 impl<N: Node> World<N> {
-    /// Rank n is `nodes[n]`; `delay` is how long messages usually take, in microseconds.
-    pub fn new(nodes: Vec<N>, delay: std::ops::Range<u64>, random: Random, traced: bool) -> World<N> {
+    /// Rank n is `nodes[n]`.
+    pub fn new(nodes: Vec<N>, links: Links<N::Message>, random: Random, traced: bool) -> World<N> {
         let host = |node| Host {
             node,
             alive: true,
@@ -72,7 +72,7 @@ impl<N: Node> World<N> {
         let mut world = World {
             now: Duration::ZERO,
             hosts: nodes.into_iter().map(host).collect(),
-            links: Links::new(delay),
+            links,
             random,
             queue: BTreeMap::new(),
             count: 0,
