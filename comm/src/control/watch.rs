@@ -135,8 +135,10 @@ impl Watch {
         let (steps, doing) = self.desk.doing();
         self.feed(Event::Progress { steps, doing });
         self.feed(Event::Tick);
-        let due = self.began + self.core.deadline();
-        self.links.wait(due.min(Instant::now() + WAIT_MAX))
+        let latest = Instant::now() + WAIT_MAX;
+        // Who is left out expects nothing any more: its deadline lies beyond all clocks.
+        let due = self.began.checked_add(self.core.deadline()).map_or(latest, |due| due.min(latest));
+        self.links.wait(due)
     }
 
     fn on_link(&mut self, event: LinkEvent) {

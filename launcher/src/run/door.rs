@@ -96,6 +96,18 @@ impl Door {
         }
     }
 
+    /// That it has not been shut, nor opened anew by another run.
+    ///
+    /// # Errors
+    /// [`RunError::NoDoor`].
+    pub fn still_open(&self, key: &RunKey) -> Result<(), RunError> {
+        match self.key() {
+            Ok(now) if now.to_bytes() == key.to_bytes() => Ok(()),
+            Ok(_) => Err(self.closed("it is now that of another run")),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The secret, for who may read it.
     ///
     /// # Errors
@@ -230,8 +242,8 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("rankzero-door-{}", std::process::id()));
         let door = Door::of(&dir);
         let key = RunKey::from_bytes([7; 32]);
-        let job = rankzero_job::parse("name: a\nsoft_bodies: []\n", "a.yaml", &rankzero_job::Overrides::none());
-        let job = job.map(|loaded| loaded.job).unwrap_or_default();
+        let text = include_str!("../../../jobs/two-blocks.yaml");
+        let job = rankzero_job::parse(text, "a.yaml", &rankzero_job::Overrides::none()).expect("a job").job;
         let notice = Notice { job, capacity: 4, began_unix_s: 0.0, founders: vec![party(0), party(1)] };
         door.open(&key, &notice, b"meshes").expect("opened");
         assert_eq!(door.key().expect("a key").to_bytes(), [7; 32]);

@@ -19,7 +19,6 @@ use serde_json::json;
 use super::Ending;
 use super::checkpoints::Checkpoints;
 use super::control::{Decision, Heard, Own, decode, encode};
-use super::crossing::Crossing;
 use super::door::Notice;
 use super::doorway::Doorway;
 use super::epochs::Epochs;
@@ -28,8 +27,7 @@ use super::faults::{Act, Faults, Point};
 use super::figures::{Figures, usage};
 use super::frames::Frames;
 use super::journal::Journal;
-use super::paths::{self, Way};
-use super::progress::{Progress, say};
+use super::progress::Progress;
 use super::recover::Losses;
 use super::start::{self, Options, Start};
 use super::watch;
@@ -110,7 +108,7 @@ pub fn drive<F: Fabric + Bootstrap>(
     if let Some(isa) = options.isa {
         engine.use_isa(isa);
     }
-    let view = View::first(start.ranks.len() as u32);
+    let view = View::first(start.founders);
     let journal = if me == Rank(0) { Some(Journal::begin(&start)?) } else { None };
     let mut drive = Drive::new(options, start, engine, view, began)?;
     drive.faults = faults;
@@ -207,73 +205,6 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
         Ok(drive)
     }
 
-    /// The journal's first lines: who takes part, and who computes what.
-    fn introduce(&mut self, launch: &Launch) -> Result<(), RunError> {
-        let picks = self.engine.picks();
-        for pick in &picks {
-            tracing::info!("{} reaches {}", self.engine.rank(), paths::line(pick));
-        }
-        let ways: Vec<Way> = picks.iter().map(Way::from).collect();
-        self.warnings = self.fallback(&ways)?.into_iter().collect();
-        let Some(journal) = &mut self.journal else { return Ok(()) };
-        for rank in &self.start.ranks {
-            let fields = json!({
-                "rank": rank.rank, "pid": rank.pid, "host": rank.host, "threads": rank.threads, "binding": rank.binding,
-            });
-            journal.write("rank_started", 0, fields)?;
-        }
-        let scene = &self.start.scene;
-        let fabric = paths::in_short(&picks);
-        journal.write("fabric", 0, json!({ "fabric": fabric, "launcher": launch.launcher.name(), "paths": ways }))?;
-        for warning in &self.warnings {
-            journal.write("warning", 0, json!({ "warning": warning }))?;
-            // Even of a quiet run: what it costs is noticed only later.
-            say(format_args!("warning: {warning}"));
-        }
-        for note in &self.start.notes {
-            journal.write("mesh_mended", 0, json!({ "note": note }))?;
-        }
-        let owners: Vec<u32> = self.engine.ownership().batches().iter().map(|r| r.0).collect();
-        let strategy = serde_json::to_value(self.start.job.balance.strategy).unwrap_or_default();
-        journal.write("assigned", 0, json!({ "strategy": strategy, "batch_to_rank": owners }))?;
-        if !self.options.quiet {
-            for note in &self.start.notes {
-                say(format_args!("note: {note}"));
-            }
-            say(format_args!(
-                "{}: {} soft bodies ({} tets) in {} batches, {} rigid bodies, {} steps of {} substeps; {} ranks over {} ({}), {}, {}",
-                self.start.job.name,
-                scene.bodies.len(),
-                scene.tets(),
-                scene.batches.len(),
-                scene.rigids.len(),
-                scene.steps,
-                scene.rule.substeps,
-                self.start.ranks.len(),
-                fabric,
-                launch.launcher.name(),
-                self.start.binding.description,
-                self.engine.isa().name(),
-            ));
-        }
-        Ok(())
-    }
-
-    /// What is to be said where nodes do not reach each other by RDMA; the same on all ranks.
-    fn fallback(&mut self, ways: &[Way]) -> Result<Option<String>, RunError> {
-        let hosts: Vec<&str> = self.start.ranks.iter().map(|rank| rank.host.as_str()).collect();
-        if hosts.windows(2).all(|pair| pair[0] == pair[1]) {
-            return Ok(None);
-        }
-        let mine = Crossing::of(self.engine.rank().0, ways, &hosts);
-        let deadline = Instant::now() + start::START_TIMEOUT;
-        let mut sum = Crossing::default();
-        for bytes in self.engine.all_gather(&serde_json::to_vec(&mine).unwrap_or_default(), deadline)? {
-            sum.add(serde_json::from_slice(&bytes).unwrap_or_default());
-        }
-        Ok(sum.warning())
-    }
-
     /// Starts the watch over the other ranks and the copies that make a loss good, where there are other ranks; opens the door.
     fn watch_over(&mut self, key: &RunKey) -> Result<(), RunError> {
         if self.view.members.len() < 2 {
@@ -342,7 +273,8 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
         if let Some(doorway) = self.doorway.as_ref().filter(|_| self.engine.is_master() && ending != Ending::Left) {
             doorway.door.shut();
         }
-        let complete = self.view == View::first(self.start.ranks.len() as u32);
+        // Who has left on purpose has not entered the view without it, and nobody waits for it at the end.
+        let complete = ending != Ending::Left && self.view == View::first(self.start.founders);
         if let Some(control) = self.control {
             control.finish();
         }
