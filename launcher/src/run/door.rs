@@ -96,6 +96,18 @@ impl Door {
         }
     }
 
+    /// That it has not been shut, nor opened anew by another run.
+    ///
+    /// # Errors
+    /// [`RunError::NoDoor`].
+    pub fn still_open(&self, key: &RunKey) -> Result<(), RunError> {
+        match self.key() {
+            Ok(now) if now.to_bytes() == key.to_bytes() => Ok(()),
+            Ok(_) => Err(self.closed("it is now that of another run")),
+            Err(error) => Err(error),
+        }
+    }
+
     /// The secret, for who may read it.
     ///
     /// # Errors

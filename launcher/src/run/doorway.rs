@@ -7,12 +7,10 @@ use std::time::{Duration, Instant};
 use rankzero_comm::control::Request;
 use rankzero_comm::member::View;
 use rankzero_comm::{Bootstrap, Fabric, Rank, Resident, RunKey};
-use serde_json::json;
 
 use super::door::{Door, Party};
 use super::drive::Drive;
 use super::error::RunError;
-use super::progress::say;
 use crate::assign::MOVES_MAX;
 use crate::engine::migrate::Move;
 
@@ -163,9 +161,6 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         let present = self.engine.present();
         let new: Vec<Rank> =
             view.members.iter().copied().filter(|rank| *rank != me && !present.contains(rank)).collect();
-        if new.is_empty() {
-            return Ok(());
-        }
         let mut residents = Vec::new();
         for rank in new {
             loop {
@@ -180,21 +175,16 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
                 self.keep_moving()?;
             }
         }
-        self.engine.admit(&residents)?;
+        if !residents.is_empty() {
+            self.engine.admit(&residents)?;
+            // Told once a step is done with them, by who is the master then.
+            self.losses.arrived.extend(residents.into_iter().map(|resident| resident.rank));
+            self.keep_copies();
+        }
+        // Also where the view before, which let them in, has ended during this.
         while !self.engine.is_ready()? {
             self.undisturbed()?;
             self.keep_moving()?;
-        }
-        self.keep_copies();
-        if let Some(journal) = &mut self.journal {
-            for Resident { rank, .. } in residents {
-                let Some(info) = self.start.info(rank) else { continue };
-                let fields = json!({ "rank": rank.0, "pid": info.pid, "host": info.host, "threads": info.threads });
-                journal.write("rank_joined", self.engine.steps_done(), fields)?;
-                if !self.options.quiet {
-                    say(format_args!("rank {} joins: process {} on {}", rank.0, info.pid, info.host));
-                }
-            }
         }
         Ok(())
     }

@@ -108,7 +108,7 @@ pub fn drive<F: Fabric + Bootstrap>(
     if let Some(isa) = options.isa {
         engine.use_isa(isa);
     }
-    let view = View::first(start.ranks.len() as u32);
+    let view = View::first(start.founders);
     let journal = if me == Rank(0) { Some(Journal::begin(&start)?) } else { None };
     let mut drive = Drive::new(options, start, engine, view, began)?;
     drive.faults = faults;
@@ -273,7 +273,8 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
         if let Some(doorway) = self.doorway.as_ref().filter(|_| self.engine.is_master() && ending != Ending::Left) {
             doorway.door.shut();
         }
-        let complete = self.view == View::first(self.start.ranks.len() as u32);
+        // Who has left on purpose has not entered the view without it, and nobody waits for it at the end.
+        let complete = ending != Ending::Left && self.view == View::first(self.start.founders);
         if let Some(control) = self.control {
             control.finish();
         }

@@ -112,7 +112,8 @@ pub enum RunError {
     },
     /// A run cannot be joined, or told something, by its door.
     #[error(
-        "{}: {why}; is the run directory the right one, is the run still going on, and is it yours? (a run of one rank has no door)",
+        "{}: {why}; is the run directory the right one, is the run still going on, and is it yours? (a run of one rank has no door, \
+         nor has one with fault_tolerance.newcomers: 0)",
         dir.display()
     )]
     NoDoor {

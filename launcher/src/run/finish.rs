@@ -137,7 +137,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
             frames: self.frames.as_ref().map_or(0, |f| f.count),
             warnings: self.warnings.clone(),
             recoveries: self.losses.recoveries.clone(),
-            ranks_started: self.start.ranks.len() as u32,
+            ranks_started: self.start.founders,
             ..Default::default()
         }
         .gather(&self.start.scene, per_rank);

@@ -24,6 +24,8 @@ use crate::engine::Engine;
 
 /// How long a newcomer waits to be let in.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Between two looks whether the door at which it waits is still there.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Takes part in the run of `run_dir` to its end.
 ///
@@ -88,9 +90,14 @@ impl Drive<'_, WorldFabric> {
     /// Waits for the first view with this rank, and enters it.
     fn wait_to_be_let_in(&mut self) -> Result<(), RunError> {
         let begun = Instant::now();
+        let mut looked = begun;
         while let Some(Status::Changing | Status::NoQuorum) = self.desk().map(|desk| desk.status()) {
             if begun.elapsed() > PATIENCE {
                 return Err(RunError::NotLetIn { me: self.engine.rank(), waited_s: PATIENCE.as_secs() });
+            }
+            if let Some(doorway) = self.doorway.as_ref().filter(|_| looked.elapsed() >= LOOK_EVERY) {
+                doorway.door.still_open(&doorway.key)?;
+                looked = Instant::now();
             }
             self.look_at_the_door()?;
             self.keep_moving()?;

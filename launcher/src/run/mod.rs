@@ -24,6 +24,7 @@ mod journal;
 pub(crate) mod paths;
 mod progress;
 mod recover;
+mod recovered;
 mod restore;
 mod start;
 mod summary;

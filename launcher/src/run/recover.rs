@@ -13,7 +13,6 @@ use rankzero_comm::control::Desk;
 use rankzero_comm::member::{Notice, Status, View};
 use rankzero_comm::{Bootstrap, Fabric, Left, Rank};
 use rankzero_epoch::{Epoch, Inventory, Ledger, Lost, Plan, plan};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::control::Heard;
@@ -23,35 +22,9 @@ use super::error::RunError;
 use super::faults::{Point, last_kill};
 use super::journal::Journal;
 use super::progress::{Progress, say};
+use super::recovered::Recovered;
 use super::words::{Recovery, What, Word};
 use crate::engine::EngineError;
-
-/// A loss that was made good, for the summary.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct Recovered {
-    /// World ranks that are gone.
-    pub lost: Vec<u32>,
-    /// Why each of them counts as gone.
-    pub how: Vec<String>,
-    /// The term of the view that goes on, `round.candidate`.
-    pub term: String,
-    /// World rank of the master, which is rank 0 of the view.
-    pub master: u32,
-    /// Ranks that go on.
-    pub members: usize,
-    /// Steps that had been done where this rank was interrupted.
-    pub at_step: u64,
-    /// The step from which the run went on.
-    pub from_step: u64,
-    /// Milliseconds from the first sign to the decision who goes on; to the state restored; to the end of the next step.
-    pub elected_ms: f64,
-    /// See `elected_ms`.
-    pub restored_ms: f64,
-    /// See `elected_ms`.
-    pub resumed_ms: f64,
-    /// Milliseconds from the death to its first sign, where a test says when that was.
-    pub detected_ms: Option<f64>,
-}
 
 /// What a run has lost so far.
 #[derive(Debug, Default)]
@@ -60,8 +33,12 @@ pub(super) struct Losses {
     pub recoveries: Vec<Recovered>,
     /// Who is fenced off.
     fenced: BTreeSet<Rank>,
+    /// Newcomers of which the journal does not know yet.
+    pub arrived: BTreeSet<Rank>,
     /// Why peers count as gone, and since when.
     signs: BTreeMap<Rank, (Instant, String)>,
+    /// Who has gone on purpose, of which the journal does not know yet.
+    left: BTreeSet<Rank>,
     /// The recovery whose first step is being computed.
     running: Option<(Instant, Recovered)>,
 }
@@ -135,6 +112,13 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         };
         let mut first = noticed;
         for rank in self.view.members.iter().filter(|&&rank| !view.contains(rank)) {
+            // Who was asked to leave goes once it has nothing any more; its end is no loss, however it is noticed.
+            if self.heard.leaving.contains(rank) && !self.engine.ownership().batches().contains(rank) {
+                self.losses.left.insert(*rank);
+            }
+            if self.losses.left.contains(rank) {
+                continue;
+            }
             let (at, how) = self.losses.signs.get(rank).cloned().unwrap_or((noticed, "it does not answer".to_owned()));
             record.lost.push(rank.0);
             record.how.push(how);
@@ -146,6 +130,13 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         let ms = |at: Instant| at.saturating_duration_since(first).as_secs_f64() * 1e3;
         (record.elected_ms, record.restored_ms) = (ms(elected), ms(Instant::now()));
         record.detected_ms = last_kill(&self.start.run_dir, &record.lost, first);
+        if let Some((began, earlier)) = self.losses.running.take() {
+            // Nobody was told of that one: not a step was done after it.
+            first = first.min(began);
+            record.at_step = record.at_step.max(earlier.at_step);
+            record.lost.splice(0..0, earlier.lost);
+            record.how.splice(0..0, earlier.how);
+        }
         self.losses.signs.clear();
         self.losses.running = Some((first, record));
         self.view = view;
@@ -158,11 +149,11 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         let dead = desk.dead();
         let me = self.engine.rank();
         let new = |rank: &Rank| *rank != me && !view.contains(*rank) && !self.losses.fenced.contains(rank);
+        // Of all who have ever taken part: a newcomer may have died before the view that let it in was entered.
         let left: Vec<Left> = self
-            .view
-            .members
-            .iter()
-            .copied()
+            .engine
+            .present()
+            .into_iter()
             .filter(new)
             .map(|rank| Left { rank, dead: dead.contains(&rank) })
             .collect();
@@ -291,6 +282,8 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         let Some((first, mut record)) = self.losses.running.take() else { return Ok(()) };
         record.resumed_ms = first.elapsed().as_secs_f64() * 1e3;
         self.faults.pass(Point::Resumed, self.engine.rank());
+        let (arrived, left) = (std::mem::take(&mut self.losses.arrived), std::mem::take(&mut self.losses.left));
+        self.tell_of(&arrived, &left)?;
         if let Some(journal) = &mut self.journal {
             if !record.lost.is_empty() {
                 journal.write_at(first, "lost", record.at_step, json!({ "ranks": record.lost, "how": record.how }))?;
@@ -317,6 +310,26 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         Ok(())
     }
 
+    /// On the master: tells of those who have come and gone on purpose.
+    fn tell_of(&mut self, arrived: &BTreeSet<Rank>, left: &BTreeSet<Rank>) -> Result<(), RunError> {
+        let step = self.engine.steps_done();
+        let Some(journal) = &mut self.journal else { return Ok(()) };
+        for info in arrived.iter().filter_map(|rank| self.start.info(*rank)) {
+            let fields = json!({ "rank": info.rank, "pid": info.pid, "host": info.host, "threads": info.threads });
+            journal.write("rank_joined", step, fields)?;
+            if !self.options.quiet {
+                say(format_args!("rank {} joins: process {} on {}", info.rank, info.pid, info.host));
+            }
+        }
+        for rank in left {
+            journal.write("rank_left", step, json!({ "rank": rank.0 }))?;
+            if !self.options.quiet {
+                say(format_args!("{rank} leaves, as it was asked to"));
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses an epoch whose digest differs from that of an earlier try at the same step.
     pub(super) fn compare_with_the_journal(&self, step: u64, digest: &str) -> Result<(), RunError> {
         let before = self.journal.as_ref().and_then(|journal| journal.digest_at(step));
@@ -326,21 +339,6 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
             }
             _ => Ok(()),
         }
-    }
-}
-
-impl Recovered {
-    /// What people want to know of it.
-    pub fn lines(&self) -> Vec<String> {
-        let mut lines: Vec<String> =
-            self.lost.iter().zip(&self.how).map(|(rank, how)| format!("rank {rank} is gone: {how}")).collect();
-        let detected = self.detected_ms.map_or_else(String::new, |ms| format!("noticed after {ms:.1} ms; then "));
-        lines.push(format!(
-            "{detected}elected after {:.1} ms, restored after {:.1} ms, resumed after {:.1} ms: {} ranks go on under rank {}, \
-             from step {} back to {}",
-            self.elected_ms, self.restored_ms, self.resumed_ms, self.members, self.master, self.at_step, self.from_step,
-        ));
-        lines
     }
 }
 

@@ -72,8 +72,10 @@ pub struct Start {
     pub run_dir: PathBuf,
     /// This rank's threads.
     pub binding: Arc<Binding>,
-    /// All ranks.
+    /// All ranks that are known: those of the start, then newcomers.
     pub ranks: Vec<RankInfo>,
+    /// Ranks at the start of the run.
+    pub founders: u32,
     /// What was mended in meshes; rank 0 only.
     pub notes: Vec<String>,
     /// When the run started, by the clock of rank 0, seconds since 1970.
@@ -133,6 +135,7 @@ impl Start {
             run_dir,
             binding,
             ranks: notice.founders.iter().map(|founder| founder.info.clone()).collect(),
+            founders: notice.founders.len() as u32,
             notes: Vec::new(),
             began_unix_s: notice.began_unix_s,
             restore: None,
@@ -236,7 +239,8 @@ pub fn together<F: Fabric + Bootstrap>(options: &Options, launch: &Launch, fabri
     let (restore, course) = (hello.restore, course(&job, &scene));
     let (scene, run_dir) = (Arc::new(scene), hello.run_dir);
     let assets = if fabric.rank() == master { bytes } else { Vec::new() };
-    Ok(Start { job, scene, run_dir, binding, ranks, notes, began_unix_s, restore, course, assets })
+    let founders = ranks.len() as u32;
+    Ok(Start { job, scene, run_dir, binding, ranks, founders, notes, began_unix_s, restore, course, assets })
 }
 
 /// Reads the job and its meshes and makes the run directory, for a run of `ranks` ranks.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::error::RunError;
 use super::figures::{Figures, Split, Traffic};
-use super::recover::Recovered;
+use super::recovered::Recovered;
 use crate::scene::Scene;
 
 /// The summary of a run.

@@ -110,6 +110,12 @@ impl Running {
         self.child.id()
     }
 
+    /// What it has said so far.
+    pub fn said(&self) -> String {
+        let read = |path: &PathBuf| fs::read_to_string(path).unwrap_or_default();
+        format!("{}{}", read(&self.stdout), read(&self.stderr))
+    }
+
     /// Waits for the end.
     pub fn end(mut self) -> Ended {
         let status = until("the process to end", LIMIT, || self.child.try_wait().expect("own child"));
