@@ -7,11 +7,13 @@ FROM_ABOVE := --eye 0,6,8.5 --target 0,0.2,0
 VIEW    ?= $(if $(filter jobs/demo.yaml,$(JOB)),$(FROM_ABOVE))
 SUITE   ?=
 CASES   ?=
+RUNS    ?= 100000
+SEED    ?= 0
 RUN_DIR ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 BIN     := $(or $(CARGO_TARGET_DIR),target)/release/rankzero
 
 .DEFAULT_GOAL := help
-.PHONY: help deps run test lab-rdma bench convergence counts lint docs clean
+.PHONY: help deps run test sim lab-rdma bench convergence counts lint docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +34,10 @@ run: deps ## Build, simulate JOB (jobs/demo.yaml) on RANKS (4) ranks, once in pe
 
 test: deps ## Run all tests, each fuzz target for FUZZ_S (20) seconds, then lab-rdma and counts
 	@.ci/test.sh
+
+sim: ## Simulate RUNS (100000) whole runs with faults, from SEED (0) on: epochs, copies, commit, recovery
+	cargo build --release -p rankzero-sim
+	$(dir $(BIN))rankzero-sim run --runs $(RUNS) --seed $(SEED) --jobs $$(nproc)
 
 lab-rdma: deps ## Run RDMA code, or CASES of it, in an emulated machine with a soft-RoCE device
 	@comm/lab/run.sh $(ARGS) $(CASES)

@@ -12,6 +12,7 @@
 #![forbid(unsafe_code)]
 
 mod checks;
+mod epochs;
 mod faults;
 mod links;
 mod member;
@@ -22,6 +23,7 @@ mod scale;
 mod world;
 
 pub use checks::Checks;
+pub use epochs::{Mutation, RunMessage, RunNode, RunOrder, RunOutcome, RunSetup, Truth, run_epochs, sweep_epochs};
 pub use faults::{Death, Fault, Plan};
 pub use links::Links;
 pub use member::{MemberNode, MemberOrder};

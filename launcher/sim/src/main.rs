@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use clap::{Parser, Subcommand};
 use rankzero_comm::member::Settings;
-use rankzero_sim::{Setup, run, scale, sweep};
+use rankzero_sim::{Mutation, RunSetup, Setup, run, run_epochs, scale, sweep, sweep_epochs};
 
 /// Simulates runs of many ranks, with faults that a seed decides.
 #[derive(Parser)]
@@ -41,6 +41,63 @@ enum Command {
         #[arg(long, default_value_t = 1024)]
         ranks: u32,
     },
+    /// Simulates whole runs: epochs, copies, commit and recovery on top of the membership
+    Run {
+        /// Number of runs
+        #[arg(long, default_value_t = 2000)]
+        runs: u64,
+        /// Seed of the first run
+        #[arg(long, default_value_t = 0)]
+        seed: u64,
+        /// Ranks of a run, a number or a range
+        #[arg(long, default_value = "2-6", value_parser = ranks)]
+        ranks: RangeInclusive<u32>,
+        /// Threads
+        #[arg(long, default_value_t = 1)]
+        jobs: usize,
+        /// Run the one of --seed alone and print all that happens
+        #[arg(long)]
+        trace: bool,
+        /// With a mistake on purpose: commit-and-begin, old-half-claimed, no-markers or commit-early
+        #[arg(long, value_parser = mutation)]
+        mutation: Option<Mutation>,
+    },
+}
+
+fn mutation(text: &str) -> Result<Mutation, String> {
+    Mutation::ALL.into_iter().find(|mutation| mutation.name() == text).ok_or_else(|| "no such mistake".to_owned())
+}
+
+/// Whole runs.
+fn runs(setup: &RunSetup, seed: u64, count: u64, jobs: usize) -> ExitCode {
+    if setup.traced {
+        let result = run_epochs(setup, seed);
+        match &result {
+            Ok(outcome) => println!("{outcome:?}"),
+            Err(failure) => println!("{}", failure.what),
+        }
+        return if result.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
+    let begun = Instant::now();
+    let (outcome, done, failures) = sweep_epochs(setup, seed, count, jobs, 20);
+    let seconds = begun.elapsed().as_secs_f64();
+    let mutation = setup.mutation.map_or(String::new(), |mutation| format!(" --mutation {}", mutation.name()));
+    for failure in &failures {
+        let (least, most) = (setup.ranks.start(), setup.ranks.end());
+        println!("seed {}: {}", failure.seed, failure.what);
+        println!("  replay: rankzero-sim run --ranks {least}-{most} --seed {}{mutation} --trace", failure.seed);
+    }
+    let counts: Vec<String> = outcome.counts.iter().map(|(what, count)| format!("{what} {count}")).collect();
+    println!(
+        "{done} runs, {} failures, {:.0} runs a minute; finished {}, without a quorum {}, slowest end {:.1} s after the last fault; {}",
+        failures.len(),
+        done as f64 / seconds * 60.0,
+        outcome.finished,
+        outcome.stuck,
+        outcome.slowest.as_secs_f64(),
+        counts.join(", "),
+    );
+    if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn ranks(text: &str) -> Result<RangeInclusive<u32>, String> {
@@ -52,9 +109,15 @@ fn ranks(text: &str) -> Result<RangeInclusive<u32>, String> {
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    if let Some(Command::Scale { ranks }) = args.command {
-        println!("{:#?}", scale(ranks, &Settings::default()));
-        return ExitCode::SUCCESS;
+    match args.command {
+        Some(Command::Scale { ranks }) => {
+            println!("{:#?}", scale(ranks, &Settings::default()));
+            return ExitCode::SUCCESS;
+        }
+        Some(Command::Run { runs: count, seed, ranks, jobs, trace, mutation }) => {
+            return runs(&RunSetup { ranks, mutation, traced: trace }, seed, count, jobs);
+        }
+        None => {}
     }
     let setup = Setup { ranks: args.ranks.clone(), traced: args.trace };
     if args.trace {
