@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use rankzero_comm::rendezvous::{Rendezvous, RendezvousError};
 use rankzero_comm::world::{Options, Wish, WorldFabric, equip, shutdown, start_bare};
 use rankzero_comm::{
-    Bootstrap, CommError, Endpoint, Event, Fabric, FailureCause, MAX_BOOTSTRAP_BYTES, Policy, Put, Rank, Rung, Segment,
-    Write,
+    Bootstrap, CommError, Endpoint, Event, Fabric, FailureCause, MAX_BOOTSTRAP_BYTES, Policy, Put, Rank, RunKey, Rung,
+    Segment, Write,
 };
 
 /// Longest wait for anything.
@@ -56,8 +56,9 @@ fn together(size: u32, role: impl Fn(&mut WorldFabric) + Sync) {
 }
 
 fn open(fabric: &mut WorldFabric, only: Option<Rung>) {
-    let wish = Wish { policy: Policy { only, require_rdma: false }, ..Wish::default() };
-    equip(fabric, &wish, soon()).expect("rungs");
+    let wish = Wish { policy: Policy { only, ..Policy::default() }, ..Wish::default() };
+    let key = RunKey::agree(fabric, soon()).expect("the key of the meeting");
+    equip(fabric, &wish, &key, soon()).expect("rungs");
     fabric.register(Segment::new(1 << 12).expect("memory")).expect("registered");
     fabric.open(soon()).expect("paths");
 }
@@ -101,6 +102,42 @@ fn messages_go_before_there_are_paths() {
         fabric.broadcast(Rank(2), &mut bytes, soon()).expect("heard");
         assert!(bytes == [7; 100_000]);
     });
+}
+
+#[test]
+fn the_key_of_the_run_is_that_of_the_meeting_and_goes_over_no_network() {
+    let runs = std::sync::Mutex::new(Vec::new());
+    for _ in 0..2 {
+        together(3, |fabric| {
+            let key = fabric.run_key().expect("known without a word");
+            assert_eq!(RunKey::agree(fabric, Instant::now()).expect("no word is waited for"), key);
+            runs.lock().expect("no panic").push(key.to_bytes());
+        });
+    }
+    let keys = runs.into_inner().expect("no panic");
+    assert!(keys[0] == keys[1] && keys[1] == keys[2] && keys[3] == keys[4] && keys[4] == keys[5]);
+    assert_ne!(keys[0], keys[3], "each run has its own");
+}
+
+#[test]
+fn encrypted_ranks_meet_and_refuse_those_that_are_not() {
+    let encrypted = Wish { policy: Policy { encrypted: true, ..Policy::default() }, ..Wish::default() };
+    for wishes in [[&encrypted, &encrypted], [&encrypted, &Wish::default()]] {
+        let agreed = wishes.iter().all(|wish| wish.policy.encrypted);
+        let place = Place::new();
+        let until = Instant::now() + if agreed { LIMIT } else { Duration::from_secs(2) };
+        std::thread::scope(|scope| {
+            for (rank, wish) in (0..2).zip(wishes) {
+                let place = &place;
+                scope.spawn(move || {
+                    let at = || Rendezvous::open(&place.0, Rank(rank), 2, until);
+                    let fabric = start_bare(at, &Options::default(), wish, until);
+                    assert_eq!(fabric.is_ok(), agreed);
+                    fabric.map(|fabric| shutdown(fabric, true, soon()).expect("all leave")).err();
+                });
+            }
+        });
+    }
 }
 
 #[test]

@@ -64,8 +64,12 @@ impl Work {
     }
 
     fn launch(&self, ranks: u32, run_dir: &Path) -> Command {
+        self.launch_via("bare", ranks, run_dir)
+    }
+
+    fn launch_via(&self, via: &str, ranks: u32, run_dir: &Path) -> Command {
         let mut command = rankzero();
-        command.args(["launch", "--via", "bare", "-n", &ranks.to_string()]).args(self.words(run_dir));
+        command.args(["launch", "--via", via, "-n", &ranks.to_string()]).args(self.words(run_dir));
         self.surround(command)
     }
 
@@ -194,6 +198,26 @@ fn no_path_between_ranks_changes_the_result() {
         let ended = finish(&mut command);
         assert_eq!(ended.code(), 0, "{faults} {set:?}: {}", ended.text());
         assert_eq!(digest(&run_dir), one, "{faults} {set:?}");
+    }
+}
+
+/// Under mpirun, too: state goes over TCP there as well.
+#[test]
+fn encryption_does_not_change_the_result() {
+    let work = Work::new(45);
+    let one = work.digest_of_one();
+    for (via, set) in [
+        ("bare", ["network.fabric=tcp", "network.tls=all"]),
+        ("bare", ["network.fabric=auto", "network.tls=control"]),
+        ("mpi", ["network.fabric=tcp", "network.tls=all"]),
+    ] {
+        let run_dir = work.folder.join(&format!("{via}-{}", set[1]));
+        let mut command = work.launch_via(via, 3, &run_dir);
+        let ended = finish(command.args(set.iter().flat_map(|set| ["--set", set])));
+        assert_eq!(ended.code(), 0, "{via} {set:?}: {}", ended.text());
+        assert_eq!(digest(&run_dir), one, "{via} {set:?}");
+        let journal = fs::read_to_string(run_dir.join("events.jsonl")).expect("a journal");
+        assert_eq!(journal.contains(", encrypted"), set[1].ends_with("all"), "{via} {set:?}");
     }
 }
 

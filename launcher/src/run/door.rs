@@ -230,8 +230,9 @@ mod tests {
         let dir = std::env::temp_dir().join(format!("rankzero-door-{}", std::process::id()));
         let door = Door::of(&dir);
         let key = RunKey::from_bytes([7; 32]);
-        let job = rankzero_job::parse("name: a\nsoft_bodies: []\n", "a.yaml", &rankzero_job::Overrides::none());
-        let job = job.map(|loaded| loaded.job).unwrap_or_default();
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../jobs/two-blocks.yaml");
+        let job = rankzero_job::load(&file, &rankzero_job::Overrides::none());
+        let job = job.expect("a job").job;
         let notice = Notice { job, capacity: 4, began_unix_s: 0.0, founders: vec![party(0), party(1)] };
         door.open(&key, &notice, b"meshes").expect("opened");
         assert_eq!(door.key().expect("a key").to_bytes(), [7; 32]);
