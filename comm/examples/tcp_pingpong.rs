@@ -1,5 +1,5 @@
-//! Latency and bandwidth of the TCP rung between two processes on loopback, beside blocking sockets that know every
-//! length beforehand, in turns of the same run: `tcp_pingpong [--json] [REPETITIONS]`.
+//! Latency and bandwidth of the TCP rung between two processes on loopback, in the clear and encrypted, beside blocking
+//! sockets that know every length beforehand, in turns of the same run: `tcp_pingpong [--json] [REPETITIONS]`.
 
 mod support;
 
@@ -137,23 +137,26 @@ fn stream(channel: &mut dyn Channel, leads: bool, words: usize, packets: u32) ->
     Ok(words as f64 * 4e-6 * f64::from(packets) / begun.elapsed().as_secs_f64())
 }
 
-/// Half round trips in µs and rates in MB/s of every repetition: ours, plain, ours, plain.
-fn measure(channels: &mut [&mut dyn Channel; 2], leads: bool, size: (usize, u32, u32)) -> Outcome<[f64; 4]> {
+/// Half round trips in µs and rates in MB/s of every repetition, by channel: ours, ours encrypted, plain.
+fn measure(channels: &mut [&mut dyn Channel; 3], leads: bool, size: (usize, u32, u32)) -> Outcome<[f64; 6]> {
     let (words, exchanges, packets) = (size.0 / 4, size.1, size.2);
-    let mut figures = [0.0; 4];
+    let mut figures = [0.0; 6];
     for (at, channel) in channels.iter_mut().enumerate() {
         pingpong(*channel, leads, words, exchanges / 10)?;
         figures[at] = pingpong(*channel, leads, words, exchanges)?;
     }
     for (at, channel) in channels.iter_mut().enumerate() {
-        figures[2 + at] = stream(*channel, leads, words, packets)?;
+        figures[3 + at] = stream(*channel, leads, words, packets)?;
     }
     Ok(figures)
 }
 
-fn open(rank: u32) -> Outcome<(TcpPort, String)> {
+fn open(rank: u32, sealed: bool) -> Outcome<(TcpPort, String)> {
     let mut port = TcpPort::open_on(Rank(rank), 2, 0..=0, [7; 32], &Choice::parse("127.0.0.0/8"))
         .map_err(|reason| reason.to_string())?;
+    if sealed {
+        port.seal();
+    }
     let offer = port.offer(Rank(1 - rank)).map_err(|reason| reason.to_string())?;
     Ok((port, hex(&offer)))
 }
@@ -169,15 +172,19 @@ fn connect(mut port: TcpPort, line: &str) -> Outcome<Ours> {
 }
 
 fn second(repetitions: usize, address: &str) -> Outcome<()> {
-    let (port, offer) = open(1)?;
-    println!("{offer}");
-    let mut line = String::new();
-    std::io::stdin().read_line(&mut line)?;
-    let mut ours = connect(port, &line)?;
+    let mut pair = Vec::new();
+    for sealed in [false, true] {
+        let (port, offer) = open(1, sealed)?;
+        println!("{offer}");
+        let mut line = String::new();
+        std::io::stdin().read_line(&mut line)?;
+        pair.push(connect(port, &line)?);
+    }
+    let [ours, sealed] = &mut pair[..] else { return Err("two ports".into()) };
     let mut plain = Plain::over(TcpStream::connect(address)?)?;
     for size in SIZES {
         for _ in 0..repetitions {
-            measure(&mut [&mut ours, &mut plain], false, size)?;
+            measure(&mut [ours, sealed, &mut plain], false, size)?;
         }
     }
     Ok(())
@@ -191,22 +198,29 @@ fn first(figures: Figures, repetitions: usize) -> Outcome<()> {
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()?;
-    let (port, offer) = open(0)?;
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().ok_or("no output of the child")?).read_line(&mut line)?;
-    writeln!(child.stdin.as_ref().ok_or("no input of the child")?, "{offer}")?;
-    let mut ours = connect(port, &line)?;
+    let mut lines = BufReader::new(child.stdout.take().ok_or("no output of the child")?);
+    let mut pair = Vec::new();
+    for sealed in [false, true] {
+        let (port, offer) = open(0, sealed)?;
+        let mut line = String::new();
+        lines.read_line(&mut line)?;
+        writeln!(child.stdin.as_ref().ok_or("no input of the child")?, "{offer}")?;
+        pair.push(connect(port, &line)?);
+    }
+    let [ours, sealed] = &mut pair[..] else { return Err("two ports".into()) };
     let mut plain = Plain::over(listener.accept()?.0)?;
     figures.say(&format!("{}; {repetitions} repetitions", ours.port.describe(Rank(1))));
     for size in SIZES {
         let mut all = Vec::new();
         for _ in 0..repetitions {
-            all.push(measure(&mut [&mut ours, &mut plain], true, size)?);
+            all.push(measure(&mut [ours, sealed, &mut plain], true, size)?);
         }
-        let pairs = |at: usize| all.iter().map(|four| (four[at], four[at + 1])).collect::<Vec<_>>();
+        let pairs = |one: usize, other: usize| all.iter().map(|six| (six[one], six[other])).collect::<Vec<_>>();
         let name = support::size(size.0);
-        figures.paired(&format!("tcp, {name}, half round trip"), "us", &pairs(0), "sockets");
-        figures.paired(&format!("tcp, {name}, stream"), "MB/s", &pairs(2), "sockets");
+        figures.paired(&format!("tcp, {name}, half round trip"), "us", &pairs(0, 2), "sockets");
+        figures.paired(&format!("tcp, {name}, stream"), "MB/s", &pairs(3, 5), "sockets");
+        figures.paired(&format!("tcp encrypted, {name}, half round trip"), "us", &pairs(1, 0), "in the clear");
+        figures.paired(&format!("tcp encrypted, {name}, stream"), "MB/s", &pairs(4, 3), "in the clear");
     }
     child.wait()?;
     Ok(())

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::error::{CommError, Malformed};
 use crate::fabric::{Bootstrap, Endpoint};
 use crate::ids::Rank;
+use crate::key::RunKey;
 use crate::ladder::Ladder;
 use crate::transport::Transport;
 
@@ -233,6 +234,10 @@ impl<T: Transport + ?Sized> Ladder<T> {
 }
 
 impl<T: Transport + ?Sized> Bootstrap for Ladder<T> {
+    fn run_key(&self) -> Option<RunKey> {
+        self.shared_key()
+    }
+
     fn broadcast(&mut self, from: Rank, bytes: &mut Vec<u8>, deadline: Instant) -> Result<(), CommError> {
         let size = self.at_start();
         if let Some(peer) = [from, self.rank()].into_iter().find(|rank| rank.0 >= size) {

@@ -177,6 +177,9 @@ pub enum Malformed {
         /// What is wrong with it.
         why: &'static str,
     },
+    /// A record of an encrypted connection that was changed, repeated, left out or cut on its way.
+    #[error("an encrypted record is not what the peer has sent")]
+    Seal,
     /// A message larger than any that a peer may send.
     #[error("{bytes} bytes exceed the limit of {limit}")]
     TooLarge {

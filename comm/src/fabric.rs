@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::error::{CommError, FailureCause};
 use crate::ids::{Rank, Rung, SegmentId, Token};
+use crate::key::RunKey;
 use crate::segment::Segment;
 
 /// One contiguous piece of a write. Units: 32-bit words.
@@ -274,6 +275,11 @@ pub trait Bootstrap: Endpoint {
     /// # Errors
     /// [`CommError::Timeout`] or [`CommError::PeerFailed`] naming who is missing, [`CommError::BootstrapTooLarge`].
     fn all_gather(&mut self, mine: &[u8], deadline: Instant) -> Result<Vec<Vec<u8>>, CommError>;
+
+    /// The key of the run, where all ranks have it from elsewhere.
+    fn run_key(&self) -> Option<RunKey> {
+        None
+    }
 
     /// Returns once every rank has called it.
     ///

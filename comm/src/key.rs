@@ -29,11 +29,15 @@ impl RunKey {
         Ok(RunKey(key))
     }
 
-    /// The one that rank 0 draws; all ranks call it at the same point of the start.
+    /// The one that the ranks share already, or else that rank 0 draws and tells the others over the fabric; all ranks call it at the same point
+    /// of the start.
     ///
     /// # Errors
     /// As [`RunKey::draw`]; [`CommError::Timeout`] or [`CommError::PeerFailed`] where rank 0 is missing.
     pub fn agree<F: Bootstrap + ?Sized>(fabric: &mut F, deadline: Instant) -> Result<RunKey, CommError> {
+        if let Some(key) = fabric.run_key() {
+            return Ok(key);
+        }
         let mut bytes = Vec::new();
         if fabric.rank() == MASTER {
             bytes.extend(RunKey::draw()?.0);

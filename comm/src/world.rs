@@ -81,7 +81,8 @@ pub fn start(options: &Options, deadline: Instant) -> Result<WorldFabric, CommEr
 }
 
 /// The fabric among ranks that meet in a directory, without MPI: TCP is its only rung so far. `at` opens the meeting, again where
-/// another one has begun in its place; of `wish` the ports count.
+/// another one has begun in its place; of `wish` the ports count, and whether the policy asks for encryption. The key of the run follows from
+/// that of the meeting, so that it never goes over a network.
 ///
 /// # Errors
 /// [`CommError::Rendezvous`] or [`CommError::Timeout`] naming who is missing, or what a meeting or a port says.
@@ -114,6 +115,9 @@ fn meet(meeting: &Rendezvous, options: &Options, wish: &Wish, deadline: Instant)
         source: std::io::Error::other(reason.0),
     };
     let mut port = TcpCarrier::open(me, size, wish.ports.clone(), meeting.key_for("tcp")).map_err(failed)?;
+    if wish.policy.encrypted {
+        port.seal();
+    }
     // An earlier process of this number may have left its word, until rank 0 comes and makes it worthless.
     while let Err(error) = meeting.publish("tcp", port.address()) {
         if !matches!(error, RendezvousError::Twice { .. }) || Instant::now() >= deadline {
@@ -128,6 +132,7 @@ fn meet(meeting: &Rendezvous, options: &Options, wish: &Wish, deadline: Instant)
     }
     let first: Box<dyn Transport> = Box::new(Packets::new(port, limits));
     let mut fabric = Ladder::new(me, size, first, Policy::default(), limits, patience)?;
+    fabric.share_key(RunKey::from_bytes(meeting.key_for("run")));
     fabric.make_room(newcomers);
     let mut look_at = begun;
     loop {
@@ -222,7 +227,13 @@ fn add_rungs(fabric: &mut WorldFabric, wish: &Wish, key: &RunKey, one_node: bool
     if bare {
         fabric.miss(Rung::Mpi, "the run was started without MPI".to_owned());
     } else {
-        let tcp = || TcpPort::open(me, size, wish.ports.clone(), key.data());
+        let tcp = || {
+            let mut port = TcpPort::open(me, size, wish.ports.clone(), key.data())?;
+            if wish.policy.encrypted {
+                port.seal();
+            }
+            Ok::<_, Unavailable>(port)
+        };
         add(Rung::Tcp, &|| Ok(Box::new(Packets::new(tcp()?, limits))));
     }
     fabric.set_policy(wish.policy);

@@ -8,8 +8,8 @@ use rankzero_comm::RunKey;
 use rankzero_comm::rendezvous::{Rendezvous, RendezvousError};
 use rankzero_comm::world::{Options, Wish, WorldFabric, equip, shutdown, start_bare};
 use rankzero_comm::{
-    Bootstrap, CommError, Endpoint, Event, Fabric, FailureCause, MAX_BOOTSTRAP_BYTES, Policy, Put, Rank, Rung, Segment,
-    Write,
+    Bootstrap, CommError, Endpoint, Event, Fabric, FailureCause, MAX_BOOTSTRAP_BYTES, Policy, Put, Rank, RunKey, Rung,
+    Segment, Write,
 };
 
 /// Longest wait for anything.
@@ -103,6 +103,42 @@ fn messages_go_before_there_are_paths() {
         fabric.broadcast(Rank(2), &mut bytes, soon()).expect("heard");
         assert!(bytes == [7; 100_000]);
     });
+}
+
+#[test]
+fn the_key_of_the_run_is_that_of_the_meeting_and_goes_over_no_network() {
+    let runs = std::sync::Mutex::new(Vec::new());
+    for _ in 0..2 {
+        together(3, |fabric| {
+            let key = fabric.run_key().expect("known without a word");
+            assert_eq!(RunKey::agree(fabric, Instant::now()).expect("no word is waited for"), key);
+            runs.lock().expect("no panic").push(key.to_bytes());
+        });
+    }
+    let keys = runs.into_inner().expect("no panic");
+    assert!(keys[0] == keys[1] && keys[1] == keys[2] && keys[3] == keys[4] && keys[4] == keys[5]);
+    assert_ne!(keys[0], keys[3], "each run has its own");
+}
+
+#[test]
+fn encrypted_ranks_meet_and_refuse_those_that_are_not() {
+    let encrypted = Wish { policy: Policy { encrypted: true, ..Policy::default() }, ..Wish::default() };
+    for wishes in [[&encrypted, &encrypted], [&encrypted, &Wish::default()]] {
+        let agreed = wishes.iter().all(|wish| wish.policy.encrypted);
+        let place = Place::new();
+        let until = Instant::now() + if agreed { LIMIT } else { Duration::from_secs(2) };
+        std::thread::scope(|scope| {
+            for (rank, wish) in (0..2).zip(wishes) {
+                let place = &place;
+                scope.spawn(move || {
+                    let at = || Rendezvous::open(&place.0, Rank(rank), 2, until);
+                    let fabric = start_bare(at, &Options::default(), wish, until);
+                    assert_eq!(fabric.is_ok(), agreed);
+                    fabric.map(|fabric| shutdown(fabric, true, soon()).expect("all leave")).err();
+                });
+            }
+        });
+    }
 }
 
 #[test]

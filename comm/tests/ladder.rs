@@ -127,7 +127,7 @@ impl Member {
 /// Runs `size` ranks that write `writes` times to all others while `chaos` plays with the switches; returns the members at the end
 /// and how often a pair changed its rung.
 fn run(size: u32, writes: u32, chaos: impl FnOnce(&[Switch], &dyn Fn() -> bool) + Send) -> Vec<(Member, u64)> {
-    let policy = Policy { only: Some(Rung::Verbs), require_rdma: false };
+    let policy = Policy { only: Some(Rung::Verbs), ..Policy::default() };
     let (fabrics, switches) = ladders(size, &RUNGS, TINY, policy);
     let ended = AtomicBool::new(false);
     let opened = Barrier::new(size as usize + 1);
@@ -188,7 +188,7 @@ fn the_best_rung_serves_while_nothing_breaks() {
 
 #[test]
 fn a_pair_goes_down_the_ladder_and_up_again() {
-    let policy = Policy { only: Some(Rung::Verbs), require_rdma: false };
+    let policy = Policy { only: Some(Rung::Verbs), ..Policy::default() };
     let (fabrics, switches) = ladders(2, &RUNGS, TINY, policy);
     let mut members: Vec<Member> = thread::scope(|scope| {
         let opens: Vec<_> = fabrics.into_iter().map(|fabric| scope.spawn(|| Member::new(fabric))).collect();
@@ -259,7 +259,7 @@ fn a_peer_is_given_up_when_its_last_rung_breaks() {
 
 #[test]
 fn a_policy_that_cannot_be_met_is_an_error_on_every_rank_that_says_why() {
-    let policy = Policy { only: Some(Rung::Verbs), require_rdma: false };
+    let policy = Policy { only: Some(Rung::Verbs), ..Policy::default() };
     let (fabrics, switches) = ladders(3, &RUNGS, TINY, policy);
     switches[0].break_it();
     let opens: Vec<_> = fabrics

@@ -58,6 +58,26 @@ fn no_path_between_ranks_changes_the_result() {
     }
 }
 
+/// Under mpirun, too: state goes over TCP there as well.
+#[test]
+fn encryption_does_not_change_the_result() {
+    let work = Work::new(45);
+    let one = work.digest_of_one();
+    for (via, set) in [
+        ("bare", ["network.fabric=tcp", "network.tls=all"]),
+        ("bare", ["network.fabric=auto", "network.tls=control"]),
+        ("mpi", ["network.fabric=tcp", "network.tls=all"]),
+    ] {
+        let run_dir = work.folder.join(&format!("{via}-{}", set[1]));
+        let mut command = work.launch_via(via, 3, &run_dir);
+        let ended = finish(command.args(set.iter().flat_map(|set| ["--set", set])));
+        assert_eq!(ended.code(), 0, "{via} {set:?}: {}", ended.text());
+        assert_eq!(digest(&run_dir), one, "{via} {set:?}");
+        let journal = fs::read_to_string(run_dir.join("events.jsonl")).expect("a journal");
+        assert_eq!(journal.contains(", encrypted"), set[1].ends_with("all"), "{via} {set:?}");
+    }
+}
+
 #[test]
 fn mpi_that_was_not_started_is_refused_by_name() {
     let work = Work::new(10).with("network.fabric=mpi");

@@ -111,6 +111,12 @@ impl Links {
         Ok(Links { port, ready, bell: Arc::new(bell), offer, early: Vec::new() })
     }
 
+    /// Encrypts and authenticates whatever goes over the links; before the first is made, and on all ranks alike: who has another setting
+    /// is refused.
+    pub fn seal(&mut self) {
+        self.port.seal();
+    }
+
     /// What a peer must know to connect; the same bytes for all, at any time. Empty where there can be no peer.
     pub fn offer(&self) -> Vec<u8> {
         self.offer.clone()

@@ -12,6 +12,7 @@ use crate::bootstrap::Mailbox;
 use crate::error::CommError;
 use crate::idle::{Idle, Patience};
 use crate::ids::{Rank, Rung};
+use crate::key::RunKey;
 use crate::packets::{Compression, Limits};
 use crate::segment::Segment;
 use crate::transport::Transport;
@@ -62,6 +63,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
             transports: Vec::new(),
             missing: Vec::new(),
             messenger: None,
+            key: None,
             segments: Vec::new(),
             neighbours: Vec::new(),
             events: VecDeque::new(),
@@ -174,6 +176,15 @@ impl<T: Transport + ?Sized> Ladder<T> {
     /// How many ranks started together.
     pub fn at_start(&self) -> u32 {
         self.at_start
+    }
+
+    /// Tells the key of the run, where all ranks have it without this fabric.
+    pub(crate) fn share_key(&mut self, key: RunKey) {
+        self.key = Some(key);
+    }
+
+    pub(crate) fn shared_key(&self) -> Option<RunKey> {
+        self.key.clone()
     }
 
     /// Asks for other paths than those it was made with; before [`crate::Fabric::open`], and the same on all ranks.

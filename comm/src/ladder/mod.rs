@@ -38,6 +38,7 @@ use crate::error::{CommError, FailureCause};
 use crate::fabric::{Courier, Endpoint, Event, Fabric, Left, Pick, Put, Resident, RungTraffic, Write};
 use crate::idle::Idle;
 use crate::ids::{Rank, Rung, SegmentId, Token};
+use crate::key::RunKey;
 use crate::packets::Limits;
 use crate::segment::Segment;
 use crate::transport::{Happening, Posted, Transport};
@@ -77,6 +78,8 @@ pub struct Ladder<T: Transport + ?Sized> {
     missing: Vec<(Rung, String)>,
     /// The rung that carries messages from the start, where there is one.
     messenger: Option<Rung>,
+    /// The key of the run, where the ranks had it before they were connected.
+    key: Option<RunKey>,
     /// Empty until the rungs are complete.
     segments: Vec<Arc<Segment>>,
     pairs: Vec<Pair>,

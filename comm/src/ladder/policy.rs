@@ -9,6 +9,8 @@ pub struct Policy {
     pub only: Option<Rung>,
     /// Whether ranks of different nodes must reach each other by RDMA, at all times.
     pub require_rdma: bool,
+    /// Whether what goes between nodes must be encrypted: TCP is then, and what cannot be does not serve there.
+    pub encrypted: bool,
 }
 
 /// What a policy says of one rung for one pair.
@@ -25,6 +27,9 @@ impl Policy {
     pub fn standing(&self, rung: Rung, same_node: bool) -> Standing {
         if self.require_rdma && !same_node && rung != Rung::Verbs {
             return Standing::Barred("RDMA is required between nodes");
+        }
+        if self.encrypted && !same_node && matches!(rung, Rung::Verbs | Rung::Mpi) {
+            return Standing::Barred("network.tls: all asks for encryption, which this path has not");
         }
         match (self.only, rung) {
             (None, Rung::Verbs) if same_node => Standing::Barred("on one node shared memory is faster"),
@@ -60,7 +65,7 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_serves_at_the_start_and_what_is_below_later() {
-        let policy = Policy { only: Some(Rung::Verbs), require_rdma: false };
+        let policy = Policy { only: Some(Rung::Verbs), ..Policy::default() };
         assert_eq!(allowed(policy, true), [Rung::Verbs, Rung::Mpi, Rung::Tcp]);
         assert!(policy.may_start_on(Rung::Verbs, true));
         assert!(!policy.may_start_on(Rung::Tcp, true));
@@ -68,8 +73,23 @@ mod tests {
 
     #[test]
     fn where_rdma_is_required_nothing_less_serves_between_nodes() {
-        let policy = Policy { only: None, require_rdma: true };
+        let policy = Policy { require_rdma: true, ..Policy::default() };
         assert_eq!(allowed(policy, false), [Rung::Verbs]);
         assert!(allowed(policy, true).contains(&Rung::Shm));
+    }
+
+    #[test]
+    fn where_encryption_is_asked_for_nothing_in_the_clear_serves_between_nodes() {
+        let policy = Policy { encrypted: true, ..Policy::default() };
+        assert_eq!(allowed(policy, true), [Rung::Local, Rung::Shm, Rung::Mpi, Rung::Tcp]);
+        let Standing::Barred(why) = policy.standing(Rung::Mpi, false) else { panic!("in the clear") };
+        assert!(why.contains("network.tls"), "{why}");
+        // Shared memory does not reach another node; its own test says so.
+        assert_eq!(allowed(policy, false), [Rung::Local, Rung::Shm, Rung::Tcp]);
+        let both = Policy { require_rdma: true, ..policy };
+        assert_eq!(allowed(both, false), []);
+        for only in [Rung::Verbs, Rung::Mpi] {
+            assert!(!Policy { only: Some(only), ..policy }.may_start_on(only, false));
+        }
     }
 }

@@ -38,6 +38,11 @@ impl TcpCarrier {
         Ok(TcpCarrier { port, offer, open: vec![false; size as usize] })
     }
 
+    /// As [`TcpPort::seal`].
+    pub fn seal(&mut self) {
+        self.port.seal();
+    }
+
     /// What peers must know to reach this rank.
     pub fn address(&self) -> &[u8] {
         &self.offer

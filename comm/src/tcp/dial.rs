@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 
 use super::handshake::{
-    GREETING_BYTES, HELLO_BYTES, Intake, Key, Parties, Session, WELCOME_BYTES, check_greeting, check_welcome, hello,
-    nonce,
+    GREETING_BYTES, HELLO_BYTES, Intake, Parties, Refusal, Session, Terms, WELCOME_BYTES, check_greeting,
+    check_welcome, hello, nonce,
 };
 use super::poller::{Poller, Purpose, Token};
 use super::socket::{connected, dial, errno};
@@ -29,7 +29,7 @@ pub enum Outcome {
     /// Under way.
     Pending,
     /// The peer has proven itself; the socket is registered for reading.
-    Up(Socket, Token),
+    Up(Socket, Token, Box<Session>),
     /// No address led to the peer.
     Failed(FailureCause),
 }
@@ -109,23 +109,27 @@ impl Dial {
     }
 
     /// The socket with this token is ready.
-    pub fn ready(&mut self, token: Token, key: &Key, poller: &mut Poller, now: Instant) -> Outcome {
+    pub fn ready(&mut self, token: Token, terms: &Terms, poller: &mut Poller, now: Instant) -> Outcome {
         let last = self.tried >= ROUNDS * self.addresses.len();
         let Some(attempt) = self.attempt.as_mut().filter(|attempt| attempt.token == token) else {
             return Outcome::Pending;
         };
-        match attempt.advance(self.parties, key, poller, now, last) {
-            Ok(false) => Outcome::Pending,
-            Ok(true) => {
+        match attempt.advance(self.parties, terms, poller, now, last) {
+            Ok(None) => Outcome::Pending,
+            Ok(Some(session)) => {
                 let taken = self.attempt.take();
-                taken.map_or(Outcome::Pending, |attempt| Outcome::Up(attempt.socket, attempt.token))
+                taken.map_or(Outcome::Pending, |attempt| Outcome::Up(attempt.socket, attempt.token, session))
             }
             Err(error) if self.proves_death(&error) => {
                 self.attempt = None;
                 Outcome::Failed(FailureCause::Refused)
             }
             Err(error) => {
-                tracing::debug!(peer = self.parties.to.0, %error, "an address does not lead to the peer");
+                if error.get_ref().is_some_and(|inner| matches!(inner.downcast_ref(), Some(Refusal::Sealing { .. }))) {
+                    tracing::warn!(peer = self.parties.to.0, %error, "refused a connection");
+                } else {
+                    tracing::debug!(peer = self.parties.to.0, %error, "an address does not lead to the peer");
+                }
                 self.cause = FailureCause::Io { errno: errno(&error) };
                 self.next(poller, now)
             }
@@ -143,40 +147,40 @@ impl Dial {
 }
 
 impl Attempt {
-    /// Takes the handshake as far as it goes now; whether it is complete.
+    /// Takes the handshake as far as it goes now; what the connection is about, once it is complete.
     fn advance(
         &mut self,
         parties: Parties,
-        key: &Key,
+        terms: &Terms,
         poller: &Poller,
         now: Instant,
         last: bool,
-    ) -> std::io::Result<bool> {
+    ) -> std::io::Result<Option<Box<Session>>> {
         let refuse = |refusal| std::io::Error::new(ErrorKind::InvalidData, refusal);
         if matches!(self.stage, Stage::Connecting) {
             if !connected(&self.socket)? {
-                return Ok(false);
+                return Ok(None);
             }
             poller.change(&self.socket, self.token, false)?;
             self.until = now + if last { LAST_ANSWER_TIME_MAX } else { ANSWER_TIME_MAX };
             self.stage = Stage::Greeting(Intake::new());
         }
         if let Stage::Greeting(intake) = &mut self.stage {
-            let Some(frame) = intake.fill(&self.socket)? else { return Ok(false) };
-            let acceptor = check_greeting(&frame).map_err(refuse)?;
-            let session = Session { parties, connector: nonce()?, acceptor };
+            let Some(frame) = intake.fill(&self.socket)? else { return Ok(None) };
+            let acceptor = check_greeting(terms, &frame).map_err(refuse)?;
+            let session = Session { parties, connector: nonce()?, acceptor, sealed: terms.sealed };
             // A fresh connection has room for it.
-            let sent = self.socket.send_with_flags(&hello(key, &session), nix::libc::MSG_NOSIGNAL)?;
+            let sent = self.socket.send_with_flags(&hello(&terms.key, &session), nix::libc::MSG_NOSIGNAL)?;
             if sent < HELLO_BYTES {
                 return Err(ErrorKind::WriteZero.into());
             }
             self.stage = Stage::Welcome(Box::new(session), Intake::new());
         }
         if let Stage::Welcome(session, intake) = &mut self.stage {
-            let Some(frame) = intake.fill(&self.socket)? else { return Ok(false) };
-            check_welcome(key, &frame, session).map_err(refuse)?;
-            return Ok(true);
+            let Some(frame) = intake.fill(&self.socket)? else { return Ok(None) };
+            check_welcome(&terms.key, &frame, session).map_err(refuse)?;
+            return Ok(Some(session.clone()));
         }
-        Ok(false)
+        Ok(None)
     }
 }

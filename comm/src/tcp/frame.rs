@@ -51,7 +51,10 @@ pub fn header(kind: Kind, words: u32) -> [u8; HEADER_BYTES] {
 }
 
 /// Kind and length, in words.
-fn parse(header: [u8; HEADER_BYTES]) -> Result<(Kind, usize), Malformed> {
+///
+/// # Errors
+/// What no frame begins with.
+pub fn parse(header: [u8; HEADER_BYTES]) -> Result<(Kind, usize), Malformed> {
     let [mark, words]: [u32; 2] = bytemuck::cast(header);
     if mark & !0xff != MARK {
         return Err(Malformed::Magic(mark));

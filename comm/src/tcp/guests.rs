@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
-use super::handshake::{HELLO_BYTES, Intake, Key, Nonce, Session, check_hello, greeting, nonce};
+use super::handshake::{HELLO_BYTES, Intake, Nonce, Session, Terms, check_hello, greeting, nonce};
 use super::poller::{Poller, Purpose, Token};
 use super::socket::prepare;
 
@@ -40,7 +40,7 @@ impl Guests {
     ///
     /// # Errors
     /// A failed call; the connection is dropped.
-    pub fn greet(&mut self, socket: Socket, poller: &mut Poller, now: Instant) -> io::Result<()> {
+    pub fn greet(&mut self, socket: Socket, terms: &Terms, poller: &mut Poller, now: Instant) -> io::Result<()> {
         let free = self.slots.iter().position(Option::is_none);
         let oldest = || {
             let since = |slot: &Option<Guest>| slot.as_ref().map(|guest| guest.since);
@@ -51,7 +51,7 @@ impl Guests {
         prepare(&socket)?;
         let nonce = nonce()?;
         // A fresh connection has room for it.
-        socket.send_with_flags(&greeting(&nonce), nix::libc::MSG_NOSIGNAL)?;
+        socket.send_with_flags(&greeting(terms, &nonce), nix::libc::MSG_NOSIGNAL)?;
         let token = poller.add(&socket, Purpose::Guest, index as u32, false)?;
         self.slots[index] = Some(Guest { socket, token, nonce, intake: Intake::new(), since: now });
         Ok(())
@@ -59,7 +59,7 @@ impl Guests {
 
     /// The guest with this token has sent something; its connection, once it has proven that it belongs to the run. Who
     /// fails to is dropped. The socket is out of the poller then.
-    pub fn ready(&mut self, token: Token, key: &Key, poller: &Poller) -> Option<(Socket, Session)> {
+    pub fn ready(&mut self, token: Token, terms: &Terms, poller: &Poller) -> Option<(Socket, Session)> {
         let (_, index) = token.of();
         let slot = self.slots.get_mut(index as usize)?;
         let guest = slot.as_mut().filter(|guest| guest.token == token)?;
@@ -72,7 +72,7 @@ impl Guests {
             }
         };
         let guest = slot.take()?;
-        match check_hello(key, &frame, guest.nonce) {
+        match check_hello(terms, &frame, guest.nonce) {
             Ok(session) if waits(&guest.socket) => {
                 poller.remove(&guest.socket).ok()?;
                 Some((guest.socket, session))
@@ -108,10 +108,11 @@ mod tests {
 
     use super::*;
     use crate::ids::Rank;
-    use crate::tcp::handshake::{GREETING_BYTES, Parties, check_greeting, hello};
+    use crate::tcp::handshake::{GREETING_BYTES, Key, Parties, check_greeting, hello};
     use crate::tcp::socket::listen;
 
     const KEY: Key = Key([3; 32]);
+    const TERMS: Terms = Terms { key: KEY, sealed: false };
 
     struct Door {
         listener: Socket,
@@ -136,7 +137,7 @@ mod tests {
                     Err(error) => assert_eq!(error.kind(), ErrorKind::WouldBlock),
                 }
             };
-            self.guests.greet(socket, &mut self.poller, now).expect("greeted");
+            self.guests.greet(socket, &TERMS, &mut self.poller, now).expect("greeted");
             stream
         }
 
@@ -148,7 +149,7 @@ mod tests {
                 tokens.clear();
                 self.poller.ready(&mut tokens).expect("epoll");
                 for &token in &tokens {
-                    if let Some((_, session)) = self.guests.ready(token, &KEY, &self.poller) {
+                    if let Some((_, session)) = self.guests.ready(token, &TERMS, &self.poller) {
                         return Some(session);
                     }
                 }
@@ -164,12 +165,12 @@ mod tests {
     fn greeted(stream: &mut TcpStream) -> Nonce {
         let mut frame = [0; GREETING_BYTES];
         stream.read_exact(&mut frame).expect("a greeting");
-        check_greeting(&frame).expect("of this version")
+        check_greeting(&TERMS, &frame).expect("of this version")
     }
 
     fn session(acceptor: Nonce) -> Session {
         let parties = Parties { from: Rank(0), to: Rank(1), from_generation: 1, to_generation: 1 };
-        Session { parties, connector: [8; 32], acceptor }
+        Session { parties, connector: [8; 32], acceptor, sealed: false }
     }
 
     fn send(mut stream: &TcpStream, bytes: &[u8]) {

@@ -10,6 +10,7 @@ use super::diag::Diagnosis;
 use super::frame::{Decoder, Flow, Kind};
 use super::outbox::{Outbox, SLICES_MAX};
 use super::poller::{Poller, Token};
+use super::seal::{Opener, Seals};
 use super::socket::{ends, errno};
 use super::spares::Spares;
 use super::watch::{SILENCE_MAX_BLIND, Watch};
@@ -42,6 +43,8 @@ pub struct Link {
     local: SocketAddr,
     remote: SocketAddr,
     decoder: Decoder,
+    /// Stands before the decoder where the connection is sealed.
+    opener: Option<Box<Opener>>,
     outbox: Outbox,
     watch: Watch,
     /// The system refused to send any more, with this error number.
@@ -52,16 +55,18 @@ pub struct Link {
 }
 
 impl Link {
-    /// Over a connected socket that is registered for reading, for packets of up to `words_max` words.
-    pub fn new(socket: Socket, token: Token, words_max: usize) -> Option<Link> {
+    /// Over a connected socket that is registered for reading, for packets of up to `words_max` words, sealed where there are `seals`.
+    pub fn new(socket: Socket, token: Token, words_max: usize, seals: Option<Seals>) -> Option<Link> {
         let (local, remote) = ends(&socket)?;
+        let (sealer, opener) = seals.map(|seals| (seals.sealer, Box::new(seals.opener))).unzip();
         Some(Link {
             socket,
             token,
             local,
             remote,
             decoder: Decoder::up_to(words_max),
-            outbox: Outbox::default(),
+            opener,
+            outbox: Outbox::sealed_by(sealer),
             watch: Watch::default(),
             broken: None,
             waits_to_write: false,
@@ -102,7 +107,7 @@ impl Link {
 
     /// Whether part of a packet has arrived.
     pub fn amid_packet(&self) -> bool {
-        self.decoder.amid_frame()
+        self.decoder.amid_frame() || self.opener.as_ref().is_some_and(|opener| opener.amid_record())
     }
 
     /// Whether sending has failed: [`Link::read`] tells what still arrived, and the end.
@@ -123,6 +128,7 @@ impl Link {
     /// Sends what the system takes.
     pub fn flush(&mut self, poller: &Poller, spares: &mut Spares) {
         while !self.outbox.is_empty() && self.broken.is_none() {
+            self.outbox.seal_ahead();
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
             let count = self.outbox.slices(&mut slices);
             // Without the flag a peer that is gone would end this process with SIGPIPE where that is not ignored.
@@ -152,8 +158,11 @@ impl Link {
     ) -> Option<End> {
         let mut turn = 0;
         while turn < TURN_BYTES {
-            let offset = self.decoder.offset();
-            let room = self.decoder.room();
+            // What is sealed is opened on its way to the packet's own place.
+            let (offset, room) = match self.opener {
+                None => (self.decoder.offset(), self.decoder.room()),
+                Some(_) => (0, &mut [][..]),
+            };
             let behind = if room.is_empty() { STAGING_WORDS * 4 } else { BEHIND_BYTES };
             let behind = &mut bytemuck::cast_slice_mut(&mut staging[..])[offset..behind];
             let (room_len, asked) = (room.len(), room.len() + behind.len());
@@ -170,7 +179,11 @@ impl Link {
             let direct = got.min(room_len);
             self.decoder.filled(direct, spares, sink);
             let staged = &bytemuck::cast_slice(&staging[..])[offset..offset + got - direct];
-            match self.decoder.take(staged, spares, sink) {
+            let flow = match &mut self.opener {
+                None => self.decoder.take(staged, spares, sink),
+                Some(opener) => opener.take(staged, &mut self.decoder, spares, sink),
+            };
+            match flow {
                 Ok(Flow::Open) => {}
                 Ok(Flow::Goodbye) => return Some(End::Goodbye),
                 Err(what) => return Some(End::Malformed(what)),

@@ -5,6 +5,10 @@
 //! of small, short-lived guests (`guests`). Packets travel as frames (`frame`); nothing is copied on the way out, and
 //! large packets are read to where they are handed over from. Nothing here ever blocks.
 //!
+//! **Sealed connections.** A port can be told to encrypt and authenticate whatever its connections carry (`seal`), with
+//! keys of each connection's own; who listens on the network learns how much is said and when, and who rewrites it
+//! can do no more than end the connection.
+//!
 //! **How a loss is told from a death.** A connection that ends leads to one more attempt to reach the port of the peer
 //! (`probe`). Only a refusal proves that the process has ended: its host lives and says that nobody listens. A peer
 //! that closes on purpose says goodbye first, so it is never taken for dead. What a refusal cannot tell apart is a
@@ -31,6 +35,7 @@ mod outbox;
 mod poller;
 mod port;
 mod probe;
+mod seal;
 mod serve;
 mod socket;
 mod spares;

@@ -10,7 +10,7 @@ use super::diag::Diagnosis;
 use super::dial::{Dial, Outcome};
 use super::frame::{MESSAGE_WORDS_MAX, words_max};
 use super::guests::{Guests, waits};
-use super::handshake::{Key, Parties, Session};
+use super::handshake::{Key, Parties, Session, Terms};
 use super::interfaces::{Choice, Interface, host, usable};
 use super::lasting::Comeback;
 use super::link::{Link, STAGING_WORDS};
@@ -68,7 +68,7 @@ pub(super) struct Peer {
 #[derive(Debug)]
 pub struct TcpPort {
     pub(super) me: Rank,
-    pub(super) key: Key,
+    pub(super) terms: Terms,
     /// Before the connections, so that it is closed before them and a peer that sees their end finds it closed.
     pub(super) listener: Socket,
     listens_on: u16,
@@ -139,7 +139,7 @@ impl TcpPort {
         Ok(TcpPort {
             me,
             host: host(&key),
-            key,
+            terms: Terms { key, sealed: false },
             listener,
             listens_on,
             interfaces,
@@ -163,6 +163,12 @@ impl TcpPort {
             bounds: Bounds { packet_words: MESSAGE_WORDS_MAX, waiting_words: WAITING_WORDS_MAX },
             persistent: false,
         })
+    }
+
+    /// Encrypts and authenticates whatever its connections carry, by a secret that follows from the key of the run and from fresh numbers of
+    /// both sides (`seal`); before the first connection, and on all ranks alike: who has another setting is refused.
+    pub fn seal(&mut self) {
+        self.terms.sealed = true;
     }
 
     /// The number of the port that this rank listens on.
@@ -346,7 +352,8 @@ impl Port for TcpPort {
                 let (local, remote) = link.ends();
                 let own = self.interfaces.iter().find(|own| own.network.address == local.ip());
                 let name = own.map_or("unknown interface", |own| own.name.as_str());
-                format!("{local} → {remote}, {name}")
+                let sealed = if self.terms.sealed { ", encrypted" } else { "" };
+                format!("{local} → {remote}, {name}{sealed}")
             }
             Some(State::Dialling(_) | State::Awaiting { .. } | State::Pausing { .. }) => "connecting".to_owned(),
             _ => "not connected".to_owned(),

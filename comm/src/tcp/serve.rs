@@ -12,6 +12,7 @@ use super::link::{End, Link};
 use super::poller::{Purpose, Token};
 use super::port::{State, TcpPort};
 use super::probe::Probe;
+use super::seal::{Seals, Side};
 use super::watch::PERIOD;
 use crate::error::FailureCause;
 use crate::ids::Rank;
@@ -56,7 +57,7 @@ impl TcpPort {
     fn accept(&mut self, now: Instant) {
         for _ in 0..ACCEPTS_MAX {
             let greeted = match self.listener.accept() {
-                Ok((socket, _)) => self.guests.greet(socket, &mut self.poller, now),
+                Ok((socket, _)) => self.guests.greet(socket, &self.terms, &mut self.poller, now),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
                 Err(error) => Err(error),
             };
@@ -75,7 +76,7 @@ impl TcpPort {
 
     /// A guest has sent something; if it is a peer, its connection takes its place.
     fn guest_ready(&mut self, token: Token, now: Instant, sink: &mut Sink<'_>) {
-        let Some((socket, session)) = self.guests.ready(token, &self.key, &self.poller) else { return };
+        let Some((socket, session)) = self.guests.ready(token, &self.terms, &self.poller) else { return };
         let peer = session.parties.from;
         if session.parties.to != self.me || peer >= self.me {
             tracing::debug!(from = peer.0, to = session.parties.to.0, "a connection for another rank");
@@ -106,12 +107,13 @@ impl TcpPort {
     /// Makes an accepted connection the one of the pair; whether that worked. If not, the state stays.
     pub(super) fn establish(&mut self, peer: Rank, socket: Socket, session: &Session) -> bool {
         // A fresh connection has room for it.
-        let answer = socket.send_with_flags(&welcome(&self.key, session), nix::libc::MSG_NOSIGNAL);
+        let answer = socket.send_with_flags(&welcome(&self.terms.key, session), nix::libc::MSG_NOSIGNAL);
         if !answer.is_ok_and(|bytes| bytes == WELCOME_BYTES) {
             return false;
         }
         let Ok(token) = self.poller.add(&socket, Purpose::Peer, peer.0, false) else { return false };
-        let Some(link) = Link::new(socket, token, self.bounds.packet_words) else { return false };
+        let seals = Seals::of(&self.terms.key, session, Side::Acceptor);
+        let Some(link) = Link::new(socket, token, self.bounds.packet_words, seals) else { return false };
         self.enter(peer, State::Up(Box::new(link)));
         self.stands(peer);
         true
@@ -121,7 +123,7 @@ impl TcpPort {
         match &mut self.peers[peer.index()].state {
             State::Up(link) if link.token() == token => self.link_ready(peer, now, sink),
             State::Dialling(dial) => {
-                let outcome = dial.ready(token, &self.key, &mut self.poller, now);
+                let outcome = dial.ready(token, &self.terms, &mut self.poller, now);
                 self.dialled(peer, outcome, sink);
             }
             State::Ending(probe) => {
@@ -137,14 +139,17 @@ impl TcpPort {
         match outcome {
             Outcome::Pending => {}
             Outcome::Failed(cause) => self.down(peer, cause, sink),
-            Outcome::Up(socket, token) => match Link::new(socket, token, self.bounds.packet_words) {
-                Some(link) => {
-                    self.enter(peer, State::Up(Box::new(link)));
-                    self.stands(peer);
-                    sink(Incoming::Up { peer });
+            Outcome::Up(socket, token, session) => {
+                let seals = Seals::of(&self.terms.key, &session, Side::Connector);
+                match Link::new(socket, token, self.bounds.packet_words, seals) {
+                    Some(link) => {
+                        self.enter(peer, State::Up(Box::new(link)));
+                        self.stands(peer);
+                        sink(Incoming::Up { peer });
+                    }
+                    None => self.down(peer, FailureCause::Io { errno: nix::libc::ECONNRESET }, sink),
                 }
-                None => self.down(peer, FailureCause::Io { errno: nix::libc::ECONNRESET }, sink),
-            },
+            }
         }
     }
 

@@ -13,8 +13,9 @@ mod text;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use rankzero_comm::local;
+use rankzero_comm::world::{self, Wish};
 use rankzero_comm::{Bootstrap, CommError, Endpoint, Fabric, Rank, RunKey, Segment};
-use rankzero_comm::{local, world};
 use rankzero_job::{Fabric as Choice, Network, Overrides};
 use rankzero_slurm::launch::Launch;
 use serde::{Deserialize, Serialize};
@@ -89,7 +90,7 @@ pub fn alone(options: &Options, launch: &Launch) -> Result<Report, RunError> {
 /// of the report.
 pub fn among_ranks(options: &Options, launch: &Launch) -> Result<Option<Report>, RunError> {
     let deadline = Instant::now() + LIMIT;
-    let mut fabric = world_fabric(launch, None, 0..=0, LIMIT)?;
+    let mut fabric = world_fabric(launch, None, &Wish::default(), LIMIT)?;
     let wanted = agree(options, &mut fabric, deadline)?;
     if wanted.network.fabric == Choice::Local {
         let (asked, why) = ("local".to_owned(), "that is for a single rank: use `auto`".to_owned());

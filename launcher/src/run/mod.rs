@@ -38,7 +38,6 @@ pub use progress::{PROGRESS_VARIABLE, wants_bar};
 pub(crate) use start::host;
 pub use start::{Options, RankInfo, resolve};
 
-use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use rankzero_comm::mpi::Patience;
@@ -91,7 +90,7 @@ pub fn run(options: &Options) -> Result<Ending, RunError> {
         let fabric = local::hub(1)?.remove(0);
         return Ok(drive::drive(options, &launch, fabric, |_, _, _| Ok(()))?.ending);
     }
-    let fabric = world_fabric(&launch, options.threads, ports(options), start::START_TIMEOUT)?;
+    let fabric = world_fabric(&launch, options.threads, &first_wish(options), start::START_TIMEOUT)?;
     let drive::Ended { ending, fabric, complete } = drive::drive(options, &launch, fabric, paths::equip)?;
     if ending != Ending::Left
         && let Err(error) = report_outcome(i32::from(ending.exit_code()))
@@ -116,22 +115,23 @@ pub fn drain(run_dir: &std::path::Path, rank: u32) -> Result<(), RunError> {
     door::Door::of(run_dir).ask_to_leave(rankzero_comm::Rank(rank))
 }
 
-/// The ports that the job lets ranks listen on. Every rank looks by itself, as it cannot ask before it is connected; one that cannot read
-/// the job takes any, and rank 0 says what is wrong with it.
-fn ports(options: &Options) -> RangeInclusive<u16> {
+/// What the job asks of the first connections of ranks without MPI: the ports, and whether they are encrypted. Every rank looks by itself, as it
+/// cannot ask before it is connected; one that cannot read the job takes any port in the clear, and rank 0 says what is wrong with it, unless
+/// it asks for encryption and refuses that rank.
+fn first_wish(options: &Options) -> Wish {
     let job = rankzero_job::load(&options.job, &Overrides::from_process(options.set.clone()));
-    job.map_or(0..=0, |loaded| wish(&loaded.job.network).ports)
+    job.map_or_else(|_| Wish::default(), |loaded| wish(&loaded.job.network))
 }
 
-/// Connects the ranks that the launcher has started, by MPI or without, then listening on `ports`; `threads` is what each rank computes
-/// with.
+/// Connects the ranks that the launcher has started, by MPI or without, then as `wish` says ([`world::start_bare`]); `threads` is what each rank
+/// computes with.
 ///
 /// # Errors
 /// [`RunError`] where not all ranks come in time, or MPI knows of other ranks than the launcher.
 pub(crate) fn world_fabric(
     launch: &Launch,
     threads: Option<usize>,
-    ports: RangeInclusive<u16>,
+    wish: &Wish,
     limit: Duration,
 ) -> Result<WorldFabric, RunError> {
     let binding = binding::plan(launch.local_rank, launch.local_size, threads)?;
@@ -141,7 +141,7 @@ pub(crate) fn world_fabric(
         end_with_launch();
         let deadline = Instant::now() + limit.min(meeting_time()?);
         let at = || Rendezvous::open(dir, Rank(launch.rank), launch.size, deadline);
-        return Ok(world::start_bare(at, &options, &Wish { ports, ..Wish::default() }, deadline)?);
+        return Ok(world::start_bare(at, &options, wish, deadline)?);
     }
     let fabric = world::start(&options, Instant::now() + limit)?;
     if fabric.at_start() != launch.size {

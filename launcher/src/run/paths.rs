@@ -5,7 +5,7 @@ use std::time::Instant;
 use rankzero_comm::packets::Compression;
 use rankzero_comm::world::{self, Wish, WorldFabric};
 use rankzero_comm::{CommError, Pick, Policy, RunKey, Rung};
-use rankzero_job::{Compression as Asked, Fabric as Choice, Job, Network};
+use rankzero_job::{Compression as Asked, Fabric as Choice, Job, Network, Tls};
 use serde::{Deserialize, Serialize};
 
 /// How one rank reaches a peer, in the words of the journal.
@@ -82,7 +82,8 @@ pub fn wish(network: &Network) -> Wish {
         Asked::Off => Compression::Off,
     };
     let ports = network.control_ports.first..=network.control_ports.last;
-    Wish { policy: Policy { only, require_rdma: network.require_rdma }, compression, ports, newcomers: 0 }
+    let policy = Policy { only, require_rdma: network.require_rdma, encrypted: network.tls == Tls::All };
+    Wish { policy, compression, ports, newcomers: 0 }
 }
 
 /// The rungs that serve, in few words: `shm (3 peers)`, `shm (3), verbs (4)`.
@@ -121,6 +122,13 @@ mod tests {
         assert_eq!(in_short(&[pick(1, shm)]), "shm (1 peer)");
         assert_eq!(in_short(&[pick(1, shm), pick(2, shm)]), "shm (2 peers)");
         assert_eq!(in_short(&[pick(1, shm), pick(2, verbs), pick(3, shm), pick(4, None)]), "shm (2), verbs (1)");
+    }
+
+    #[test]
+    fn encryption_of_all_reaches_the_fabric_and_that_of_control_does_not() {
+        for (tls, encrypted) in [(Tls::Off, false), (Tls::Control, false), (Tls::All, true)] {
+            assert_eq!(wish(&Network { tls, ..Network::default() }).policy.encrypted, encrypted);
+        }
     }
 
     #[test]

@@ -7,7 +7,7 @@ use rankzero_comm::control::links::Links;
 use rankzero_comm::control::{Control, Offers};
 use rankzero_comm::member::{Settings, View};
 use rankzero_comm::{Bootstrap, CommError, Fabric, Rank, RunKey, node_identity};
-use rankzero_job::{Job, OnLostQuorum};
+use rankzero_job::{Job, OnLostQuorum, Tls};
 
 use super::door::Party;
 use super::error::RunError;
@@ -80,7 +80,12 @@ pub fn nearby(parties: &[Party]) -> BTreeMap<Rank, u32> {
 /// [`RunError::NoLinks`].
 pub fn links(me: Rank, capacity: u32, job: &Job, key: &RunKey) -> Result<Links, RunError> {
     let ports = job.network.control_ports.first..=job.network.control_ports.last;
-    Links::open(me, capacity, ports, key.control()).map_err(|why| RunError::NoLinks(why.to_string()))
+    let opened = Links::open(me, capacity, ports, key.control());
+    let mut links = opened.map_err(|why| RunError::NoLinks(why.to_string()))?;
+    if job.network.tls != Tls::Off {
+        links.seal();
+    }
+    Ok(links)
 }
 
 /// Waits until this rank is linked to all others: from then on a death is proven at once.

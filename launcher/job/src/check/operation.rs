@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{Checker, MAX_BODIES, MAX_STEPS};
-use crate::model::{Balance, Cost, Fabric, FaultTolerance, Job, Metrics, Network};
+use crate::model::{Balance, Cost, Fabric, FaultTolerance, Job, Metrics, Network, Tls};
 use crate::path::FieldPath;
 
 /// A day, ms: longer than anybody waits for a rank.
@@ -43,6 +43,14 @@ fn network(c: &mut Checker, at: &FieldPath, network: &Network) {
     if network.require_rdma && !matches!(network.fabric, Fabric::Auto | Fabric::Verbs) {
         let help = "set `fabric: auto` or `fabric: verbs`";
         c.wrong_with_help(at.key("require_rdma"), "the chosen `fabric` is not RDMA", help);
+    }
+    if network.tls == Tls::All {
+        let help = "set `fabric` to `auto`, `shm` or `tcp` and leave `require_rdma` out, or set `tls: control`";
+        if matches!(network.fabric, Fabric::Verbs | Fabric::Mpi) {
+            c.wrong_with_help(at.key("tls"), "the chosen `fabric` is not encrypted", help);
+        } else if network.require_rdma {
+            c.wrong_with_help(at.key("tls"), "RDMA is required, and not encrypted", help);
+        }
     }
 }
 

@@ -20,7 +20,7 @@ pub use environment::{Environment, HeightField, Hills, Plane, Relief, TriangleMe
 pub use job::{Batches, Contact, Job, Sleep, Solver, Time};
 pub use layout::{Colour, Grid, Layout, Pin, PinBox, Random, Rotation, Stack};
 pub use material::{Friction, Material};
-pub use network::{Compression, Fabric, Network, PortRange};
+pub use network::{Compression, Fabric, Network, PortRange, Tls};
 pub use operation::{
     Alerts, Balance, Checkpoint, Cost, FaultTolerance, FrameGeometry, Frames, Metrics, Migration, Move, OnLostQuorum,
     Output, Strategy,

@@ -18,6 +18,8 @@ pub struct Network {
     /// Whether packets over MPI and TCP carry differences, compressed by LZ4, rather than the words themselves. Default `auto`: where
     /// that is faster, by what was measured on the way.
     pub compression: Compression,
+    /// Which TCP connections between ranks are encrypted. Default `off`.
+    pub tls: Tls,
     /// Time between two heartbeats of a rank, ms; at least 1. Default 1000.
     pub heartbeat_ms: u64,
     /// Silence after which a rank is suspected, ms; above `heartbeat_ms`. Default 5000, five lost heartbeats.
@@ -40,6 +42,7 @@ impl Default for Network {
             fabric: Fabric::Auto,
             require_rdma: false,
             compression: Compression::Auto,
+            tls: Tls::Off,
             heartbeat_ms: 1000,
             heartbeat_timeout_ms: 5000,
             result_timeout_ms: 5000,
@@ -81,6 +84,20 @@ pub enum Compression {
     On,
     /// Never.
     Off,
+}
+
+/// Which TCP connections between ranks are encrypted and authenticated, by a key of the run that they share: there are no certificates.
+/// Shared memory, RDMA and MPI never are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tls {
+    /// None. Ranks still prove to each other that they belong to the run.
+    #[default]
+    Off,
+    /// Those that decide who is alive and in command.
+    Control,
+    /// Those that carry state, too; between nodes nothing but TCP serves then.
+    All,
 }
 
 /// A range of TCP ports, both ends included. In a job file `9001-9010`, or one port.

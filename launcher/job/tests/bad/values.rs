@@ -256,6 +256,22 @@ pub const TABLE: &[Bad] = &[
         ],
     ),
     file(
+        "encryption of a path that has none",
+        "name: demo",
+        "name: demo\nnetwork: { fabric: mpi, tls: all }",
+        &[
+            "bad.yaml:2:30: network.tls: the chosen `fabric` is not encrypted\n  help: set `fabric` to `auto`, `shm` or `tcp` and leave `require_rdma` out, or set `tls: control`",
+        ],
+    ),
+    file(
+        "encryption of RDMA",
+        "name: demo",
+        "name: demo\nnetwork: { require_rdma: true, tls: all }",
+        &[
+            "bad.yaml:2:37: network.tls: RDMA is required, and not encrypted\n  help: set `fabric` to `auto`, `shm` or `tcp` and leave `require_rdma` out, or set `tls: control`",
+        ],
+    ),
+    file(
         "a move after the end",
         "name: demo",
         "name: demo\nbalance: { moves: [{ step: 100, batch: 0, to_rank: 1 }] }",

@@ -15,6 +15,7 @@ use rankzero_comm::member::{Membership, Quorum, Settings, View};
 use super::node::Point;
 use super::truth::{Commit, Rules};
 use super::{Mutation, RunNode, RunOrder, Truth};
+use crate::links::Links;
 use crate::{Death, Failure, Fault, Plan, Random, World};
 
 /// After the last planned fault a run has this long to come to its end.
@@ -159,7 +160,7 @@ fn build(setup: &RunSetup, seed: u64) -> Built {
         blows(&mut nodes, &truth, &mut random);
     }
     let delay = 20 + random.below(300)..400 + random.below(8000);
-    let mut world = World::new(nodes, delay, random.clone(), setup.traced);
+    let mut world = World::new(nodes, Links::new(delay, Some(200)), random.clone(), setup.traced);
     world.heal(plan.healed);
     for (at, fault) in plan.faults {
         truth.borrow_mut().count(name(&fault));

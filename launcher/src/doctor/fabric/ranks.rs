@@ -29,8 +29,8 @@ struct Standing {
 /// [`RunError`]; the caller must then leave by [`crate::run::leave_after_failure`].
 pub fn among_ranks(only: Option<Rung>, launch: &Launch) -> Result<Option<Vec<Row>>, RunError> {
     let deadline = Instant::now() + LIMIT;
-    let mut fabric = world_fabric(launch, Some(1), 0..=0, LIMIT)?;
-    let wish = Wish { policy: Policy { only, require_rdma: false }, ..Wish::default() };
+    let mut fabric = world_fabric(launch, Some(1), &Wish::default(), LIMIT)?;
+    let wish = Wish { policy: Policy { only, ..Policy::default() }, ..Wish::default() };
     let key = RunKey::agree(&mut fabric, deadline)?;
     world::equip(&mut fabric, &wish, &key, deadline)?;
     let field = Field::register(&mut fabric)?;
