@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-use rankzero_comm::RunKey;
 use rankzero_comm::rendezvous::{Rendezvous, RendezvousError};
 use rankzero_comm::world::{Options, Wish, WorldFabric, equip, shutdown, start_bare};
 use rankzero_comm::{
@@ -57,7 +56,7 @@ fn together(size: u32, role: impl Fn(&mut WorldFabric) + Sync) {
 }
 
 fn open(fabric: &mut WorldFabric, only: Option<Rung>) {
-    let wish = Wish { policy: Policy { only, require_rdma: false }, ..Wish::default() };
+    let wish = Wish { policy: Policy { only, ..Policy::default() }, ..Wish::default() };
     let key = RunKey::agree(fabric, soon()).expect("a key");
     equip(fabric, &wish, &key, soon()).expect("rungs");
     fabric.register(Segment::new(1 << 12).expect("memory")).expect("registered");

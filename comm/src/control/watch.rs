@@ -65,20 +65,21 @@ struct Watch {
 }
 
 impl Control {
-    /// Connects to all of `offers` and starts the thread; `nearby` are the process numbers of ranks of this node. `core` makes the membership at time zero.
+    /// Connects to all of `offers` and starts the thread; `nearby` are the process numbers of ranks of this node. A rank that is not in
+    /// `view` is a newcomer.
     ///
     /// # Errors
     /// [`CommError::Io`] where the system refuses a thread.
     pub fn start(
         me: Rank,
         view: View,
-        newcomer: bool,
         settings: Settings,
         mut links: Links,
         offers: &Offers,
         nearby: &BTreeMap<Rank, u32>,
         on_alarm: OnAlarm,
     ) -> Result<Control, CommError> {
+        let newcomer = !view.contains(me);
         let result_timeout = settings.result_timeout;
         let nearby = Nearby::new(nearby, settings.timeout / 3);
         for (&peer, offer) in offers.iter().filter(|&(&peer, _)| peer != me) {

@@ -47,7 +47,7 @@ impl Play {
     }
 
     pub fn wish(&self) -> Wish {
-        let policy = Policy { only: self.only, require_rdma: false };
+        let policy = Policy { only: self.only, ..Policy::default() };
         Wish { policy, newcomers: CAPACITY - self.founders, ..Wish::default() }
     }
 
@@ -64,8 +64,7 @@ impl Play {
         let others = view.members.iter().filter(|&&rank| rank != me);
         let offers: Offers = others.map(|&rank| (rank, self.meeting.wait(&format!("control-{}", rank.0)))).collect();
         let settings = Settings { result_timeout: LIMIT, ..Settings::default() };
-        Control::start(me, view, me.0 >= self.founders, settings, links, &offers, &Default::default(), Box::new(|_| ()))
-            .expect("a thread")
+        Control::start(me, view, settings, links, &offers, &Default::default(), Box::new(|_| ())).expect("a thread")
     }
 
     fn resident(&self, rank: Rank) -> Resident {

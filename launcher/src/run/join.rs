@@ -47,16 +47,8 @@ pub fn join(run_dir: &Path, options: &Options) -> Result<Ending, RunError> {
     let offers = notice.founders.iter().map(|founder| (Rank(founder.info.rank), founder.offer.clone())).collect();
     let view = View::first(notice.founders.len() as u32);
     let nearby = watch::nearby(&notice.founders);
-    let control = Control::start(
-        me,
-        view.clone(),
-        true,
-        watch::settings(&start.job),
-        links,
-        &offers,
-        &nearby,
-        on_alarm(me, &run_dir),
-    )?;
+    let control =
+        Control::start(me, view.clone(), watch::settings(&start.job), links, &offers, &nearby, on_alarm(me, &run_dir))?;
     let fabric = fabric(me, &notice, &start, &key, &control)?;
     let owners = vec![Rank(0); start.scene.batches.len()];
     let timeout = Duration::from_millis(start.job.network.result_timeout_ms);

@@ -61,8 +61,7 @@ pub fn start<F: Fabric + Bootstrap>(
     }
     let nearby = nearby(&parties);
     let on_alarm = on_alarm(me, &start.run_dir);
-    let control =
-        Control::start(me, View::first(founders), false, settings(&start.job), links, &offers, &nearby, on_alarm)?;
+    let control = Control::start(me, View::first(founders), settings(&start.job), links, &offers, &nearby, on_alarm)?;
     await_links(&control, founders, deadline)?;
     Ok((control, parties))
 }
