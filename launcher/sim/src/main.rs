@@ -58,7 +58,7 @@ enum Command {
         /// Run the one of --seed alone and print all that happens
         #[arg(long)]
         trace: bool,
-        /// With a mistake on purpose: commit-and-begin, old-half-claimed, no-markers or commit-early
+        /// With a mistake on purpose: commit-and-begin, old-half-claimed, no-markers, commit-early or mute-waiting
         #[arg(long, value_parser = mutation)]
         mutation: Option<Mutation>,
     },

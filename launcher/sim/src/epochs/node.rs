@@ -255,6 +255,16 @@ impl RunNode {
         matches!(self.membership.status(), Status::Excluded { .. })
     }
 
+    /// The view that it computes in, or has begun to enter.
+    pub fn attended(&self) -> Term {
+        self.attended
+    }
+
+    /// The view in which it was restored last.
+    pub fn computes_in(&self) -> Term {
+        self.view.term
+    }
+
     /// In short, for a failure.
     pub fn line(&self) -> String {
         format!("{}: step {}, {:?}, {:?}, view {:?}", self.me, self.step, self.phase, self.status, self.view)
@@ -337,9 +347,12 @@ impl RunNode {
                 | Phase::HandedIn
                 | Phase::Concluding { hashed: true }
         );
+        // Who waits for mail is well, and looks for it all the time.
+        if beside && !self.hung && self.truth.borrow().rules.mutation != Some(super::Mutation::MuteWaiting) {
+            self.works();
+        }
         let doing = match self.waits {
             Some((on, since)) => {
-                // Who waits for mail says what it has said last.
                 if !beside {
                     self.waited_ms = self.now.saturating_sub(since).as_millis() as u32;
                 }

@@ -189,13 +189,25 @@ fn blows(nodes: &mut [RunNode], truth: &Rc<RefCell<Truth>>, random: &mut Random)
 fn check_commit(world: &World<RunNode>, truth: &Truth, commit: &Commit) -> Result<(), String> {
     for (batch, holders) in commit.holders.iter().enumerate() {
         for holder in holders {
-            let Some(node) = world.node(*holder) else { continue };
+            // Who has gone on to another view may have other copies there; a master that was away commits for nobody.
+            let Some(node) = world.node(*holder).filter(|node| node.attended() == commit.term) else { continue };
             if node.copy(commit.epoch.half(), batch as u32) != truth.state(commit.epoch.step, batch as u32) {
                 return Err(format!("X-3: {:?} is committed, but {holder} lacks batch {batch}", commit.epoch));
             }
         }
     }
     Ok(())
+}
+
+/// Whoever goes on does so in the newest view in which somebody computes.
+fn check_passes(world: &World<RunNode>, truth: &mut Truth) {
+    for (rank, term, step) in std::mem::take(&mut truth.fresh_passes) {
+        let living = world.alive().filter(|(_, node)| !node.is_done() && !node.killed && !node.is_out());
+        let newest = living.map(|(_, node)| node.computes_in()).max();
+        if let Some(newer) = newest.filter(|newest| *newest > term) {
+            truth.passed_late(rank, term, step, newer);
+        }
+    }
 }
 
 /// Whether those who live can come to the end of the run.
@@ -231,6 +243,7 @@ fn go(setup: &RunSetup, seed: u64) -> Result<RunOutcome, String> {
         if let Some(failure) = truth.borrow_mut().failure.take() {
             return Err(failure);
         }
+        check_passes(&world, &mut truth.borrow_mut());
         let commits = std::mem::take(&mut truth.borrow_mut().fresh_commits);
         for commit in commits {
             check_commit(&world, &truth.borrow(), &commit)?;

@@ -103,7 +103,7 @@ impl RunNode {
         truth.check_digest(self.me, "committed", epoch.step, &digest);
         if truth.rules.replicas > 0 {
             // Batches may have moved since; who holds them is who was to hold them then.
-            truth.committed(epoch, &self.epoch_owners, &members);
+            truth.committed(self.view.term, epoch, &self.epoch_owners, &members);
         }
         drop(truth);
         self.digest_of_checkpoint(epoch.step);

@@ -24,12 +24,19 @@ pub enum Mutation {
     NoMarkers,
     /// An epoch is committed before all copies have arrived.
     CommitEarly,
+    /// Who waits for a view, for mail or for the end gives no sign of life.
+    MuteWaiting,
 }
 
 impl Mutation {
     /// All of them.
-    pub const ALL: [Mutation; 4] =
-        [Mutation::CommitAndBegin, Mutation::OldHalfClaimed, Mutation::NoMarkers, Mutation::CommitEarly];
+    pub const ALL: [Mutation; 5] = [
+        Mutation::CommitAndBegin,
+        Mutation::OldHalfClaimed,
+        Mutation::NoMarkers,
+        Mutation::CommitEarly,
+        Mutation::MuteWaiting,
+    ];
 
     /// What it is called.
     pub fn name(self) -> &'static str {
@@ -38,6 +45,7 @@ impl Mutation {
             Mutation::OldHalfClaimed => "old-half-claimed",
             Mutation::NoMarkers => "no-markers",
             Mutation::CommitEarly => "commit-early",
+            Mutation::MuteWaiting => "mute-waiting",
         }
     }
 }
@@ -72,6 +80,8 @@ pub struct Rules {
 /// A committed epoch.
 #[derive(Clone, Debug)]
 pub struct Commit {
+    /// In which view.
+    pub term: Term,
     /// Which.
     pub epoch: Epoch,
     /// By batch, who holds a copy.
@@ -103,8 +113,9 @@ pub struct Truth {
     /// Commits that have not been looked at.
     pub fresh_commits: Vec<Commit>,
     holders: BTreeMap<Epoch, Vec<Vec<Rank>>>,
-    newest_view: Option<Term>,
     late: BTreeMap<Term, BTreeSet<u64>>,
+    /// Steps that were begun and have not been looked at.
+    pub fresh_passes: Vec<(Rank, Term, u64)>,
     /// What happened how often.
     pub counts: BTreeMap<&'static str, u64>,
 }
@@ -151,8 +162,8 @@ impl Truth {
             manifests: BTreeMap::new(),
             fresh_commits: Vec::new(),
             holders: BTreeMap::new(),
-            newest_view: None,
             late: BTreeMap::new(),
+            fresh_passes: Vec::new(),
             counts: BTreeMap::new(),
         }
     }
@@ -205,7 +216,7 @@ impl Truth {
     }
 
     /// The master has committed `epoch`.
-    pub fn committed(&mut self, epoch: Epoch, owners: &[Rank], members: &[Rank]) {
+    pub fn committed(&mut self, term: Term, epoch: Epoch, owners: &[Rank], members: &[Rank]) {
         let holders: Vec<Vec<Rank>> = owners
             .iter()
             .map(|owner| {
@@ -215,7 +226,7 @@ impl Truth {
             })
             .collect();
         self.holders.insert(epoch, holders.clone());
-        self.fresh_commits.push(Commit { epoch, holders });
+        self.fresh_commits.push(Commit { term, epoch, holders });
         self.count("commits");
     }
 
@@ -231,16 +242,16 @@ impl Truth {
 
     /// A rank has everybody's header of `step` in the view of `term`.
     pub fn passed(&mut self, rank: Rank, term: Term, step: u64) {
-        match self.newest_view {
-            Some(newest) if newest > term => {
-                // Headers that were on their way when the view changed let who is left behind do two steps more.
-                let late = self.late.entry(term).or_default();
-                late.insert(step);
-                if late.len() > 2 {
-                    self.fail(|| format!("{rank} goes on in the view {term} at step {step}, though {newest} computes"));
-                }
-            }
-            _ => self.newest_view = Some(term),
+        self.fresh_passes.push((rank, term, step));
+    }
+
+    /// It has, though somebody who lives computes in `newer`.
+    pub fn passed_late(&mut self, rank: Rank, term: Term, step: u64, newer: Term) {
+        // Headers that were on their way when the view changed let who is left behind do two steps more.
+        let late = self.late.entry(term).or_default();
+        late.insert(step);
+        if late.len() > 2 {
+            self.fail(|| format!("{rank} goes on in the view {term} at step {step}, though {newer} computes"));
         }
     }
 }
