@@ -115,6 +115,8 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
     pub(super) fn keep_moving(&mut self) -> Result<(), RunError> {
         self.engine.idle()?;
         if let Some(desk) = self.desk() {
+            // Who waits for a word lives: else it would be taken for hung, by itself too.
+            desk.working();
             desk.wait(Instant::now() + TURN);
         }
         Ok(())

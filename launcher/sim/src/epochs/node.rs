@@ -173,8 +173,6 @@ pub struct RunNode {
     pub(super) handed_in: BTreeSet<Rank>,
     pub(super) resuming: bool,
     pub(super) checkpoints: Checkpoints,
-    /// The newest commit that it knows of.
-    pub(super) known: Epoch,
     traced: bool,
 }
 
@@ -228,7 +226,6 @@ impl RunNode {
             handed_in: BTreeSet::new(),
             resuming: false,
             checkpoints: Checkpoints::default(),
-            known: Epoch::START,
             membership,
             view,
             truth,
@@ -296,6 +293,11 @@ impl RunNode {
             Status::NoQuorum => false,
             Status::Changing | Status::Excluded { .. } => true,
         }
+    }
+
+    /// The newest commit that it knows of.
+    pub(super) fn knows(&self, epoch: Epoch) {
+        self.truth.borrow_mut().known.insert(self.me, (self.view.term, epoch));
     }
 
     pub(super) fn post(&mut self, to: Rank, term: Term, what: What) {

@@ -111,7 +111,9 @@ impl RunNode {
     fn begin_restore(&mut self, view: View, recovery: Recovery) -> bool {
         let step = recovery.checkpoint.unwrap_or(recovery.plan.epoch.step);
         self.note(|| format!("goes back to step {step}: {recovery:?}"));
-        self.truth.borrow_mut().planned(&view, self.known, step);
+        if self.is_master() {
+            self.truth.borrow_mut().planned(&view, step);
+        }
         if self.pass(Point::Planned) {
             return true;
         }
@@ -142,13 +144,13 @@ impl RunNode {
             return true;
         }
         self.ledger = Ledger::resume(recovery.plan.epoch);
-        self.known = Epoch { step: self.step, ..recovery.plan.epoch };
         self.epoch_owners.clone_from(&self.owners);
         (self.heard, self.heard_replicated, self.pending) = (Decision::default(), 0, None);
         self.handed_in.clear();
         self.checkpoints.forget();
         self.resuming = true;
         self.view = view;
+        self.knows(Epoch { step: self.step, ..recovery.plan.epoch });
         self.phase = Phase::Begin;
         true
     }

@@ -97,7 +97,7 @@ impl RunNode {
         if self.pass(Point::Commit) {
             return;
         }
-        self.known = epoch;
+        self.knows(epoch);
         let members = self.members();
         let mut truth = self.truth.borrow_mut();
         truth.check_digest(self.me, "committed", epoch.step, &digest);
@@ -171,7 +171,7 @@ impl RunNode {
         let index = self.heard.committed;
         self.committed(index);
         if self.latest().index == index && index > 0 {
-            self.known = self.latest();
+            self.knows(self.latest());
         }
         self.tend_checkpoint();
         if self.killed {

@@ -113,6 +113,8 @@ pub struct Truth {
     /// Commits that have not been looked at.
     pub fresh_commits: Vec<Commit>,
     holders: BTreeMap<Epoch, Vec<Vec<Rank>>>,
+    /// The newest commit that each rank knows of, and the view in which it learnt that.
+    pub known: BTreeMap<Rank, (Term, Epoch)>,
     late: BTreeMap<Term, BTreeSet<u64>>,
     /// Steps that were begun and have not been looked at.
     pub fresh_passes: Vec<(Rank, Term, u64)>,
@@ -162,6 +164,7 @@ impl Truth {
             manifests: BTreeMap::new(),
             fresh_commits: Vec::new(),
             holders: BTreeMap::new(),
+            known: BTreeMap::new(),
             late: BTreeMap::new(),
             fresh_passes: Vec::new(),
             counts: BTreeMap::new(),
@@ -230,9 +233,17 @@ impl Truth {
         self.count("commits");
     }
 
-    /// The members of `view`, of which one knows of the commit of `known`, go back to `step`.
-    pub fn planned(&mut self, view: &View, known: Epoch, step: u64) {
-        let Some(holders) = self.holders.get(&known).filter(|_| step < known.step) else { return };
+    /// The master of `view` is about to tell all members to go back to `step`. What one of them knows to be committed may be
+    /// given up by others only for something newer that is lost with all its holders.
+    pub fn planned(&mut self, view: &View, step: u64) {
+        // A master that was away may plan for members that are in a newer view by now; nobody hears it.
+        let known = view.members.iter().filter_map(|rank| self.known.get(rank));
+        if known.clone().any(|(term, _)| *term >= view.term) {
+            return;
+        }
+        let known = known.map(|(_, known)| *known).max_by_key(|known| known.step);
+        let Some(known) = known.filter(|known| step < known.step) else { return };
+        let Some(holders) = self.holders.get(&known) else { return };
         if holders.iter().all(|holders| holders.iter().any(|rank| view.contains(*rank))) {
             self.fail(|| format!("{view:?} goes back to step {step}, though {known:?} was committed and is held"));
         } else {
