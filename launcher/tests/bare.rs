@@ -252,7 +252,8 @@ fn ranks_on_hosts_of_their_own_give_the_digest_of_one() {
 #[test]
 fn a_network_that_goes_and_comes_back_is_survived_where_data_takes_another_path() {
     let Some(network) = Network::new(3, "networks that come back are") else { return };
-    let work = Work::long();
+    // The watch over the others goes by the network, too: it must be patient.
+    let work = Work::long().with("network.heartbeat_timeout_ms=60000");
     let run_dir = work.folder.join("run");
     let ranks = on_hosts(&work, &network, 3, &run_dir);
     let pids = under_way(&run_dir, 3);
