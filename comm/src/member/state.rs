@@ -197,8 +197,11 @@ impl Membership {
     fn tick(&mut self, now: Duration, out: &mut Vec<Action>) {
         let Settings { heartbeat, timeout, result_timeout, .. } = self.settings;
         let mut notices = Vec::new();
-        self.detector.expire(self.watched(), timeout, now, |notice| notices.push(notice));
-        self.detector.stall(self.watched().chain([self.me]), result_timeout, now, |notice| notices.push(notice));
+        // Nobody sends heartbeats to a newcomer.
+        let watched: Vec<Rank> = self.watched().filter(|_| !self.newcomer).collect();
+        let watched = || watched.iter().copied();
+        self.detector.expire(watched(), timeout, now, |notice| notices.push(notice));
+        self.detector.stall(watched().chain([self.me]), result_timeout, now, |notice| notices.push(notice));
         if self.is_master() {
             self.detector.find_cut(&self.confirmed, result_timeout, |notice| notices.push(notice));
         }
@@ -209,7 +212,7 @@ impl Membership {
             self.next_heartbeat = now + heartbeat;
         }
         self.act_on_time(now, out);
-        let next = self.detector.next(self.watched(), self.me, timeout, result_timeout);
+        let next = self.detector.next(watched(), self.me, timeout, result_timeout);
         self.due = next.map_or(self.next_heartbeat, |at| at.min(self.next_heartbeat)).max(now);
     }
 
