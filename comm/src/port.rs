@@ -120,6 +120,9 @@ pub trait Port: std::fmt::Debug {
     /// Ranks of the run.
     fn size(&self) -> u32;
 
+    /// Makes room for ranks up to `size`, where this port can reach ranks that come later; nothing else changes.
+    fn make_room(&mut self, _size: u32) {}
+
     /// A buffer for [`Port::send`], recycled where possible. Its content is arbitrary.
     fn buffer(&mut self) -> Vec<u32>;
 

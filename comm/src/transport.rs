@@ -114,6 +114,9 @@ pub trait Transport: fmt::Debug {
     /// Tells among how many ranks what is remembered of connections is to be shared out, from the next connection on.
     fn share_among(&mut self, _ranks: u32) {}
 
+    /// Makes room for ranks up to `size`, where this rung can reach ranks that come later; before the first segment.
+    fn make_room(&mut self, _size: u32) {}
+
     /// Makes a segment known; segments come in the order of their ids, and all before the first offer.
     ///
     /// # Errors

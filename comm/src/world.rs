@@ -114,7 +114,9 @@ fn meet(meeting: &Rendezvous, options: &Options, wish: &Wish, deadline: Instant)
         peer: None,
         source: std::io::Error::other(reason.0),
     };
-    let mut port = TcpCarrier::open(me, size, wish.ports.clone(), meeting.key_for("tcp")).map_err(failed)?;
+    // Ranks that come later know this key, and connect by it to the same port.
+    let key = RunKey::from_bytes(meeting.key_for("run"));
+    let mut port = TcpCarrier::open(me, size, wish.ports.clone(), key.data()).map_err(failed)?;
     if wish.policy.encrypted {
         port.seal();
     }
@@ -132,7 +134,7 @@ fn meet(meeting: &Rendezvous, options: &Options, wish: &Wish, deadline: Instant)
     }
     let first: Box<dyn Transport> = Box::new(Packets::new(port, limits));
     let mut fabric = Ladder::new(me, size, first, Policy::default(), limits, patience)?;
-    fabric.share_key(RunKey::from_bytes(meeting.key_for("run")));
+    fabric.share_key(key);
     fabric.make_room(newcomers);
     let mut look_at = begun;
     loop {

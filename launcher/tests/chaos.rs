@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use live::{Live, endless};
 use nix::sys::signal::Signal;
-use process::signal;
+use process::{signal, until};
 
 /// Kills where nobody asks for more.
 const KILLS: u64 = 25;
@@ -55,9 +55,18 @@ impl Chance {
 fn whoever_is_killed_how_often_the_result_is_the_same() {
     let (kills, seed) = (number("RANKZERO_CHAOS_KILLS", KILLS), number("RANKZERO_CHAOS_SEED", 1));
     let mut chance = Chance(seed);
-    let work = endless().with(&format!("fault_tolerance.newcomers={}", kills + 4)).with("fault_tolerance.replicas=2");
+    let work =
+        endless().with(&format!("fault_tolerance.newcomers={}", 2 * kills + 4)).with("fault_tolerance.replicas=2");
     let mut live = Live::start(&work, &format!("seed-{seed}"), 4, "");
     for kill in 0..kills {
+        if kill % 3 == 2 {
+            // One that dies on its way in, or just after.
+            let doomed = live.join("");
+            sleep(Duration::from_millis(chance.below(2500)));
+            signal(doomed, Signal::SIGKILL);
+            assert_eq!(live.ended(doomed).code(), -9);
+            until("four members", live::PATIENCE, || (live.members().len() == 4).then_some(()));
+        }
         let victim = chance.victim(kill, &live);
         sleep(Duration::from_millis(chance.below(100)));
         // At times the fresh one is on its way already.
@@ -67,7 +76,8 @@ fn whoever_is_killed_how_often_the_result_is_the_same() {
         live.kill(victim);
         let fresh = fresh.unwrap_or_else(|| live.join(""));
         live.joined(fresh);
-        assert_eq!(live.members().len(), 4, "seed {seed}, kill {kill} of rank {victim}");
+        let what = format!("four members: seed {seed}, kill {kill} of rank {victim}");
+        until(&what, live::PATIENCE, || (live.members().len() == 4).then_some(()));
     }
     live.steps_on();
     let summary = live.stop();

@@ -103,6 +103,11 @@ fn of_four_halves_the_one_with_rank_0_goes_on() {
 }
 
 #[test]
+fn of_eight_halves_the_one_with_rank_0_goes_on() {
+    cut(8, 4, &[4, 5, 6, 7]);
+}
+
+#[test]
 fn of_eight_the_majority_goes_on_without_rank_0() {
     cut(8, 3, &[0, 1, 2]);
 }
@@ -140,8 +145,7 @@ fn who_is_not_to_wait_for_a_majority_ends_with_its_code() {
 #[test]
 fn after_a_cut_a_newcomer_fills_the_gap() {
     let Some(network) = Network::in_parts(3, 2, WHAT) else { return };
-    // Without MPI, the TCP of the start knows those of the start alone: data goes through memory here.
-    let work = work().with("network.fabric=auto");
+    let work = work();
     let mut live = Live::on_hosts(&work, "run", &network, 3);
     let past = live.events().len();
     network.cable(false);
@@ -152,6 +156,33 @@ fn after_a_cut_a_newcomer_fills_the_gap() {
     let rank = live.joined(pid);
     live.has_work(rank);
     assert_eq!(live.stop()["ranks"], 3);
+}
+
+/// When the network is whole again the others have finished and are gone, so nobody tells it that it was left out. The journal does; it does not
+/// begin the run anew.
+#[test]
+fn who_was_cut_off_until_the_end_finds_the_run_over() {
+    for (first, lost) in [(2, 2), (1, 0)] {
+        let Some(network) = Network::in_parts(3, first, WHAT) else { return };
+        let work = work().with("time.steps=400");
+        let mut live = Live::on_hosts(&work, &format!("without-{lost}"), &network, 3);
+        let (pid, past) = (live.pid(lost), live.events().len());
+        network.cable(false);
+        live.without(past, lost);
+        let left_out = live.take(pid);
+        let rest: Vec<u32> = (0..3).filter(|rank| *rank != lost).map(|rank| live.pid(rank)).collect();
+        for pid in rest {
+            let ended = live.ended(pid);
+            assert_eq!(ended.code(), 0, "{}", ended.text());
+        }
+        let summary = fs::read(live.run_dir.join("summary.json")).expect("a summary");
+        network.cable(true);
+        let ended = left_out.end();
+        assert_eq!(ended.code(), 0, "{}", ended.text());
+        assert!(ended.stderr.contains("the run has ended already"), "{}", ended.text());
+        assert_eq!(fs::read(live.run_dir.join("summary.json")).expect("a summary"), summary, "it is left as it was");
+        assert_eq!(live.all_end(0, "finished")["ranks"], 2);
+    }
 }
 
 /// The master hears both, so only that data does not get through between them shows it.

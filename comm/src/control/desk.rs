@@ -12,6 +12,8 @@ use crate::member::{Doing, Notice, Status, Term, View};
 
 /// Most words between fabrics that wait here, in pieces.
 const PARCELS_MAX: usize = 1024;
+/// Between two questions whether there is nothing left to wait for.
+const ASK_EVERY: Duration = Duration::from_secs(1);
 /// Nobody is waited for.
 const NOBODY: u32 = u32::MAX;
 
@@ -51,6 +53,10 @@ struct Shared {
     changed: Condvar,
     /// Whether the computing thread is to stop; kept beside the lock, as it is asked at every turn.
     disturbed: AtomicBool,
+    /// Whether there is no quorum; kept beside the lock, likewise.
+    alone: AtomicBool,
+    /// Asked meanwhile.
+    call_off: Mutex<Option<CallOff>>,
     waits_on: AtomicU32,
     waited_ms: AtomicU32,
     work: AtomicU64,
@@ -61,6 +67,18 @@ struct Shared {
     requests: Mutex<Vec<Request>>,
     /// Wakes the other thread.
     waker: Mutex<Option<Waker>>,
+}
+
+/// Tells whether there is nothing left to wait for, and when it is asked next.
+struct CallOff {
+    ask: Box<dyn Fn() -> bool + Send>,
+    next: Instant,
+}
+
+impl std::fmt::Debug for CallOff {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("CallOff")
+    }
 }
 
 struct Waker(Box<dyn Fn() + Send>);
@@ -113,6 +131,8 @@ impl Desk {
             standing: Mutex::new(standing),
             changed: Condvar::new(),
             disturbed: AtomicBool::new(false),
+            alone: AtomicBool::new(false),
+            call_off: Mutex::new(None),
             waits_on: AtomicU32::new(NOBODY),
             waited_ms: AtomicU32::new(0),
             work: AtomicU64::new(0),
@@ -125,9 +145,24 @@ impl Desk {
 
     // The computing thread's side.
 
-    /// Whether the view that it computes in is no longer in force. Cheap. Without a quorum it is not disturbed: it may come back.
+    /// Whether the view that it computes in is no longer in force. Cheap. Without a quorum it is not disturbed, as that may come back, unless
+    /// the wait is called off.
     pub fn disturbed(&self) -> bool {
-        self.0.disturbed.load(Ordering::Acquire)
+        self.0.disturbed.load(Ordering::Acquire) || self.0.alone.load(Ordering::Relaxed) && self.is_called_off()
+    }
+
+    /// Has the computing thread ask now and then, while there is no quorum, whether there is nothing left to wait for.
+    pub fn call_off_when(&self, ask: impl Fn() -> bool + Send + 'static) {
+        *lock(&self.0.call_off) = Some(CallOff { ask: Box::new(ask), next: Instant::now() });
+    }
+
+    fn is_called_off(&self) -> bool {
+        let mut call_off = lock(&self.0.call_off);
+        let Some(CallOff { ask, next }) = call_off.as_mut().filter(|call_off| call_off.next <= Instant::now()) else {
+            return false;
+        };
+        *next = Instant::now() + ASK_EVERY;
+        ask()
     }
 
     /// How things stand.
@@ -301,6 +336,7 @@ impl Desk {
             Status::Changing | Status::Excluded { .. } => true,
         };
         self.0.disturbed.store(disturbed, Ordering::Release);
+        self.0.alone.store(standing.status == Status::NoQuorum, Ordering::Relaxed);
     }
 }
 

@@ -8,6 +8,7 @@ mod desk;
 pub mod links;
 mod nearby;
 mod post;
+mod stuck;
 mod watch;
 
 pub use desk::{Desk, Mail, Request};

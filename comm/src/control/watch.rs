@@ -10,6 +10,7 @@ use super::desk::{Desk, Mail, Request};
 use super::links::{LinkEvent, Links};
 use super::nearby::{Nearby, THREAD};
 use super::post::{Came, Post};
+use super::stuck::Stuck;
 use crate::error::CommError;
 use crate::ids::Rank;
 use crate::member::{Action, Doing, Event, Membership, Message, Settings, Status, View};
@@ -57,6 +58,7 @@ struct Watch {
     on_alarm: OnAlarm,
     /// The computing thread's count of work, since when it is that, and whether that was alarming.
     work: (u64, Instant, bool),
+    stuck: Stuck,
     result_timeout: Duration,
     /// Since when this rank is excluded, and whether that was told.
     excluded: Option<(Instant, bool)>,
@@ -105,6 +107,7 @@ impl Control {
             actions: Vec::new(),
             on_alarm,
             work: (0, Instant::now(), false),
+            stuck: Stuck::new(result_timeout / 4),
             result_timeout,
             excluded: None,
             nearby,
@@ -163,6 +166,7 @@ impl Watch {
             self.on_request(request);
         }
         let (steps, doing) = self.desk.doing();
+        let doing = self.stuck.judge(doing, Instant::now());
         self.look_after(steps, doing);
         for peer in self.nearby.starved() {
             self.feed(Event::Alive { peer });

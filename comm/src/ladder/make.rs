@@ -95,6 +95,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
         let backoff = self.retry_first;
         let rungs = self.transports.len();
         self.pairs.resize_with(self.size as usize, || Pair::new(rungs, true, now));
+        self.transports.iter_mut().for_each(|transport| transport.make_room(self.size));
         self.pairs.iter_mut().flat_map(|pair| &mut pair.links).for_each(|link| link.backoff = backoff);
     }
 

@@ -139,6 +139,12 @@ impl Engine {
         self.ranks = ranks;
     }
 
+    /// Makes room for ranks up to `size`.
+    pub fn make_room(&mut self, size: u32) {
+        let size = self.peers.len().max(size as usize);
+        self.peers.resize_with(size, Peer::default);
+    }
+
     /// See [`Engine::share_among`].
     pub fn ranks(&self) -> u32 {
         self.ranks

@@ -179,6 +179,11 @@ impl<P: Port> Transport for Packets<P> {
         self.engine.share_among(ranks);
     }
 
+    fn make_room(&mut self, size: u32) {
+        self.port.make_room(size);
+        self.engine.make_room(self.port.size());
+    }
+
     fn register(&mut self, _id: SegmentId, segment: &Arc<Segment>) -> Result<(), CommError> {
         self.engine.register(Arc::clone(segment));
         Ok(())

@@ -4,6 +4,9 @@
 //! Messages use them at any time. The connections of the fabric, which carry data, are made over them by a word: one is lost with the
 //! connection below it, and the fabric makes another when that is back. What comes of data while the fabric has none is of an earlier one
 //! and dropped.
+//!
+//! That is among the ranks that start together. With one that comes later, the same port has a connection as [`TcpPort`] makes it, by
+//! offers that somebody else carries.
 
 use std::ops::RangeInclusive;
 
@@ -19,7 +22,7 @@ pub struct TcpCarrier {
     port: TcpPort,
     /// What each peer must know, the same for all.
     offer: Vec<u8>,
-    /// By rank, whether a connection of the fabric is open.
+    /// By rank of those that start together, whether a connection of the fabric is open.
     open: Vec<bool>,
 }
 
@@ -30,7 +33,7 @@ impl TcpCarrier {
     /// As there.
     pub fn open(me: Rank, size: u32, ports: RangeInclusive<u16>, key: [u8; 32]) -> Result<TcpCarrier, Unavailable> {
         let mut port = TcpPort::open(me, size, ports, key)?;
-        port.persist();
+        port.persist_among(size);
         let mut offer = Vec::new();
         for peer in Rank::all(size).filter(|&peer| peer != me) {
             offer = port.offer(peer)?;
@@ -56,6 +59,11 @@ impl TcpCarrier {
         self.port.connect(peer, address).map(drop)
     }
 
+    /// Whether the peer started together with this rank.
+    fn carries(&self, peer: Rank) -> bool {
+        peer.index() < self.open.len()
+    }
+
     fn set(&mut self, peer: Rank, open: bool) {
         if let Some(place) = self.open.get_mut(peer.index()) {
             *place = open;
@@ -74,6 +82,10 @@ impl Port for TcpCarrier {
         self.port.size()
     }
 
+    fn make_room(&mut self, size: u32) {
+        self.port.make_room(size);
+    }
+
     fn buffer(&mut self) -> Vec<u32> {
         self.port.buffer()
     }
@@ -89,10 +101,12 @@ impl Port for TcpCarrier {
         let TcpCarrier { port, open, .. } = self;
         port.progress(&mut |incoming| match incoming {
             // The fabric asks for its own connection.
-            Incoming::Up { .. } => {}
-            Incoming::Packet { from, lane: Lane::Data, .. } if !open[from.index()] => {}
+            Incoming::Up { peer } if peer.index() < open.len() => {}
+            Incoming::Packet { from, lane: Lane::Data, .. } if open.get(from.index()) == Some(&false) => {}
             Incoming::Down { peer, .. } => {
-                open[peer.index()] = false;
+                if let Some(place) = open.get_mut(peer.index()) {
+                    *place = false;
+                }
                 sink(incoming);
             }
             incoming => sink(incoming),
@@ -100,11 +114,17 @@ impl Port for TcpCarrier {
     }
 
     fn offer(&mut self, peer: Rank) -> Result<Vec<u8>, Unavailable> {
+        if !self.carries(peer) {
+            return self.port.offer(peer);
+        }
         self.set(peer, false);
         Ok(Vec::new())
     }
 
-    fn connect(&mut self, peer: Rank, _theirs: &[u8]) -> Result<bool, Unavailable> {
+    fn connect(&mut self, peer: Rank, theirs: &[u8]) -> Result<bool, Unavailable> {
+        if !self.carries(peer) {
+            return self.port.connect(peer, theirs);
+        }
         if !self.port.carries_messages(peer) {
             return Err(Unavailable::new(format!("the connection to {peer} is lost for now")));
         }
@@ -113,6 +133,9 @@ impl Port for TcpCarrier {
     }
 
     fn close(&mut self, peer: Rank) {
+        if !self.carries(peer) {
+            return self.port.close(peer);
+        }
         self.set(peer, false);
     }
 

@@ -36,6 +36,12 @@ impl Guests {
         Guests { slots: (0..GUESTS_MIN + size as usize).map(|_| None).collect() }
     }
 
+    /// In a run of up to `size` ranks from now on.
+    pub fn make_room(&mut self, size: u32) {
+        let slots = self.slots.len().max(GUESTS_MIN + size as usize);
+        self.slots.resize_with(slots, || None);
+    }
+
     /// Greets who has connected. When there is no room the longest waiting guest must go.
     ///
     /// # Errors

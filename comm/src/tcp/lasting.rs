@@ -53,7 +53,17 @@ impl TcpPort {
     /// [`Incoming::Up`] then, as often as the connection is lost, until [`crate::port::Port::close`]. What was sent and had not arrived is lost
     /// with a connection. An attempt that fails is told only where it is the first.
     pub fn persist(&mut self) {
-        self.persistent = true;
+        self.lasting = u32::MAX;
+    }
+
+    /// As [`TcpPort::persist`], for connections between ranks below `lasting` alone.
+    pub fn persist_among(&mut self, lasting: u32) {
+        self.lasting = lasting;
+    }
+
+    /// Whether the connection to `peer` comes back by itself.
+    pub(super) fn lasts(&self, peer: Rank) -> bool {
+        peer.0 < self.lasting
     }
 
     /// Lets no packet in either lane be longer than `packet_words` words, where the lane would, and no more than twice as much wait towards

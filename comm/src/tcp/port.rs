@@ -61,6 +61,13 @@ pub(super) struct Peer {
     pub comeback: Option<Box<Comeback>>,
 }
 
+impl Peer {
+    /// To whom there was no connection yet.
+    fn unknown() -> Peer {
+        Peer { generation: 0, their_generation: 0, port: 0, state: State::Idle, comeback: None }
+    }
+}
+
 /// Packets over TCP.
 ///
 /// Dropping it closes everything without a word, as the end of the process does: peers take this rank for gone. What
@@ -95,8 +102,8 @@ pub struct TcpPort {
     pub(super) looked: Instant,
     pub(super) accept_failed: bool,
     pub(super) bounds: Bounds,
-    /// Whether connections come back by themselves.
-    pub(super) persistent: bool,
+    /// Connections to ranks below this one come back by themselves.
+    pub(super) lasting: u32,
 }
 
 /// What packets of a port may cost.
@@ -144,9 +151,7 @@ impl TcpPort {
             listens_on,
             interfaces,
             poller,
-            peers: (0..size)
-                .map(|_| Peer { generation: 0, their_generation: 0, port: 0, state: State::Idle, comeback: None })
-                .collect(),
+            peers: (0..size).map(|_| Peer::unknown()).collect(),
             guests: Guests::new(size),
             diagnosis: Diagnosis::new(),
             failed: VecDeque::new(),
@@ -161,7 +166,7 @@ impl TcpPort {
             looked: Instant::now(),
             accept_failed: false,
             bounds: Bounds { packet_words: MESSAGE_WORDS_MAX, waiting_words: WAITING_WORDS_MAX },
-            persistent: false,
+            lasting: 0,
         })
     }
 
@@ -233,7 +238,7 @@ impl TcpPort {
             let reason = format!("none of the addresses of {peer} leads there: {}", theirs.join(", "));
             return Err(Unavailable::new(reason));
         }
-        if self.persistent {
+        if self.lasts(peer) {
             self.peers[peer.index()].comeback = Some(Box::new(Comeback::by_dialling(addresses.clone())));
         }
         let mut dial = Box::new(Dial::new(self.parties(peer), addresses));
@@ -259,6 +264,12 @@ impl Port for TcpPort {
 
     fn size(&self) -> u32 {
         self.peers.len() as u32
+    }
+
+    fn make_room(&mut self, size: u32) {
+        let size = self.peers.len().max(size as usize);
+        self.peers.resize_with(size, Peer::unknown);
+        self.guests.make_room(size as u32);
     }
 
     fn buffer(&mut self) -> Vec<u32> {
@@ -321,8 +332,8 @@ impl Port for TcpPort {
         if self.me < peer {
             return self.start_to_dial(peer, &offer).map(|()| false);
         }
-        let until = (!self.persistent).then(|| Instant::now() + AWAIT_TIME_MAX);
-        if self.persistent {
+        let until = (!self.lasts(peer)).then(|| Instant::now() + AWAIT_TIME_MAX);
+        if self.lasts(peer) {
             self.peers[peer.index()].comeback = Some(Box::new(Comeback::by_waiting()));
         }
         let before = self.enter(peer, State::Awaiting { until });

@@ -27,6 +27,7 @@ use super::faults::{Act, Faults, Point};
 use super::figures::{Figures, usage};
 use super::frames::Frames;
 use super::journal::Journal;
+use super::over;
 use super::progress::Progress;
 use super::recover::Losses;
 use super::start::{self, Options, Start};
@@ -228,6 +229,8 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
     /// Puts this rank under the watch.
     pub(super) fn attend(&mut self, control: Control) {
         control.desk().stop_without_quorum(self.start.job.fault_tolerance.on_lost_quorum == OnLostQuorum::Stop);
+        let run_dir = self.start.run_dir.clone();
+        control.desk().call_off_when(move || over::ended(&run_dir).is_some());
         self.engine.attend(control.desk().clone());
         self.control = Some(control);
         self.keep_copies();
@@ -255,13 +258,15 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
         loop {
             let outcome = self.steps().and_then(|ending| self.finish(ending).map(|()| ending));
             match outcome {
-                Ok(ending) => return Ok(self.leave(ending)),
+                Ok(ending) => return Ok(self.leave(ending, true)),
                 Err(RunError::Engine(EngineError::Disturbed { .. })) if self.control.is_some() => {
                     match self.recover() {
                         Err(RunError::Excluded { .. }) if self.is_asked_to_leave() => {
-                            return Ok(self.leave(Ending::Left));
+                            return Ok(self.leave(Ending::Left, false));
                         }
-                        outcome => outcome?,
+                        Ok(Some(ending)) => return Ok(self.leave(ending, false)),
+                        Ok(None) => {}
+                        Err(error) => return Err(error),
                     }
                 }
                 Err(error) => return Err(error),
@@ -269,12 +274,12 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
         }
     }
 
-    fn leave(self, ending: Ending) -> Ended<F> {
+    /// `together`: with the other members, at the end that they have all come to.
+    fn leave(self, ending: Ending, together: bool) -> Ended<F> {
         if let Some(doorway) = self.doorway.as_ref().filter(|_| self.engine.is_master() && ending != Ending::Left) {
             doorway.door.shut();
         }
-        // Who has left on purpose has not entered the view without it, and nobody waits for it at the end.
-        let complete = ending != Ending::Left && self.view == View::first(self.start.founders);
+        let complete = together && self.view == View::first(self.start.founders);
         if let Some(control) = self.control {
             control.finish();
         }

@@ -125,7 +125,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
     /// Writes the last line of the journal and the summary.
     fn conclude(&mut self, ending: Ending, digest: &str, per_rank: Vec<Figures>) -> Result<(), RunError> {
         let step = self.engine.steps_done();
-        let word = if ending == Ending::Finished { "finished" } else { "stopped" };
+        let word = ending.word().unwrap_or_default();
         let summary = Summary {
             name: self.start.job.name.clone(),
             ending: word.to_owned(),

@@ -61,7 +61,9 @@ pub fn join(run_dir: &Path, options: &Options) -> Result<Ending, RunError> {
     drive.know_founders(notice.founders);
     drive.attend(control);
     door.announce(&key, &party)?;
-    drive.wait_to_be_let_in()?;
+    if let Some(ending) = drive.wait_to_be_let_in()? {
+        return Ok(ending);
+    }
     let Ended { ending, .. } = drive.run_on()?;
     Ok(ending)
 }
@@ -79,8 +81,8 @@ fn fabric(me: Rank, notice: &Notice, start: &Start, key: &RunKey, control: &Cont
 }
 
 impl Drive<'_, WorldFabric> {
-    /// Waits for the first view with this rank, and enters it.
-    fn wait_to_be_let_in(&mut self) -> Result<(), RunError> {
+    /// Waits for the first view with this rank, and enters it; `Some`: the run is over.
+    fn wait_to_be_let_in(&mut self) -> Result<Option<Ending>, RunError> {
         let begun = Instant::now();
         let mut looked = begun;
         while let Some(Status::Changing | Status::NoQuorum) = self.desk().map(|desk| desk.status()) {

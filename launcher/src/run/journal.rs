@@ -16,7 +16,7 @@ use super::error::RunError;
 use super::start::Start;
 
 /// Its name in the run directory.
-const NAME: &str = "events.jsonl";
+pub const NAME: &str = "events.jsonl";
 /// The event of a committed epoch.
 const EPOCH: &str = "epoch";
 

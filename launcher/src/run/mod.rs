@@ -21,6 +21,7 @@ mod hang;
 mod introduce;
 mod join;
 mod journal;
+mod over;
 pub(crate) mod paths;
 mod progress;
 mod recover;
@@ -46,6 +47,7 @@ use rankzero_comm::world::{self, Options as FabricOptions, Wish, WorldFabric};
 use rankzero_comm::{Rank, local};
 use rankzero_job::Overrides;
 use rankzero_slurm::launch::{Launch, environment};
+use serde::{Deserialize, Serialize};
 
 use self::paths::wish;
 use crate::binding;
@@ -59,7 +61,8 @@ pub(crate) const MEETING_TIME_VARIABLE: &str = "RANKZERO_RENDEZVOUS_TIMEOUT_S";
 const MEETING_TIME: Duration = Duration::from_secs(120);
 
 /// How a run ended well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Ending {
     /// All steps are done.
     Finished,
@@ -70,6 +73,15 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// The word for it in the journal and in the summary, where the run itself has ended.
+    pub fn word(self) -> Option<&'static str> {
+        match self {
+            Ending::Finished => Some("finished"),
+            Ending::Stopped => Some("stopped"),
+            Ending::Left => None,
+        }
+    }
+
     /// The exit code that tells it.
     pub fn exit_code(self) -> u8 {
         match self {

@@ -15,12 +15,14 @@ use rankzero_comm::{Bootstrap, Fabric, Left, Rank};
 use rankzero_epoch::{Epoch, Inventory, Ledger, Lost, Plan, plan};
 use serde_json::json;
 
+use super::Ending;
 use super::control::Heard;
 use super::drive::Drive;
 use super::epochs::Epochs;
 use super::error::RunError;
 use super::faults::{Point, last_kill};
 use super::journal::Journal;
+use super::over;
 use super::progress::{Progress, say};
 use super::recovered::Recovered;
 use super::words::{Recovery, What, Word};
@@ -43,13 +45,32 @@ pub(super) struct Losses {
     running: Option<(Instant, Recovered)>,
 }
 
+/// How a wait for a view ends.
+enum Next {
+    /// It is in force since then.
+    View(View, Instant),
+    /// None will come.
+    Over(Ending),
+}
+
+/// What a view is to do.
+enum Course {
+    /// Go on from there.
+    On(Box<Recovery>),
+    /// Nothing: others have ended the run, while those of this view were cut off from them.
+    Over(Ending),
+}
+
 impl<F: Fabric + Bootstrap> Drive<'_, F> {
-    /// Goes on in the next view.
-    pub(super) fn recover(&mut self) -> Result<(), RunError> {
+    /// Goes on in the next view; `Some`: the run is over, and this is how it ended.
+    pub(super) fn recover(&mut self) -> Result<Option<Ending>, RunError> {
         let at_step = self.engine.steps_done();
         let noticed = Instant::now();
         loop {
-            let (view, elected) = self.next_view()?;
+            let (view, elected) = match self.next_view()? {
+                Next::View(view, elected) => (view, elected),
+                Next::Over(ending) => return Ok(Some(ending)),
+            };
             match self.enter(view, elected, noticed, at_step) {
                 Err(RunError::Engine(EngineError::Disturbed { .. })) => {}
                 outcome => return outcome,
@@ -58,12 +79,12 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
     }
 
     /// Waits until a view is in force again.
-    fn next_view(&mut self) -> Result<(View, Instant), RunError> {
+    fn next_view(&mut self) -> Result<Next, RunError> {
         loop {
             self.read_notices();
             let Some(desk) = self.desk() else { return Err(RunError::MasterRefused) };
             match desk.status() {
-                Status::Steady(view) => return Ok((view, desk.since())),
+                Status::Steady(view) => return Ok(Next::View(view, desk.since())),
                 Status::Excluded { by } => {
                     let me = self.engine.rank();
                     return Err(RunError::Excluded { me, term: by.to_string() });
@@ -71,6 +92,10 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
                 Status::NoQuorum if desk.stops_without_quorum() => {
                     return Err(RunError::NoQuorum { me: self.engine.rank(), dir: self.start.run_dir.clone() });
                 }
+                Status::NoQuorum if desk.disturbed() => match self.over() {
+                    Some(ending) => return Ok(Next::Over(ending)),
+                    None => self.keep_moving()?,
+                },
                 Status::NoQuorum | Status::Changing => self.keep_moving()?,
             }
         }
@@ -94,9 +119,15 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         }
     }
 
-    fn enter(&mut self, view: View, elected: Instant, noticed: Instant, at_step: u64) -> Result<(), RunError> {
+    fn enter(
+        &mut self,
+        view: View,
+        elected: Instant,
+        noticed: Instant,
+        at_step: u64,
+    ) -> Result<Option<Ending>, RunError> {
         let me = self.engine.rank();
-        let Some(desk) = self.desk().cloned() else { return Ok(()) };
+        let Some(desk) = self.desk().cloned() else { return Ok(None) };
         desk.attend(view.term);
         self.faults.pass(Point::View, me);
         self.fence(&view, &desk)?;
@@ -124,7 +155,11 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
             record.how.push(how);
             first = first.min(at);
         }
-        let recovery = if self.engine.is_master() { self.lead(&view)? } else { self.follow(&view)? };
+        let course = if self.engine.is_master() { self.lead(&view)? } else { self.follow(&view)? };
+        let recovery = match course {
+            Course::On(recovery) => recovery,
+            Course::Over(ending) => return Ok(Some(ending)),
+        };
         self.faults.pass(Point::Planned, me);
         record.from_step = self.restore(&view, &recovery)?;
         let ms = |at: Instant| at.saturating_duration_since(first).as_secs_f64() * 1e3;
@@ -141,7 +176,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         self.losses.running = Some((first, record));
         self.view = view;
         self.become_what_the_view_says();
-        Ok(())
+        Ok(None)
     }
 
     /// Ends all paths by which somebody who is not in the view could still write here.
@@ -162,9 +197,21 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         Ok(())
     }
 
+    /// How the run has ended, if it has: without this rank, or before all members could be told.
+    fn over(&self) -> Option<Ending> {
+        let dir = &self.start.run_dir;
+        let ending = over::ended(dir)?;
+        say(format_args!("rank {}: the run has ended already, see {}", self.engine.rank().0, dir.display()));
+        Some(ending)
+    }
+
     /// The master's part: from everybody's copies to a plan.
-    fn lead(&mut self, view: &View) -> Result<Recovery, RunError> {
+    fn lead(&mut self, view: &View) -> Result<Course, RunError> {
         let me = self.engine.rank();
+        if let Some(ending) = self.over() {
+            self.tell_all(view, &What::Over(ending));
+            return Ok(Course::Over(ending));
+        }
         if self.journal.is_none() {
             let journal = Journal::take_over(&self.start.run_dir, self.start.began_unix_s)?;
             self.journal = Some(journal);
@@ -189,12 +236,18 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         if newcomers && recovery.checkpoint.is_none() {
             recovery.rigids = Some(self.engine.rigids_at(recovery.plan.epoch));
         }
+        self.tell_all(view, &What::Plan(recovery.clone()));
+        Ok(Course::On(Box::new(recovery)))
+    }
+
+    /// Leaves a word for all others of a view.
+    fn tell_all(&self, view: &View, what: &What) {
+        let me = self.engine.rank();
         for &peer in view.members.iter().filter(|&&peer| peer != me) {
             if let Some(desk) = self.desk() {
-                desk.post(peer, Word::encode(view.term, What::Plan(recovery.clone())));
+                desk.post(peer, Word::encode(view.term, what.clone()));
             }
         }
-        Ok(recovery)
     }
 
     /// What is restored: the newest epoch in memory, else the newest checkpoint, else the start.
@@ -223,7 +276,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
     }
 
     /// Everybody else's part: tells what it holds and waits for the plan.
-    fn follow(&mut self, view: &View) -> Result<Recovery, RunError> {
+    fn follow(&mut self, view: &View) -> Result<Course, RunError> {
         self.journal = None;
         let inventory = self.engine.inventory();
         let master = view.master();
@@ -232,11 +285,15 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         }
         loop {
             while let Some(mail) = self.desk().and_then(Desk::take_mail) {
-                if let Some(What::Plan(recovery)) = Word::decode(&mail.bytes, view.term)
-                    && mail.from == master
-                    && recovery.plan.owners.len() == self.start.scene.batches.len()
-                {
-                    return Ok(recovery);
+                if mail.from != master {
+                    continue;
+                }
+                match Word::decode(&mail.bytes, view.term) {
+                    Some(What::Plan(recovery)) if recovery.plan.owners.len() == self.start.scene.batches.len() => {
+                        return Ok(Course::On(Box::new(recovery)));
+                    }
+                    Some(What::Over(ending)) => return Ok(Course::Over(ending)),
+                    _ => {}
                 }
             }
             self.undisturbed()?;

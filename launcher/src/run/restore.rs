@@ -69,7 +69,10 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
     /// The newest checkpoint of this run that can be restored.
     pub(super) fn newest_checkpoint(&self) -> Option<Entry> {
         let course = &self.start.course;
+        // All of it is read.
+        self.outside(true);
         let newest = self.start.store().newest();
+        self.outside(false);
         let found = newest.inspect_err(|error| tracing::warn!(%error, "no checkpoint can be read")).ok().flatten();
         found.filter(|entry| entry.state.manifest().is_some_and(|manifest| manifest.fingerprint == *course))
     }

@@ -9,6 +9,9 @@ use super::figures::{Figures, Split, Traffic};
 use super::recovered::Recovered;
 use crate::scene::Scene;
 
+/// Its name in the run directory.
+const NAME: &str = "summary.json";
+
 /// The summary of a run.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Summary {
@@ -105,12 +108,17 @@ impl Summary {
         self
     }
 
+    /// That of a run directory, if there is one that is whole.
+    pub fn read(run_dir: &Path) -> Option<Self> {
+        serde_json::from_slice(&std::fs::read(run_dir.join(NAME)).ok()?).ok()
+    }
+
     /// Writes `summary.json`.
     ///
     /// # Errors
     /// [`RunError::Io`] where the disk refuses.
     pub fn write(&self, run_dir: &Path) -> Result<(), RunError> {
-        let path = run_dir.join("summary.json");
+        let path = run_dir.join(NAME);
         let text = serde_json::to_string_pretty(self).unwrap_or_default() + "\n";
         let temporary = run_dir.join(".summary.json.new");
         std::fs::write(&temporary, text).map_err(RunError::io("write", &temporary))?;

@@ -7,6 +7,7 @@ use rankzero_comm::member::Term;
 use rankzero_epoch::{Inventory, Plan};
 use serde::{Deserialize, Serialize};
 
+use super::Ending;
 use super::figures::Figures;
 
 /// A word, for the view of its term alone.
@@ -18,7 +19,7 @@ pub struct Word {
 }
 
 /// What is said.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum What {
     /// To the master: what this rank holds copies of. Said again until the plan comes.
@@ -31,6 +32,8 @@ pub enum What {
     Part(u64, Result<PartInfo, String>),
     /// From the master: all files are written, everybody may leave.
     Done,
+    /// From the master of a view that came too late: the run is over, and this is how it ended.
+    Over(Ending),
 }
 
 /// The master's plan, and what it knows of the state.

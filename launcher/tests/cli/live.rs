@@ -34,7 +34,23 @@ pub fn endless() -> Work {
 /// The digest of each step of a run that nobody disturbs, up to [`KNOWN`].
 fn in_peace() -> &'static BTreeMap<u64, String> {
     static DIGESTS: OnceLock<BTreeMap<u64, String>> = OnceLock::new();
-    DIGESTS.get_or_init(|| run_in_peace(KNOWN))
+    DIGESTS.get_or_init(once_for_all_tests)
+}
+
+/// One such run for each build of the program: the test that comes first computes it, others wait for that and read what it leaves.
+fn once_for_all_tests() -> BTreeMap<u64, String> {
+    let program = fs::read(PROGRAM).expect("the program");
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&program).update(demo(KNOWN).join("\n").as_bytes());
+    let place = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("peace-{}.json", hasher.finalize().to_hex()));
+    let turn = fs::File::create(place.with_extension("lock")).expect("a file to lock");
+    turn.lock().expect("a lock");
+    if let Some(known) = fs::read(&place).ok().and_then(|text| serde_json::from_slice(&text).ok()) {
+        return known;
+    }
+    let digests = run_in_peace(KNOWN);
+    fs::write(&place, serde_json::to_vec(&digests).expect("plain values")).expect("own folder");
+    digests
 }
 
 fn run_in_peace(steps: u64) -> BTreeMap<u64, String> {
