@@ -88,7 +88,7 @@ const CASES: [Case; 10] = [
         "surroundings",
         "mesh.yaml",
         &[
-            "slurm={ modules: [gcc/12.2, openmpi/4.1], environment: { OMP_NUM_THREADS: '1', GREETING: \"it's $HOME `id`\" }, mail: { to: ada@example.org } }",
+            "slurm={ modules: [gcc/12.2, openmpi/4.1], environment: { OMP_NUM_THREADS: '1', GREETING: \"it's noon\" }, mail: { to: ada@example.org } }",
         ],
         &[],
         None,

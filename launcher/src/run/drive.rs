@@ -63,7 +63,7 @@ pub(super) struct Drive<'a, F> {
     /// Whether this rank may still write in the run directory.
     pub fence: Fence,
     /// Slurm's word on silent ranks.
-    pub witness: Witness,
+    pub witness: Option<Witness>,
     /// On the master at the end: what ranks have said of themselves.
     pub handed_in: BTreeMap<Rank, Figures>,
     pub pending: Vec<Move>,
@@ -178,7 +178,7 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
             checkpoints: open_checkpoints(&start)?,
             doorway: None,
             fence: Fence::new(start.claim, &start.run_dir, me.0),
-            witness: Witness::default(),
+            witness: None,
             handed_in: BTreeMap::new(),
             pending: Vec::new(),
             heard: Heard::default(),
@@ -237,8 +237,20 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
     pub(super) fn attend(&mut self, control: Control) {
         control.desk().stop_without_quorum(self.start.job.fault_tolerance.on_lost_quorum == OnLostQuorum::Stop);
         self.engine.attend(control.desk().clone());
+        if self.start.ranks.iter().any(|info| info.slurm.is_some()) {
+            let (me, claim) = (self.engine.rank(), self.start.claim);
+            self.witness = Some(Witness::start(me, control.desk(), claim, &self.start.run_dir));
+            self.tell_the_witness();
+        }
         self.control = Some(control);
         self.keep_copies();
+    }
+
+    /// Tells the witness who takes part now.
+    pub(super) fn tell_the_witness(&self) {
+        if let Some(witness) = &self.witness {
+            witness.tell(&self.view.members, &self.start.ranks);
+        }
     }
 
     /// Has copies kept as the job wishes, among the ranks that are known.

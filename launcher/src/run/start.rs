@@ -114,6 +114,12 @@ impl Start {
         self.info(rank).map_or_else(host, |rank| rank.host.clone())
     }
 
+    /// The node of a rank: Slurm's name of it, else that of its host.
+    pub fn node_of(&self, rank: Rank) -> String {
+        let place = self.info(rank).and_then(|info| info.slurm.as_ref());
+        place.map_or_else(|| self.host_of(rank), |place| place.node.clone())
+    }
+
     /// The worker threads of a rank.
     pub fn threads_of(&self, rank: Rank) -> usize {
         self.info(rank).map_or(1, |rank| rank.threads)

@@ -1,25 +1,30 @@
 //! What Slurm says of ranks that are silent: a witness beside the ranks' own watch over each other.
 //!
-//! Asked only while somebody is suspected, by the two lowest ranks that are not, at most once in [`ASK_EVERY`], by a thread of its own. A rank is
+//! A thread of its own looks who is suspected, and asks only where somebody has been for [`PATIENCE`] (with a majority the others leave that one
+//! out long before), only on the two lowest ranks of the view that are not suspected, at most once in [`ASK_EVERY`]. A rank is
 //! gone by Slurm's word where its step has ended while the node is up, or where the node is DOWN. The second is a decision of Slurm and no
 //! fact: behind a cut the rank may live. So who is gone by Slurm's word is first forbidden to write in the run directory ([`super::fence`]) and
 //! has time to notice, before it counts as proven dead; else a part that has slurmctld and no majority could go on beside the majority.
 
 use std::collections::BTreeMap;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use rankzero_comm::{Bootstrap, Fabric, FailureCause, Rank};
+use rankzero_comm::control::Desk;
+use rankzero_comm::{FailureCause, Rank};
 use rankzero_slurm::Allocation;
 use rankzero_slurm::commands::{NodeState, Slurm, SlurmError, Step, StepName};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
-use super::drive::Drive;
-use super::error::RunError;
-use super::fence::GRACE;
+use super::fence::{Claim, GRACE};
 use super::progress::say;
+use super::start::RankInfo;
 
+/// Between two looks at who is suspected.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// How long somebody is suspected before Slurm is asked.
+const PATIENCE: Duration = Duration::from_secs(2);
 /// Least time between two questions.
 const ASK_EVERY: Duration = Duration::from_secs(5);
 /// How long Slurm may take to answer.
@@ -61,35 +66,6 @@ fn judge(place: &SlurmPlace, steps: &[Step], node: Option<NodeState>) -> Option<
 /// Ranks in question, and where they are.
 type Question = BTreeMap<Rank, SlurmPlace>;
 
-/// The thread that asks.
-#[derive(Debug)]
-struct Asker {
-    questions: Sender<Question>,
-    findings: Receiver<(Rank, String)>,
-}
-
-impl Asker {
-    fn start() -> std::io::Result<Asker> {
-        let (questions, inbox) = channel::<Question>();
-        let (outbox, findings) = channel();
-        let ask = move || {
-            for question in inbox {
-                match ask(&Slurm::here(), &question) {
-                    Ok(found) => {
-                        for finding in found {
-                            // Nobody listens any more where the run has ended.
-                            let _ = outbox.send(finding);
-                        }
-                    }
-                    Err(error) => tracing::warn!("Slurm cannot say what has become of silent ranks: {error}"),
-                }
-            }
-        };
-        std::thread::Builder::new().name("witness".to_owned()).spawn(ask)?;
-        Ok(Asker { questions, findings })
-    }
-}
-
 fn ask(slurm: &Slurm, question: &Question) -> Result<Vec<(Rank, String)>, SlurmError> {
     let deadline = Instant::now() + ANSWER_TIME;
     let Some(job) = question.values().next().map(|place| place.job) else { return Ok(Vec::new()) };
@@ -101,93 +77,146 @@ fn ask(slurm: &Slurm, question: &Question) -> Result<Vec<(Rank, String)>, SlurmE
     Ok(question.iter().filter_map(|(rank, place)| Some((*rank, of(place)?))).collect())
 }
 
-/// What a rank knows by Slurm's word.
+/// What the run tells its witness, and what that has found.
 #[derive(Debug, Default)]
-pub(super) struct Witness {
-    asker: Option<Asker>,
+struct Shared {
+    /// Where ranks are.
+    places: BTreeMap<Rank, SlurmPlace>,
+    /// Who takes part.
+    members: Vec<Rank>,
+    /// Why ranks were reported as dead.
+    reported: BTreeMap<Rank, String>,
+    /// The run is over.
+    end: bool,
+}
+
+/// A rank's witness; its thread ends with it.
+#[derive(Debug, Default)]
+pub(super) struct Witness(Arc<Mutex<Shared>>);
+
+impl Witness {
+    /// Begins to look on, where srun has started the ranks. `me` is this rank, `fence` what bans others.
+    pub fn start(me: Rank, desk: &Desk, claim: Claim, run_dir: &Path) -> Witness {
+        let witness = Witness::default();
+        let look = Look {
+            me,
+            desk: desk.clone(),
+            claim,
+            run_dir: run_dir.to_owned(),
+            slurm: Slurm::here(),
+            shared: Arc::clone(&witness.0),
+            since: BTreeMap::new(),
+            asked: None,
+            banned: BTreeMap::new(),
+        };
+        if let Err(error) = std::thread::Builder::new().name("witness".to_owned()).spawn(move || look.run()) {
+            tracing::warn!("nobody asks Slurm about silent ranks: {error}");
+        }
+        witness
+    }
+
+    /// Tells who takes part, and where ranks are.
+    pub fn tell(&self, members: &[Rank], ranks: &[RankInfo]) {
+        let mut shared = lock(&self.0);
+        shared.members = members.to_vec();
+        shared.places = ranks.iter().filter_map(|info| Some((Rank(info.rank), info.slurm.clone()?))).collect();
+    }
+
+    /// Why a rank counts as dead, where Slurm has said so.
+    pub fn word_on(&self, rank: Rank) -> Option<String> {
+        lock(&self.0).reported.get(&rank).cloned()
+    }
+}
+
+impl Drop for Witness {
+    fn drop(&mut self) {
+        lock(&self.0).end = true;
+    }
+}
+
+fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
+    // Nothing panics while it holds this lock.
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The thread's side.
+struct Look {
+    me: Rank,
+    desk: Desk,
+    claim: Claim,
+    run_dir: PathBuf,
+    slurm: Slurm,
+    shared: Arc<Mutex<Shared>>,
+    /// Since when ranks are suspected.
+    since: BTreeMap<Rank, Instant>,
     asked: Option<Instant>,
     /// Who may not write any more, why, and since when.
     banned: BTreeMap<Rank, (Instant, String)>,
-    /// Of those, who was reported as dead.
-    reported: BTreeMap<Rank, String>,
 }
 
-impl Witness {
-    /// Why a rank counts as dead, where Slurm has said so.
-    pub fn word_on(&self, rank: Rank) -> Option<&str> {
-        self.reported.get(&rank).map(String::as_str)
-    }
-}
-
-impl<F: Fabric + Bootstrap> Drive<'_, F> {
-    /// While views change: asks Slurm about who is suspected, and passes its word on.
-    pub(super) fn consult_slurm(&mut self, suspects: &[Rank]) -> Result<(), RunError> {
-        let places: Question =
-            suspects.iter().filter_map(|rank| Some((*rank, self.start.info(*rank)?.slurm.clone()?))).collect();
-        let me = self.engine.rank();
-        let mut living =
-            self.view.members.iter().filter(|member| !suspects.contains(member)).copied().collect::<Vec<_>>();
-        living.sort_unstable();
-        let asks = living.iter().take(ASKERS).any(|rank| *rank == me);
-        if places.is_empty() || !asks {
-            return Ok(());
-        }
-        self.ask_slurm(places);
-        self.hear_slurm()
-    }
-
-    fn ask_slurm(&mut self, places: Question) {
-        let witness = &mut self.witness;
-        if witness.asked.is_some_and(|asked| asked.elapsed() < ASK_EVERY) {
-            return;
-        }
-        witness.asked = Some(Instant::now());
-        if witness.asker.is_none() {
-            witness.asker = Asker::start().inspect_err(|error| tracing::warn!("no witness: {error}")).ok();
-        }
-        if let Some(asker) = &witness.asker {
-            let _ = asker.questions.send(places);
-        }
-    }
-
-    fn hear_slurm(&mut self) -> Result<(), RunError> {
-        let findings: Vec<_> = self.witness.asker.iter().flat_map(|asker| asker.findings.try_iter()).collect();
-        for (rank, why) in findings {
-            if self.witness.banned.contains_key(&rank) {
-                continue;
+impl Look {
+    fn run(mut self) {
+        loop {
+            std::thread::sleep(LOOK_EVERY);
+            let (members, places) = {
+                let shared = lock(&self.shared);
+                if shared.end {
+                    return;
+                }
+                (shared.members.clone(), shared.places.clone())
+            };
+            if let Some(question) = self.question(&members, &places) {
+                match ask(&self.slurm, &question) {
+                    Ok(found) => found.into_iter().for_each(|(rank, why)| self.ban(rank, &why)),
+                    Err(error) => tracing::warn!("Slurm cannot say what has become of silent ranks: {error}"),
+                }
             }
-            let words = format!("by the word of Slurm: {why}");
-            // Where that cannot be told, it is no proof.
-            if let Err(error) = self.fence.claim().ban(&self.start.run_dir, rank.0, &words) {
-                tracing::warn!("{rank} does not count as dead: {error}");
-                continue;
-            }
-            say(format_args!("{rank} does not answer; {words}"));
-            self.witness.banned.insert(rank, (Instant::now(), words));
+            self.report();
         }
-        let due: Vec<(Rank, String)> = self
-            .witness
-            .banned
-            .iter()
-            .filter(|(rank, (since, _))| since.elapsed() >= GRACE && !self.witness.reported.contains_key(rank))
-            .map(|(rank, (_, why))| (*rank, why.clone()))
-            .collect();
-        for (rank, why) in due {
-            if let Some(desk) = self.desk() {
-                desk.report(rank, FailureCause::Declared);
-            }
-            self.witness.reported.insert(rank, why);
-        }
-        Ok(())
     }
 
-    /// The nodes of ranks, for the journal.
-    pub(super) fn nodes_of(&self, ranks: &[u32]) -> serde_json::Value {
-        let node = |rank: &u32| {
-            let info = self.start.info(Rank(*rank))?;
-            Some(info.slurm.as_ref().map_or_else(|| info.host.clone(), |place| place.node.clone()))
-        };
-        json!(ranks.iter().map(|rank| node(rank).unwrap_or_default()).collect::<Vec<_>>())
+    /// Whom to ask about, if this rank is one of those that ask, and it is time.
+    fn question(&mut self, members: &[Rank], places: &Question) -> Option<Question> {
+        let (suspects, now) = (self.desk.suspects(), Instant::now());
+        self.since.retain(|rank, _| suspects.contains(rank));
+        suspects.iter().for_each(|rank| drop(self.since.entry(*rank).or_insert(now)));
+        let mut others: Vec<Rank> = members.iter().filter(|rank| !suspects.contains(rank)).copied().collect();
+        others.sort_unstable();
+        let asks = others.iter().take(ASKERS).any(|rank| *rank == self.me);
+        if !asks || self.asked.is_some_and(|asked| asked.elapsed() < ASK_EVERY) {
+            return None;
+        }
+        let due =
+            self.since.iter().filter(|(rank, since)| since.elapsed() >= PATIENCE && !self.banned.contains_key(rank));
+        let question: Question = due.filter_map(|(rank, _)| Some((*rank, places.get(rank)?.clone()))).collect();
+        if question.is_empty() {
+            return None;
+        }
+        self.asked = Some(now);
+        Some(question)
+    }
+
+    fn ban(&mut self, rank: Rank, why: &str) {
+        let words = format!("by the word of Slurm: {why}");
+        // Where that cannot be told, it is no proof.
+        match self.claim.ban(&self.run_dir, rank.0, &words) {
+            Ok(()) => {
+                say(format_args!("{rank} does not answer; {words}"));
+                self.banned.insert(rank, (Instant::now(), words));
+            }
+            Err(error) => tracing::warn!("{rank} does not count as dead: {error}"),
+        }
+    }
+
+    /// Reports who has had time to notice.
+    fn report(&mut self) {
+        let mut shared = lock(&self.shared);
+        for (rank, (since, why)) in &self.banned {
+            if since.elapsed() >= GRACE && !shared.reported.contains_key(rank) {
+                shared.reported.insert(*rank, why.clone());
+                self.desk.report(*rank, FailureCause::Declared);
+            }
+        }
     }
 }
 
