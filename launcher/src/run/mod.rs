@@ -8,12 +8,14 @@
 mod checkpoints;
 mod control;
 mod crossing;
+mod direct;
 mod door;
 mod doorway;
 mod drive;
 mod epochs;
 mod error;
 mod faults;
+mod fence;
 mod figures;
 mod finish;
 mod frames;
@@ -21,6 +23,7 @@ mod hang;
 mod introduce;
 mod join;
 mod journal;
+mod meeting;
 mod over;
 pub(crate) mod paths;
 mod progress;
@@ -30,14 +33,16 @@ mod restore;
 mod start;
 mod summary;
 mod watch;
+mod witness;
 mod words;
 
 pub(crate) use crossing::Crossing;
 pub use error::RunError;
 pub use join::join;
+pub(crate) use progress::say;
 pub use progress::{PROGRESS_VARIABLE, wants_bar};
 pub(crate) use start::host;
-pub use start::{Options, RankInfo, resolve};
+pub use start::{Options, RankInfo, new_run_dir, resolve};
 
 use std::time::{Duration, Instant};
 
@@ -46,7 +51,7 @@ use rankzero_comm::rendezvous::Rendezvous;
 use rankzero_comm::world::{self, Options as FabricOptions, Wish, WorldFabric};
 use rankzero_comm::{Rank, local};
 use rankzero_job::Overrides;
-use rankzero_slurm::launch::{Launch, environment};
+use rankzero_slurm::launch::Launch;
 use serde::{Deserialize, Serialize};
 
 use self::paths::wish;
@@ -97,7 +102,8 @@ impl Ending {
 /// [`RunError`]: the environment, the job, a peer, the disk. Where the fabric is MPI the caller must then leave by
 /// [`leave_after_failure`].
 pub fn run(options: &Options) -> Result<Ending, RunError> {
-    let launch = Launch::detect(&environment())?;
+    let launch = meeting::detect(options)?;
+    direct::look_at_srun(&launch, options.quiet);
     if !launch.launcher.offers_peers() || launch.size == 1 {
         let fabric = local::hub(1)?.remove(0);
         return Ok(drive::drive(options, &launch, fabric, |_, _, _| Ok(()))?.ending);
@@ -153,7 +159,11 @@ pub(crate) fn world_fabric(
         end_with_launch();
         let deadline = Instant::now() + limit.min(meeting_time()?);
         let at = || Rendezvous::open(dir, Rank(launch.rank), launch.size, deadline);
-        return Ok(world::start_bare(at, &options, wish, deadline)?);
+        let fabric = world::start_bare(at, &options, wish, deadline)?;
+        if launch.rank == 0 {
+            meeting::leave(dir);
+        }
+        return Ok(fabric);
     }
     let fabric = world::start(&options, Instant::now() + limit)?;
     if fabric.at_start() != launch.size {
