@@ -85,6 +85,8 @@ pub struct Ended<F> {
     pub fabric: F,
     /// Whether all ranks that the run started with are still there.
     pub complete: bool,
+    /// Whether this rank was rank 0 at the end of the run.
+    pub leads: bool,
 }
 
 /// Runs a rank on a fabric from start to summary; gives the fabric back. `equip` gives the fabric what the job asks of it.
@@ -303,10 +305,11 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
             self.start.claim.release(&self.start.run_dir);
         }
         let complete = together && self.view == View::first(self.start.founders);
+        let leads = together && self.engine.is_master();
         if let Some(control) = self.control {
             control.finish();
         }
-        Ended { ending, fabric: self.engine.into_fabric(), complete }
+        Ended { ending, fabric: self.engine.into_fabric(), complete, leads }
     }
 
     fn steps(&mut self) -> Result<Ending, RunError> {

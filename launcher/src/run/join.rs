@@ -19,7 +19,7 @@ use super::error::RunError;
 use super::hang::on_alarm;
 use super::progress::say;
 use super::start::{Options, Start};
-use super::{Ending, paths, watch};
+use super::{Ending, orphan, paths, watch};
 use crate::engine::Engine;
 
 /// How long a newcomer waits to be let in.
@@ -64,7 +64,10 @@ pub fn join(run_dir: &Path, options: &Options) -> Result<Ending, RunError> {
     if let Some(ending) = drive.wait_to_be_let_in()? {
         return Ok(ending);
     }
-    let Ended { ending, .. } = drive.run_on()?;
+    let Ended { ending, leads, .. } = drive.run_on()?;
+    if leads {
+        orphan::end_job_without_script();
+    }
     Ok(ending)
 }
 
