@@ -6,6 +6,7 @@ mod checkpoint;
 mod commands;
 mod doctor;
 mod explain;
+mod sweep;
 
 use clap::{CommandFactory, Parser};
 
@@ -22,6 +23,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Render(args) => commands::render(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Sweep(args) => sweep::sweep(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Join(args) => commands::join(&args),
         Command::Drain(args) => commands::drain(&args),

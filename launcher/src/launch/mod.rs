@@ -198,7 +198,7 @@ fn wait(child: &mut Child, mut signals: Signals) -> std::io::Result<ExitStatus> 
 
 /// A signal to this process reaches the children of every test, so one test at a time has some.
 #[cfg(test)]
-static CHILDREN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+pub(crate) static CHILDREN: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 #[cfg(test)]
 mod tests {
