@@ -39,8 +39,8 @@ Examples:
   rankzero sweep jobs/demo.yaml --nodes 1,2,4 --weak        as many bodies for each
   rankzero sweep jobs/demo.yaml --nodes 1,2 --set time.steps=60 --set time.duration_s=null   a shorter one
   rankzero sweep jobs/demo.yaml --nodes 1,2,4,8 --dry-run   the order and the commands
-  salloc -N 8 rankzero sweep job.yaml --nodes 1,2,4,8 --ranks-per-node 2    within one allocation
-  rankzero sweep job.yaml --nodes 1,2,4,8 --through jobs    a job of Slurm for each run
+  salloc -N 8 rankzero sweep job.yaml --nodes 1,2,4,8       within one allocation
+  rankzero sweep job.yaml --nodes 1,2,4,8 --through jobs    a job of Slurm for each run, with what `slurm:` of the job asks for
   rankzero sweep --report sweeps/demo-strong                the report again";
 
 /// Arguments of a sweep.
@@ -65,9 +65,9 @@ pub struct SweepArgs {
     /// Runs of each size; with 1 there are no intervals.
     #[arg(long, value_name = "N", default_value_t = 3)]
     pub repeat: u32,
-    /// Ranks of each node, where --nodes counts nodes.
-    #[arg(long, value_name = "N", default_value_t = 1)]
-    pub ranks_per_node: u32,
+    /// Ranks of each node, where --nodes counts nodes [default: what the allocation or `slurm.tasks_per_node` says].
+    #[arg(long, value_name = "N")]
+    pub ranks_per_node: Option<u32>,
     /// Worker threads of each rank, 1 to 1024 [default: 1 on this machine, under Slurm the rank's share of the cores].
     #[arg(long, value_name = "N", value_parser = threads)]
     pub threads: Option<usize>,

@@ -1,10 +1,12 @@
 //! Why a sweep cannot go on, and its exit code.
 
 use rankzero_job::JobError;
-use rankzero_slurm::launch::EnvError;
+use rankzero_slurm::EnvError;
+use rankzero_slurm::commands::SlurmError;
 use rankzero_sweep::SweepError;
 
 use crate::launch::LaunchError;
+use crate::submit::SubmitError;
 
 /// Why a sweep cannot begin, or go on. A run that fails is no such reason: it is a result.
 #[derive(Debug, thiserror::Error)]
@@ -38,9 +40,17 @@ pub enum SweepFailure {
         "error: --through steps: this is no allocation of Slurm; `salloc -N …` makes one, `--through jobs` asks for one for each run"
     )]
     NoAllocation,
+    /// A job of Slurm cannot be made.
+    #[error("error: {0}")]
+    Batch(#[from] SubmitError),
     /// Slurm refused a job.
-    #[error("error: {0}; the jobs before it are in the queue, and `scancel --name={1}` takes them back")]
-    Submit(String, String),
+    #[error("error: {source}{}", taken_back(.submitted))]
+    Submit {
+        /// Its words.
+        source: SlurmError,
+        /// The jobs that it had taken before.
+        submitted: Vec<u64>,
+    },
     /// The point is not of this sweep.
     #[error("error: --point {0}: the sweep has no such run")]
     NoSuchPoint(rankzero_sweep::Point),
@@ -56,8 +66,14 @@ impl SweepFailure {
             | SweepFailure::Environment(_)
             | SweepFailure::FewNodes { .. }
             | SweepFailure::NoAllocation
-            | SweepFailure::Submit(..) => 3,
+            | SweepFailure::Batch(_)
+            | SweepFailure::Submit { .. } => 3,
             SweepFailure::Sweep(_) => 1,
         }
     }
+}
+
+fn taken_back(jobs: &[u64]) -> String {
+    let numbers: Vec<String> = jobs.iter().map(u64::to_string).collect();
+    if numbers.is_empty() { String::new() } else { format!("; `scancel {}` takes back the jobs before it", numbers.join(" ")) }
 }

@@ -3,7 +3,7 @@
 //! What is run in which order, what it comes to and how that is shown is `rankzero-sweep`'s business; here it is done: [`prepare`] makes a job
 //! file for each size, [`way`] says by what a point is started, [`process`] runs it, [`submit`] has Slurm do all of it later.
 //!
-//! A point is one run of `rankzero launch`, or of srun: a process of its own, that is measured by what its `summary.json` says.
+//! A point is one run of `rankzero launch`: a process of its own, that is measured by what its `summary.json` says.
 
 mod error;
 mod machine;
@@ -44,8 +44,8 @@ pub struct Options {
     pub scaling: Scaling,
     /// Runs of each size.
     pub repeats: u32,
-    /// Ranks of a node.
-    pub ranks_per_node: u32,
+    /// Ranks of a node; as many as there is room for where absent.
+    pub ranks_per_node: Option<u32>,
     /// Worker threads of each rank; its share of the cores where absent.
     pub threads: Option<usize>,
     /// Instructions; the widest where absent.
@@ -101,7 +101,7 @@ pub fn sweep(options: &Options) -> Result<Ending, SweepFailure> {
         scaling: options.scaling,
         unit: options.way.unit(),
         nodes: options.nodes.clone(),
-        ranks_per_node: options.ranks_per_node,
+        ranks_per_node: options.way.ranks_per_node(options.ranks_per_node, &loaded.job)?,
         repeats: options.repeats,
         seed: options.seed,
     };
@@ -118,10 +118,7 @@ pub fn sweep(options: &Options) -> Result<Ending, SweepFailure> {
         prepared.write()?;
     }
     match &options.way {
-        Way::Jobs => {
-            drop(results);
-            submit::submit(options, &prepared)
-        }
+        Way::Jobs => submit::submit(options, &prepared, &results),
         Way::Here(_) | Way::Steps(_) => {
             let ended = Sweep { options, prepared: &prepared, results: &mut results }.run()?;
             // The last of the jobs makes the report of a sweep that is made of jobs.
@@ -172,7 +169,7 @@ fn described(options: &Options, prepared: &Prepared) -> Result<String, SweepFail
         prepared.dir.display()
     );
     if options.way == Way::Jobs {
-        return Ok(text + &submit::scripts(options, prepared)?);
+        return Ok(text + &submit::scripts(options, prepared, &Results::read(&prepared.dir)?)?);
     }
     for point in plan.points() {
         text += &format!("{}\n", shell(&point_command(options, prepared, point)?));

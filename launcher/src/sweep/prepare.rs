@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rankzero_job::{Job, Loaded};
+use rankzero_job::{Job, Loaded, SlurmOptions};
 use rankzero_sweep::{Key, Manifest, Plan, Scaling, SweepError};
 
 use super::Options;
@@ -46,10 +46,12 @@ impl Prepared {
         let mut keys = BTreeMap::new();
         for &nodes in &plan.nodes {
             let factor = if plan.scaling == Scaling::Weak { nodes } else { 1 };
-            let text = job.grown(factor, &loaded.file)?.resolved_yaml();
+            let grown = job.grown(factor, &loaded.file)?;
+            let text = grown.resolved_yaml();
+            let compared = comparable(grown).resolved_yaml();
             let parts = [
                 "rankzero sweep 1",
-                &text,
+                &compared,
                 &meshes,
                 &plan.ranks(nodes).to_string(),
                 &plan.ranks_per_node.to_string(),
@@ -92,6 +94,22 @@ impl Prepared {
         }
         Ok(self.manifest.write(&self.dir)?)
     }
+}
+
+/// The job without what neither its result nor its speed depends on, so that a run that needs more time does not make all others worthless.
+fn comparable(job: Job) -> Job {
+    let slurm = SlurmOptions {
+        nodes: 1,
+        spare_nodes: 0,
+        time_limit: None,
+        dependency: None,
+        array: None,
+        mail: None,
+        account: None,
+        qos: None,
+        ..job.slurm
+    };
+    Job { slurm, ..job }
 }
 
 /// A hash of what the mesh files of a job hold. One that cannot be read is told by the run, which needs it.

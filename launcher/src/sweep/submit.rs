@@ -1,24 +1,27 @@
 //! A sweep as jobs of Slurm: one for each point, each after the one before has ended, however it ended, and one that makes the report.
 //!
 //! They run one after the other so that they do not disturb each other's network and file system, and so that one of them at a time writes the
-//! results. Each of them is this program again, inside its own allocation, for one point.
+//! results. Each of them is this program again, inside its own allocation, for one point. What is asked of Slurm stands in the job's section
+//! `slurm`, all but its size.
 
 use std::fs;
-use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use rankzero_sweep::{Point, Scaling, SweepError};
+use rankzero_job::{Job, SlurmOptions};
+use rankzero_slurm::commands::Slurm;
+use rankzero_slurm::script::{Script, Word};
+use rankzero_sweep::{Point, Results, Scaling, SweepError};
 
 use super::error::SweepFailure;
 use super::prepare::Prepared;
 use super::{Ending, Options, way};
-use crate::launch::{capture, shell};
+use crate::submit::{SubmitError, resources, surroundings, wishes};
 
 /// How long sbatch may take.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A job of Slurm: what its files are named after, and its script.
-struct Script {
+struct Batch {
     name: String,
     text: String,
 }
@@ -27,50 +30,51 @@ struct Script {
 ///
 /// # Errors
 /// [`SweepFailure::Submit`] where Slurm refuses one, [`SweepFailure::Sweep`] where a script cannot be written.
-pub fn submit(options: &Options, prepared: &Prepared) -> Result<Ending, SweepFailure> {
+pub fn submit(options: &Options, prepared: &Prepared, results: &Results) -> Result<Ending, SweepFailure> {
+    let slurm = Slurm::here();
+    if !slurm.has("sbatch") {
+        return Err(SubmitError::NoSlurm.into());
+    }
     let folder = prepared.dir.join("slurm");
     fs::create_dir_all(&folder).map_err(SweepError::io("make the directory", &folder))?;
-    let mut before = None;
-    let mut count = 0;
-    for script in all(options, prepared)? {
-        let file = folder.join(format!("{}.sbatch", script.name));
-        fs::write(&file, &script.text).map_err(SweepError::io("write", &file))?;
-        let number = sbatch(&file, before.as_deref()).map_err(|why| SweepFailure::Submit(why, job_name(prepared)))?;
-        before = Some(number);
-        count += 1;
+    let mut numbers: Vec<u64> = Vec::new();
+    for batch in all(options, prepared, results)? {
+        let file = folder.join(format!("{}.sbatch", batch.name));
+        fs::write(&file, &batch.text).map_err(SweepError::io("write", &file))?;
+        let after = match numbers.last() {
+            Some(before) => Some(format!("afterany:{before}")),
+            None => prepared.job.slurm.dependency.clone(),
+        };
+        let dependency = after.map(|after| format!("--dependency={after}"));
+        let flags: Vec<&str> = dependency.as_deref().into_iter().collect();
+        let number = slurm.submit(&batch.text, &flags, Instant::now() + PATIENCE);
+        let number = number.map_err(|source| SweepFailure::Submit { source, submitted: numbers.clone() })?;
+        numbers.push(number);
     }
-    println!(
-        "{count} jobs named {} are in the queue; the last one, {}, makes {}",
-        job_name(prepared),
-        before.unwrap_or_default(),
-        prepared.dir.join("report.html").display()
-    );
+    let report = prepared.dir.join("report.html");
+    println!("{} jobs are in the queue; {}, the last one, makes {}", numbers.len(), numbers.last().unwrap_or(&0), report.display());
     Ok(Ending::Done)
 }
 
 /// The scripts one after the other, for people.
 ///
 /// # Errors
-/// [`SweepFailure::Launch`] where the path of this program is unknown.
-pub fn scripts(options: &Options, prepared: &Prepared) -> Result<String, SweepFailure> {
-    let shown = |script: &Script| format!("\n# {}.sbatch\n{}", script.name, script.text);
-    Ok(all(options, prepared)?.iter().map(shown).collect())
+/// As [`submit`], of those that come before Slurm is asked.
+pub fn scripts(options: &Options, prepared: &Prepared, results: &Results) -> Result<String, SweepFailure> {
+    let shown = |batch: &Batch| format!("\n# {}.sbatch\n{}", batch.name, batch.text);
+    Ok(all(options, prepared, results)?.iter().map(shown).collect())
 }
 
-fn all(options: &Options, prepared: &Prepared) -> Result<Vec<Script>, SweepFailure> {
+fn all(options: &Options, prepared: &Prepared, results: &Results) -> Result<Vec<Batch>, SweepFailure> {
     let program = way::program()?;
-    let to_do = match rankzero_sweep::Results::read(&prepared.dir) {
-        Ok(results) => prepared.manifest.to_do(results.records()),
-        Err(_) => prepared.manifest.plan.points(),
-    };
-    let points = to_do.into_iter().map(|point| {
+    let mut batches = Vec::new();
+    for point in prepared.manifest.to_do(results.records()) {
         let words = point_words(options, prepared, &program, point);
-        Script { name: point.to_string(), text: script(options, prepared, &point.to_string(), point.nodes, &words) }
-    });
-    let report = ["sweep", "--report"].map(str::to_owned).to_vec();
-    let words = [vec![program.clone()], report, vec![prepared.dir.display().to_string()]].concat();
-    let last = Script { name: "report".to_owned(), text: script(options, prepared, "report", 1, &words) };
-    Ok(points.chain([last]).collect())
+        batches.push(batch(prepared, &point.to_string(), point.nodes, &words)?);
+    }
+    let report = vec![program, "sweep".to_owned(), "--report".to_owned(), prepared.dir.display().to_string()];
+    batches.push(batch(prepared, "report", 1, &report)?);
+    Ok(batches)
 }
 
 /// The same sweep for one point, from the job as it was written out.
@@ -81,7 +85,6 @@ fn point_words(options: &Options, prepared: &Prepared, program: &str, point: Poi
     let mut flag = |name: &str, value: String| words.extend([name.to_owned(), value]);
     flag("--dir", prepared.dir.display().to_string());
     flag("--nodes", nodes.join(","));
-    flag("--ranks-per-node", plan.ranks_per_node.to_string());
     flag("--repeat", plan.repeats.to_string());
     flag("--seed", plan.seed.to_string());
     flag("--limit-s", options.limit.as_secs().to_string());
@@ -98,35 +101,31 @@ fn point_words(options: &Options, prepared: &Prepared, program: &str, point: Poi
     words
 }
 
-fn job_name(prepared: &Prepared) -> String {
+/// A script that runs one command in an allocation of so many nodes.
+fn batch(prepared: &Prepared, name: &str, nodes: u32, words: &[String]) -> Result<Batch, SweepFailure> {
     let plan = &prepared.manifest.plan;
-    format!("{}-{}", plan.name, plan.scaling.name())
-}
-
-/// A batch script that runs one command in an allocation of so many nodes.
-fn script(options: &Options, prepared: &Prepared, what: &str, nodes: u32, words: &[String]) -> String {
-    let plan = &prepared.manifest.plan;
-    // Half a minute for each of ours, and the limit of the run.
-    let minutes = options.limit.as_secs() / 60 + 2;
-    format!(
-        "#!/bin/sh\n#SBATCH --job-name={}\n#SBATCH --nodes={nodes}\n#SBATCH --ntasks-per-node={}\n#SBATCH --time={minutes}\n#SBATCH --no-kill\n\
-         #SBATCH --output={}/slurm/{what}.log\n\nexec {}\n",
-        job_name(prepared),
-        plan.ranks_per_node,
-        prepared.dir.display(),
-        shell(words)
-    )
-}
-
-/// Gives a script to sbatch, to be begun when the job before it has ended; the job's number.
-fn sbatch(file: &Path, before: Option<&str>) -> Result<String, String> {
-    let mut words = vec!["sbatch".to_owned(), "--parsable".to_owned()];
-    words.extend(before.map(|number| format!("--dependency=afterany:{number}")));
-    words.push(file.display().to_string());
-    let said = capture(&words, PATIENCE).map_err(|error| error.to_string())?;
-    let number = said.stdout.trim().split(';').next().unwrap_or_default().to_owned();
-    match number.parse::<u64>() {
-        Ok(_) if said.in_time => Ok(number),
-        _ => Err(format!("sbatch did not take {}: {}", file.display(), said.stderr.trim())),
-    }
+    let slurm = SlurmOptions {
+        nodes,
+        spare_nodes: 0,
+        tasks_per_node: plan.ranks_per_node,
+        // Between the jobs of a sweep it is the sweep that says what comes first; it is no array; a run that is cut off is no measurement.
+        dependency: None,
+        array: None,
+        ..prepared.job.slurm.clone()
+    };
+    let job = Job { name: format!("{}-{}-{name}", plan.name, plan.scaling.name()), slurm, ..prepared.job.clone() };
+    let mut script = Script::new();
+    script.head_comment(&format!("A part of the sweep in {}: {name}", prepared.dir.display()));
+    script.head_gap();
+    let directory = prepared.dir.display().to_string();
+    resources(&mut script, &job, &directory).map_err(SweepFailure::from)?;
+    wishes(&mut script, &job.slurm).map_err(SweepFailure::from)?;
+    script.directive("output", &format!("slurm/{name}-%j.log")).map_err(SubmitError::from)?;
+    script.flag("no-kill");
+    script.flag("no-requeue");
+    surroundings(&mut script, &job.slurm).map_err(SweepFailure::from)?;
+    script.gap();
+    let words = words.iter().map(|word| Word::quoted(word)).collect::<Result<Vec<_>, _>>().map_err(SubmitError::from)?;
+    script.command(&[&[Word::verbatim("exec")], &words], "");
+    Ok(Batch { name: name.to_owned(), text: script.text() })
 }

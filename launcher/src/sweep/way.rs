@@ -2,22 +2,26 @@
 
 use std::path::Path;
 
-use rankzero_slurm::launch::{Allocation, Launch, environment};
-use rankzero_sweep::{Plan, Point, Unit};
+use clap::ValueEnum;
+use rankzero_job::Job;
+use rankzero_slurm::commands::Slurm;
+use rankzero_slurm::launch::environment;
+use rankzero_slurm::{Allocation, Launch};
+use rankzero_sweep::{Plan, Point, SweepError, Unit};
 
 use super::Options;
 use super::error::SweepFailure;
-use crate::launch::{LaunchError, Via, on_path};
+use crate::launch::{LaunchError, Via};
 
 /// What runs the points, as it is asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum Through {
-    /// `steps` inside an allocation, `jobs` where there is sbatch, else `here`.
+    /// `steps` inside an allocation of Slurm, `jobs` where there is sbatch, else `here`.
     #[default]
     Auto,
-    /// Ranks on this machine, one after the other.
+    /// Ranks on this machine.
     Here,
-    /// Steps of the allocation that this process is in.
+    /// Steps of the allocation that this process is in, on some of its nodes.
     Steps,
     /// A job of Slurm for each run, each after the one before, and one that makes the report.
     Jobs,
@@ -41,13 +45,12 @@ impl Way {
     /// [`SweepFailure::Environment`], [`SweepFailure::NoAllocation`].
     pub fn find(through: Through, via: Via) -> Result<Way, SweepFailure> {
         let allocation = Launch::detect(&environment())?.allocation;
-        let sbatch = || on_path(std::env::var_os("PATH").as_deref(), "sbatch").is_some();
         match (through, allocation) {
             (Through::Here, _) => Ok(Way::Here(via)),
             (Through::Auto | Through::Steps, Some(allocation)) => Ok(Way::Steps(allocation)),
             (Through::Steps, None) => Err(SweepFailure::NoAllocation),
-            (Through::Jobs, _) => Ok(Way::Jobs),
-            (Through::Auto, None) => Ok(if sbatch() { Way::Jobs } else { Way::Here(via) }),
+            (Through::Auto, None) if !Slurm::here().has("sbatch") => Ok(Way::Here(via)),
+            (Through::Jobs | Through::Auto, _) => Ok(Way::Jobs),
         }
     }
 
@@ -67,6 +70,25 @@ impl Way {
         }
     }
 
+    /// Ranks of a node: what is asked for, else what there is room for.
+    ///
+    /// # Errors
+    /// [`SweepFailure::Sweep`] where an allocation has room for another number.
+    pub fn ranks_per_node(&self, asked: Option<u32>, job: &Job) -> Result<u32, SweepFailure> {
+        let Way::Steps(allocation) = self else {
+            let usual = if *self == Way::Jobs { job.slurm.tasks_per_node } else { 1 };
+            return Ok(asked.unwrap_or(usual));
+        };
+        let room = &allocation.tasks_per_node;
+        let ranks = asked.or(room.first().copied()).unwrap_or(1);
+        if room.iter().any(|&there| there != ranks) {
+            let what = format!("{ranks} ranks on each node, but the allocation has room for {room:?}");
+            let remedy = "ask for an allocation by `--ntasks-per-node`, or leave this flag out";
+            return Err(SweepError::Plan { flag: "--ranks-per-node", what, remedy }.into());
+        }
+        Ok(ranks)
+    }
+
     /// Whether the sizes fit.
     ///
     /// # Errors
@@ -74,70 +96,45 @@ impl Way {
     pub fn check(&self, plan: &Plan) -> Result<(), SweepFailure> {
         let wanted = plan.nodes.last().copied().unwrap_or(0);
         match self {
-            Way::Steps(allocation) if wanted as usize > allocation.nodes.len() => {
-                Err(SweepFailure::FewNodes { wanted, have: allocation.nodes.len(), job: allocation.job })
+            Way::Steps(allocation) if wanted as usize > allocation.job_nodes.len() => {
+                Err(SweepFailure::FewNodes { wanted, have: allocation.job_nodes.len(), job: allocation.job })
             }
             _ => Ok(()),
         }
     }
 }
 
-/// The command of a point.
+/// The command of a point: a launch, as a person would type it.
 ///
 /// # Errors
-/// [`SweepFailure::Launch`] where the path of this program is unknown.
-pub fn command(
-    options: &Options,
-    plan: &Plan,
-    point: Point,
-    job: &Path,
-    run_dir: &Path,
-) -> Result<Vec<String>, SweepFailure> {
+/// [`SweepFailure::Launch`] where a path is unknown or unusable.
+pub fn command(options: &Options, plan: &Plan, point: Point, job: &Path, run_dir: &Path) -> Result<Vec<String>, SweepFailure> {
     let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| LaunchError::NotUnicode(path.to_owned()));
-    let program = program()?;
-    let ranks = plan.ranks(point.nodes).to_string();
-    let (job, run_dir) = (text(job)?, text(run_dir)?);
-    let mut words = match &options.way {
-        Way::Here(via) => {
-            let how = if let Via::Auto = via { None } else { clap::ValueEnum::to_possible_value(via) };
-            let mut words = vec![program, "launch".to_owned(), job, "-n".to_owned(), ranks];
-            words.extend(how.into_iter().flat_map(|how| ["--via".to_owned(), how.get_name().to_owned()]));
-            words
-        }
-        Way::Steps(_) | Way::Jobs => {
-            let mut words = step(plan, point);
-            words.extend([
-                "env".to_owned(),
-                format!("RANKZERO_RENDEZVOUS={run_dir}.meet"),
-                program,
-                "run".to_owned(),
-                job,
-            ]);
-            words
-        }
+    let via = match options.way {
+        Way::Here(via) => via,
+        // Also for one rank, which would else run beside the sweep.
+        Way::Steps(_) | Way::Jobs => Via::Steps,
     };
-    words.extend(["--run-dir".to_owned(), run_dir, "--quiet".to_owned()]);
-    words.extend(options.threads.iter().flat_map(|threads| ["--threads".to_owned(), threads.to_string()]));
-    words.extend(options.isa.iter().flat_map(|isa| ["--isa".to_owned(), isa.name().to_owned()]));
+    let mut words = vec![program()?, "launch".to_owned(), text(job)?];
+    let mut flag = |name: &str, value: String| words.extend([name.to_owned(), value]);
+    flag("-n", plan.ranks(point.nodes).to_string());
+    if let Some(via) = via.to_possible_value().filter(|_| via != Via::Auto) {
+        flag("--via", via.get_name().to_owned());
+    }
+    if let Some(threads) = options.threads {
+        flag("--threads", threads.to_string());
+    }
+    if let Some(isa) = options.isa {
+        flag("--isa", isa.name().to_owned());
+    }
+    flag("--run-dir", text(run_dir)?);
+    words.push("--quiet".to_owned());
     Ok(words)
 }
 
 /// This program.
 pub(super) fn program() -> Result<String, LaunchError> {
-    let program = std::env::current_exe()
-        .map_err(|source| LaunchError::System { what: "find the path of this program".to_owned(), source })?;
+    let what = || "find the path of this program".to_owned();
+    let program = std::env::current_exe().map_err(|source| LaunchError::System { what: what(), source })?;
     program.into_os_string().into_string().map_err(|path| LaunchError::NotUnicode(path.into()))
-}
-
-/// A step on the first nodes of the allocation, whose ranks meet without MPI.
-fn step(plan: &Plan, point: Point) -> Vec<String> {
-    let ranks = plan.ranks(point.nodes);
-    let mut words = vec!["srun".to_owned(), "--mpi=none".to_owned(), "--overlap".to_owned()];
-    words.extend([
-        format!("--nodes={0}-{0}", point.nodes),
-        format!("--ntasks={ranks}"),
-        format!("--ntasks-per-node={}", plan.ranks_per_node),
-    ]);
-    words.extend(["--no-kill", "--kill-on-bad-exit=0", "--wait=0", "--cpu-bind=none"].map(str::to_owned));
-    words
 }
