@@ -24,7 +24,7 @@ use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-pub use bare::{bare_script, end_with_launch, run_bare};
+pub use bare::{bare_script, end_with, end_with_launch, run_bare};
 pub use capture::{Captured, capture};
 pub use command::{Request, command_line};
 pub(crate) use find::on_path;

@@ -44,7 +44,7 @@ pub enum SweepFailure {
     #[error("error: {0}")]
     Batch(#[from] SubmitError),
     /// Slurm refused a job.
-    #[error("error: {source}{}", taken_back(.submitted))]
+    #[error("error: {source}{}; `--through here` runs the sweep on this machine", taken_back(.submitted))]
     Submit {
         /// Its words.
         source: SlurmError,
@@ -75,5 +75,9 @@ impl SweepFailure {
 
 fn taken_back(jobs: &[u64]) -> String {
     let numbers: Vec<String> = jobs.iter().map(u64::to_string).collect();
-    if numbers.is_empty() { String::new() } else { format!("; `scancel {}` takes back the jobs before it", numbers.join(" ")) }
+    if numbers.is_empty() {
+        String::new()
+    } else {
+        format!("; `scancel {}` takes back the jobs before it", numbers.join(" "))
+    }
 }

@@ -25,6 +25,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 pub use error::SweepFailure;
+pub use process::SWEEP_VARIABLE;
 pub use way::{Through, Way};
 
 use crate::launch::shell;
@@ -118,7 +119,8 @@ pub fn sweep(options: &Options) -> Result<Ending, SweepFailure> {
         prepared.write()?;
     }
     match &options.way {
-        Way::Jobs => submit::submit(options, &prepared, &results),
+        // It lets go of the results first: the first job may begin before the last one is submitted.
+        Way::Jobs => submit::submit(options, &prepared, results),
         Way::Here(_) | Way::Steps(_) => {
             let ended = Sweep { options, prepared: &prepared, results: &mut results }.run()?;
             // The last of the jobs makes the report of a sweep that is made of jobs.

@@ -13,6 +13,8 @@ use rankzero_sweep::SweepError;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
+/// Names the process of a sweep to the launches that it starts.
+pub const SWEEP_VARIABLE: &str = "RANKZERO_SWEEP_PID";
 /// Between two looks at whether it has ended.
 const PAUSE: Duration = Duration::from_millis(20);
 /// How long it may take to end once it is told to; as long again once it is told more firmly.
@@ -71,7 +73,7 @@ pub fn run(words: &[String], log: &Path, limit: Duration, interrupts: &mut Inter
     let mut command = Command::new(program);
     command.args(&words[1..]).stdin(Stdio::null()).stdout(file).stderr(errors);
     // A group of its own: Ctrl-C reaches it once, through us.
-    command.process_group(0);
+    command.process_group(0).env(SWEEP_VARIABLE, std::process::id().to_string());
     // What overrides the job is in its file already; it would undo what has grown.
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with(ENVIRONMENT_PREFIX)) {
         command.env_remove(name);

@@ -26,19 +26,21 @@ struct Batch {
     text: String,
 }
 
-/// Gives all jobs to sbatch.
+/// Gives all jobs to sbatch, and lets go of the results before it does.
 ///
 /// # Errors
 /// [`SweepFailure::Submit`] where Slurm refuses one, [`SweepFailure::Sweep`] where a script cannot be written.
-pub fn submit(options: &Options, prepared: &Prepared, results: &Results) -> Result<Ending, SweepFailure> {
+pub fn submit(options: &Options, prepared: &Prepared, results: Results) -> Result<Ending, SweepFailure> {
     let slurm = Slurm::here();
     if !slurm.has("sbatch") {
         return Err(SubmitError::NoSlurm.into());
     }
     let folder = prepared.dir.join("slurm");
     fs::create_dir_all(&folder).map_err(SweepError::io("make the directory", &folder))?;
+    let batches = all(options, prepared, &results)?;
+    drop(results);
     let mut numbers: Vec<u64> = Vec::new();
-    for batch in all(options, prepared, results)? {
+    for batch in batches {
         let file = folder.join(format!("{}.sbatch", batch.name));
         fs::write(&file, &batch.text).map_err(SweepError::io("write", &file))?;
         let after = match numbers.last() {
@@ -52,7 +54,12 @@ pub fn submit(options: &Options, prepared: &Prepared, results: &Results) -> Resu
         numbers.push(number);
     }
     let report = prepared.dir.join("report.html");
-    println!("{} jobs are in the queue; {}, the last one, makes {}", numbers.len(), numbers.last().unwrap_or(&0), report.display());
+    println!(
+        "{} jobs are in the queue; {}, the last one, makes {}",
+        numbers.len(),
+        numbers.last().unwrap_or(&0),
+        report.display()
+    );
     Ok(Ending::Done)
 }
 
@@ -125,7 +132,8 @@ fn batch(prepared: &Prepared, name: &str, nodes: u32, words: &[String]) -> Resul
     script.flag("no-requeue");
     surroundings(&mut script, &job.slurm).map_err(SweepFailure::from)?;
     script.gap();
-    let words = words.iter().map(|word| Word::quoted(word)).collect::<Result<Vec<_>, _>>().map_err(SubmitError::from)?;
+    let words =
+        words.iter().map(|word| Word::quoted(word)).collect::<Result<Vec<_>, _>>().map_err(SubmitError::from)?;
     script.command(&[&[Word::verbatim("exec")], &words], "");
     Ok(Batch { name: name.to_owned(), text: script.text() })
 }

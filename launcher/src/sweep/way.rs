@@ -108,7 +108,13 @@ impl Way {
 ///
 /// # Errors
 /// [`SweepFailure::Launch`] where a path is unknown or unusable.
-pub fn command(options: &Options, plan: &Plan, point: Point, job: &Path, run_dir: &Path) -> Result<Vec<String>, SweepFailure> {
+pub fn command(
+    options: &Options,
+    plan: &Plan,
+    point: Point,
+    job: &Path,
+    run_dir: &Path,
+) -> Result<Vec<String>, SweepFailure> {
     let text = |path: &Path| path.to_str().map(str::to_owned).ok_or_else(|| LaunchError::NotUnicode(path.to_owned()));
     let via = match options.way {
         Way::Here(via) => via,

@@ -10,6 +10,8 @@ use crate::stats::Estimate;
 
 /// Points of a curve.
 const SMOOTH: usize = 60;
+/// How far an interval is drawn, as a factor on the value.
+const DRAWN: f64 = 3.0;
 
 /// Speed-up, the ideal line, and the laws that are fitted to time.
 pub(super) fn speed_up<'b>(area: &Area<'b>, analysis: &Analysis) -> Result<(), Failure<'b>> {
@@ -71,9 +73,7 @@ fn ratio<'b>(
 ) -> Result<(), Failure<'b>> {
     let nodes = &analysis.plan.nodes;
     let shown = measured(analysis, value);
-    // An interval of two runs may reach anywhere: the plot shows three times the largest value at the most.
-    let most = shown.iter().map(|(_, of)| of.value).fold(1.0, f64::max);
-    let top = shown.iter().map(|(_, of)| ends(*of)[1].min(3.0 * most)).fold(most, f64::max);
+    let top = shown.iter().map(|(_, of)| ends(*of)[1]).fold(1.0, f64::max);
     let axes = (Ticks::nodes(nodes), Ticks::from_zero(1.12 * top));
     let top = axes.1.ends()[1];
     let power = |log: &f64| short_power(*log);
@@ -86,7 +86,7 @@ fn ratio<'b>(
             curve(nodes, at).map(|(log, value)| (log, value.exp2())).filter(|(_, value)| (0.0..=top).contains(value));
         line(&mut chart, points.collect(), colour(fit).mix(1.0), fit.law.name())?;
     }
-    dots(&mut chart, &shown, |of| [of.value, ends(of)[0], ends(of)[1].min(top)])?;
+    dots(&mut chart, &shown, |of| [of.value, ends(of)[0], ends(of)[1]])?;
     legend(&mut chart, SeriesLabelPosition::LowerLeft)
 }
 
@@ -94,8 +94,10 @@ fn measured(analysis: &Analysis, value: fn(&SizeResult) -> Option<Estimate>) -> 
     analysis.sizes.iter().filter_map(|size| Some((size.nodes, value(size)?))).collect()
 }
 
+/// The interval as it is drawn: that of two runs may reach anywhere, and the plot is about the values.
 fn ends(of: Estimate) -> [f64; 2] {
-    of.interval.unwrap_or([of.value; 2])
+    let [low, high] = of.interval.unwrap_or([of.value; 2]);
+    [low.max(of.value / DRAWN), high.min(of.value * DRAWN)]
 }
 
 fn colour(fit: &Fit) -> RGBColor {
