@@ -282,10 +282,7 @@ impl<'a> Driver<'a> {
             Action::Forgo(rank, why) => say(format_args!("rank {rank} is not replaced: {why}; the others go on")),
             Action::EndAll => {
                 for srun in &mut self.children {
-                    say(format_args!(
-                        "the run is over; ending the step on {}, which has not ended by itself",
-                        srun.node
-                    ));
+                    say(format_args!("the run is over; ending the step on {}, which has not ended by itself", srun.node));
                     doom(srun);
                 }
             }
