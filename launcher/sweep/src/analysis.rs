@@ -52,6 +52,14 @@ pub struct SizeResult {
     pub resident_bytes: u64,
 }
 
+impl SizeResult {
+    /// The speed-up that the CPU seconds allow: with a core for each thread, and no rank waiting for another, the work would be done so many
+    /// times faster than by one node of the smallest size. A bound, and an estimate where ranks share cores.
+    pub fn allowed(&self) -> Option<Estimate> {
+        self.cpu_ratio.map(|ratio| ratio.inverse().times(f64::from(self.nodes)))
+    }
+}
+
 /// Whether results agree where they must.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
@@ -85,6 +93,8 @@ pub struct Analysis {
     pub missing: usize,
     /// Whether digests agree.
     pub digests: Digests,
+    /// Share of its time for which a rank of one thread that waits for nobody had a core, where that shows that others used the machine.
+    pub disturbed: Option<f64>,
     /// The laws fitted to time, of sizes that are not crowded.
     pub time_fits: Vec<Result<Fit, Refusal>>,
     /// The universal law fitted to CPU seconds, of all sizes.
@@ -124,6 +134,7 @@ impl Analysis {
             digests: digests(plan, &measures),
             failures: manifest.failures(records).into_iter().map(|(point, why)| (point, why.to_owned())).collect(),
             missing: plan.points().len() - measures.len(),
+            disturbed: disturbed(&sizes),
             time_fits: [serial, Law::Usl].map(|law| fit(law, &times)).to_vec(),
             cpu_fit: fit(Law::Usl, &costs),
             sizes,
@@ -134,6 +145,13 @@ impl Analysis {
     pub fn is_crowded(&self) -> bool {
         self.sizes.iter().any(|size| size.crowded)
     }
+}
+
+/// CPU seconds over seconds of a rank alone, if that is less than it would be on a quiet machine.
+fn disturbed(sizes: &[SizeResult]) -> Option<f64> {
+    const QUIET: f64 = 0.9;
+    let alone = sizes.iter().find(|size| size.ranks == 1 && size.threads_per_rank == 1)?;
+    Some(alone.cpu_s.value / alone.wall_s.value).filter(|share| *share < QUIET)
 }
 
 fn is_crowded((measure, machine): &(&Measure, &Machine)) -> bool {

@@ -27,6 +27,9 @@ pub fn table(analysis: &Analysis) -> String {
         text +=
             "* more threads than hardware threads: time says how cores are shared, CPU ratio what more ranks cost\n";
     }
+    if let Some(share) = analysis.disturbed {
+        text += &format!("note     {}\n", disturbed_line(share));
+    }
     text += &analysis.time_fits.iter().map(|fit| format!("time     {}\n", fit_line(fit))).collect::<String>();
     text += &format!("CPU      {}\n", fit_line(&analysis.cpu_fit));
     text += &format!("digests  {}\n", digests_line(&analysis.digests));
@@ -78,11 +81,19 @@ pub(crate) fn fit_line(fit: &Result<Fit, Refusal>) -> String {
         Err(refusal) => format!("no fit: {refusal}"),
         Ok(fit) => {
             let kappa = fit.kappa.map(|kappa| format!(", κ {}", estimate(kappa))).unwrap_or_default();
-            let peak = fit.peak().map(|peak| format!(", best at {}", short(peak))).unwrap_or_default();
+            let peak = fit.peak().map(|peak| format!(", most at {}", short(peak))).unwrap_or_default();
             let rms = percent(fit.rms);
             format!("{}: σ {}{kappa}{peak}; residuals {rms}", fit.law.name(), estimate(fit.sigma))
         }
     }
+}
+
+/// That others used the machine, in one line.
+pub(crate) fn disturbed_line(share: f64) -> String {
+    format!(
+        "a rank alone had a core for {} of its time: other programs used the machine, so trust CPU seconds more than time",
+        percent(share)
+    )
 }
 
 /// Whether results agree, in one line.

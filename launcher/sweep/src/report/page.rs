@@ -9,7 +9,7 @@ use crate::numbers::{bytes, estimate, estimate_percent, percent, short};
 use crate::plan::{Scaling, Unit};
 use crate::record::{Outcome, Record};
 use crate::stats::Estimate;
-use crate::text::{digests_line, fit_line};
+use crate::text::{digests_line, disturbed_line, fit_line};
 
 pub(super) fn page(analysis: &Analysis, records: &[Record]) -> Result<String, SweepError> {
     let plan = &analysis.plan;
@@ -65,6 +65,9 @@ fn alarms(analysis: &Analysis) -> String {
         let missing = analysis.missing - analysis.failures.len();
         text += &format!("<p>{missing} runs are still to be done; the same command goes on with them.</p>\n");
     }
+    if let Some(share) = analysis.disturbed {
+        text += &format!("<p>Note: {}.</p>\n", escape(&disturbed_line(share)));
+    }
     if let Digests::Equal { what } = &analysis.digests {
         text += &format!("<p class=\"dim\">Digests are equal: {}</p>\n", escape(what));
     }
@@ -79,7 +82,12 @@ fn figures(analysis: &Analysis) -> Result<String, SweepError> {
     };
     let of = analysis.plan.unit.name();
     Ok([
-        figure(&plots::speed_up(analysis)?, &format!("Speed-up over {of}, with 95 % intervals.{crowded}")),
+        figure(
+            &plots::speed_up(analysis)?,
+            &format!(
+                "Work per second over that of the smallest size. Rings: what the CPU seconds would allow.{crowded}"
+            ),
+        ),
         figure(
             &plots::cpu_ratio(analysis)?,
             &format!("CPU seconds for a piece of work over those of the smallest size: 1 is ideal.{crowded}"),
@@ -92,41 +100,40 @@ fn figures(analysis: &Analysis) -> Result<String, SweepError> {
 
 fn sizes(analysis: &Analysis) -> String {
     let dash = |of: Option<Estimate>, show: fn(Estimate) -> String| of.map_or_else(|| "–".to_owned(), show);
-    let row = |size: &SizeResult| {
+    let name = |size: &SizeResult| format!("{}{}", size.nodes, if size.crowded { " (shares cores)" } else { "" });
+    let times = |size: &SizeResult| {
         vec![
-            format!("{}{}", size.nodes, if size.crowded { " (shares cores)" } else { "" }),
+            name(size),
             format!("{} × {}", size.ranks, size.threads_per_rank),
-            size.bodies.to_string(),
             size.wall_s.runs.to_string(),
             estimate(size.wall_s),
             estimate(size.steps_per_s),
             dash(size.speed_up, estimate),
             dash(size.efficiency, estimate_percent),
+        ]
+    };
+    let costs = |size: &SizeResult| {
+        vec![
+            name(size),
+            size.bodies.to_string(),
             estimate(size.cpu_s),
             dash(size.cpu_ratio, estimate),
+            dash(size.allowed(), estimate),
             dash(size.start_s, estimate),
             bytes(size.resident_bytes as f64),
         ]
     };
-    let heads = [
-        analysis.plan.unit.name(),
-        "ranks × threads",
-        "bodies",
-        "runs",
-        "time, s",
-        "steps/s",
-        "speed-up",
-        "efficiency",
-        "CPU, s",
-        "CPU ratio",
-        "start, s",
-        "memory of a rank",
-    ];
-    let rows: Vec<Vec<String>> = analysis.sizes.iter().map(row).collect();
+    let of = analysis.plan.unit.name();
+    let rows = |row: &dyn Fn(&SizeResult) -> Vec<String>| analysis.sizes.iter().map(row).collect::<Vec<_>>();
     format!(
-        "{}<p class=\"dim\">Geometric means, with 95 % intervals of Student's t on logarithms. Speed-up, efficiency and CPU ratio compare each size \
-         with the smallest one within the same repeat. Time and CPU seconds are those of the steps; the start is apart.</p>\n",
-        table(&heads, &rows)
+        "{}{}<p class=\"dim\">Geometric means, with 95 % intervals of Student's t on logarithms. Speed-up, efficiency and CPU ratio compare each size \
+         with the smallest one within the same repeat. Time and CPU seconds are those of the steps; the start is apart. CPU seconds allow a \
+         speed-up of {of} over CPU ratio: a bound, for as many cores as threads, and ranks that never wait for each other.</p>\n",
+        table(&[of, "ranks × threads", "runs", "time, s", "steps/s", "speed-up", "efficiency"], &rows(&times)),
+        table(
+            &[of, "bodies", "CPU, s", "CPU ratio", "speed-up allowed", "start, s", "memory of a rank"],
+            &rows(&costs)
+        ),
     )
 }
 

@@ -2,9 +2,8 @@
 
 use plotters::prelude::*;
 
-use super::frame::{Area, Failure, Ticks, Words, chart, legend};
+use super::frame::{Area, Failure, Ticks, Words, chart, legend, px, tick};
 use crate::analysis::Analysis;
-use crate::numbers::short;
 
 /// Parts of the time whose place and colour are fixed, from below: what computes first, what waits last. Colours tell their lightness
 /// apart as well as their hue, and stand on white and on black.
@@ -41,10 +40,11 @@ pub(super) fn time_split<'b>(area: &Area<'b>, analysis: &Analysis) -> Result<(),
     };
     let names: Vec<String> = analysis.sizes.iter().map(|size| size.nodes.to_string()).collect();
     let name = |place: &f64| names.get(place.round() as usize).cloned().unwrap_or_default();
-    let plain = |value: &f64| short(*value);
+    let plain = |value: &f64| tick(*value);
     // Room to the right for the legend.
     let axes = (Ticks::places(names.len()).widened(0.45), Ticks::from_zero(100.0));
     let mut chart = chart(area, &words, axes, None, [&name, &plain])?;
+    let step = |length: u32| px(length) as i32;
     let mut below = vec![0.0; names.len()];
     for part in parts(analysis) {
         let colour = PARTS.iter().find(|(name, _)| *name == part).map_or(OTHER, |(_, colour)| *colour);
@@ -59,10 +59,9 @@ pub(super) fn time_split<'b>(area: &Area<'b>, analysis: &Analysis) -> Result<(),
                 Rectangle::new([(x - 0.36, from), (x + 0.36, *below)], colour.filled())
             })
             .collect();
-        chart
-            .draw_series(bars)?
-            .label(part)
-            .legend(move |(x, y)| Rectangle::new([(x + 3, y - 5), (x + 15, y + 5)], colour.filled()));
+        chart.draw_series(bars)?.label(part).legend(move |(x, y)| {
+            Rectangle::new([(x + step(3), y - step(5)), (x + step(15), y + step(5))], colour.filled())
+        });
     }
     legend(&mut chart, SeriesLabelPosition::MiddleRight)
 }

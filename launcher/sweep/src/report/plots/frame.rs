@@ -6,9 +6,12 @@ use plotters::prelude::*;
 
 use crate::analysis::Analysis;
 use crate::error::SweepError;
+use crate::numbers::short;
 
-/// Of a plot, pixels.
-pub(super) const SIZE: (u32, u32) = (560, 400);
+/// The backend draws at whole pixels only: a drawing has so many of them for one that is shown, so that slopes are smooth.
+const FINE: u32 = 4;
+/// Of a plot, as it is drawn.
+pub(super) const SIZE: (u32, u32) = (560 * FINE, 400 * FINE);
 /// Measurements.
 pub(super) const BLUE: RGBColor = RGBColor(0, 0x72, 0xb2);
 /// The universal law.
@@ -38,7 +41,28 @@ pub(super) fn drawn(
         };
         all().map_err(|error| SweepError::Plot { name, what: error.to_string() })?;
     }
-    Ok(svg)
+    let drawn = format!("width=\"{}\" height=\"{}\"", size.0, size.1);
+    Ok(svg.replacen(&drawn, &format!("width=\"{}\" height=\"{}\"", size.0 / FINE, size.1 / FINE), 1))
+}
+
+/// A length in pixels as they are shown.
+pub(super) fn px(length: u32) -> u32 {
+    length * FINE
+}
+
+/// A font of a height in pixels as they are shown.
+pub(super) fn font(height: u32) -> (&'static str, u32) {
+    ("sans-serif", px(height))
+}
+
+/// A value at a tick: no more digits than it needs.
+pub(super) fn tick(value: f64) -> String {
+    let text = short(value);
+    if text.contains('.') && !text.contains('e') {
+        text.trim_end_matches('0').trim_end_matches('.').to_owned()
+    } else {
+        text
+    }
 }
 
 /// An axis from one number to another with ticks where they are wanted.
@@ -125,10 +149,10 @@ pub(super) fn chart<'b>(
 ) -> Result<Chart<'b>, Failure<'b>> {
     let ([_, last], [low, high]) = (right.ends(), up.ends());
     let mut chart = ChartBuilder::on(area)
-        .caption(words.title, ("sans-serif", 18))
-        .margin(12)
-        .x_label_area_size(42)
-        .y_label_area_size(58)
+        .caption(words.title, font(18))
+        .margin(px(12))
+        .x_label_area_size(px(42))
+        .y_label_area_size(px(58))
         .build_cartesian_2d(right, up)?;
     if let Some(from) = shade {
         chart.draw_series([Rectangle::new([(from, low), (last, high)], SHADE.filled())])?;
@@ -139,14 +163,17 @@ pub(super) fn chart<'b>(
         .y_desc(words.up)
         .x_label_formatter(marks[0])
         .y_label_formatter(marks[1])
+        .axis_style(BLACK.stroke_width(px(1)))
+        .bold_line_style(BLACK.mix(0.2).stroke_width(px(1)))
+        .set_all_tick_mark_size(px(4))
         .x_max_light_lines(0)
         .y_max_light_lines(0)
-        .label_style(("sans-serif", 13))
-        .axis_desc_style(("sans-serif", 14))
+        .label_style(font(13))
+        .axis_desc_style(font(14))
         .draw()?;
     if let Some(from) = shade {
         let at = (from + 0.01 * (last - from), high - 0.02 * (high - low));
-        chart.draw_series([Text::new("more threads than cores", at, ("sans-serif", 12))])?;
+        chart.draw_series([Text::new("more threads than cores", at, font(12))])?;
     }
     Ok(chart)
 }
@@ -165,8 +192,10 @@ pub(super) fn legend<'b>(chart: &mut Chart<'b>, position: SeriesLabelPosition) -
     chart
         .configure_series_labels()
         .position(position)
-        .border_style(BLACK.mix(0.3))
+        .margin(px(8))
+        .legend_area_size(px(24))
+        .border_style(BLACK.mix(0.3).stroke_width(px(1)))
         .background_style(WHITE.mix(0.85))
-        .label_font(("sans-serif", 13))
+        .label_font(font(13))
         .draw()
 }

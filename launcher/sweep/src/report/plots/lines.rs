@@ -2,10 +2,9 @@
 
 use plotters::prelude::*;
 
-use super::frame::{Area, BLUE, Chart, Failure, GREEN, ORANGE, Ticks, Words, chart, legend, shade};
+use super::frame::{Area, BLUE, Chart, Failure, GREEN, ORANGE, Ticks, Words, chart, legend, px, shade, tick};
 use crate::analysis::{Analysis, SizeResult};
 use crate::fit::{Fit, Law};
-use crate::numbers::short;
 use crate::stats::Estimate;
 
 /// Points of a curve.
@@ -22,16 +21,23 @@ pub(super) fn speed_up<'b>(area: &Area<'b>, analysis: &Analysis) -> Result<(), F
     let axes = (Ticks::nodes(nodes), Ticks::powers(bounds));
     let low = axes.1.ends()[0];
     let words = Words { title: "Speed-up", right: analysis.plan.unit.name(), up: "speed-up" };
-    let power = |log: &f64| short_power(*log);
+    let power = |log: &f64| tick(log.exp2());
     let mut chart = chart(area, &words, axes, shade(analysis), [&power, &power])?;
-    let ideal: Vec<(f64, f64)> = curve(nodes, |n| n).collect();
-    line(&mut chart, ideal, BLACK.mix(0.45), "ideal")?;
+    let [first, last] = [nodes.first(), nodes.last()].map(|n| f64::from(n.copied().unwrap_or(1)).log2());
+    line(&mut chart, vec![(first, first), (last, last)], BLACK.mix(0.45), "ideal")?;
     for fit in analysis.time_fits.iter().flatten() {
         // The curve as the dots: over what the smallest size did, times its nodes.
         let start = fit.rate(base) / base;
         let fitted = curve(nodes, |n| fit.rate(n) / start).filter(|(_, log)| *log >= low).collect();
         line(&mut chart, fitted, colour(fit).mix(1.0), fit.law.name())?;
     }
+    let allowed = measured(analysis, SizeResult::allowed);
+    let allowed = allowed.iter().map(|(nodes, of)| (f64::from(*nodes).log2(), of.value.log2()));
+    let ring = ORANGE.stroke_width(px(2));
+    chart
+        .draw_series(allowed.map(|place| Circle::new(place, px(5), ring)))?
+        .label("allowed by CPU seconds")
+        .legend(move |(x, y)| Circle::new((x + px(9) as i32, y), px(5), ring));
     let logs = |of: Estimate| [of.value.log2(), ends(of)[0].max(low.exp2()).log2(), ends(of)[1].log2()];
     dots(&mut chart, &shown, logs)?;
     legend(&mut chart, SeriesLabelPosition::UpperLeft)
@@ -76,8 +82,8 @@ fn ratio<'b>(
     let top = shown.iter().map(|(_, of)| ends(*of)[1]).fold(1.0, f64::max);
     let axes = (Ticks::nodes(nodes), Ticks::from_zero(1.12 * top));
     let top = axes.1.ends()[1];
-    let power = |log: &f64| short_power(*log);
-    let plain = |value: &f64| short(*value);
+    let power = |log: &f64| tick(log.exp2());
+    let plain = |value: &f64| tick(*value);
     let mut chart = chart(area, words, axes, shade(analysis), [&power, &plain])?;
     let [first, last] = Ticks::nodes(nodes).ends();
     line(&mut chart, vec![(first, 1.0), (last, 1.0)], BLACK.mix(0.45), "ideal")?;
@@ -104,10 +110,6 @@ fn colour(fit: &Fit) -> RGBColor {
     if fit.law == Law::Usl { ORANGE } else { GREEN }
 }
 
-fn short_power(log: f64) -> String {
-    short(log.exp2()).trim_end_matches('0').trim_end_matches('.').to_owned()
-}
-
 /// A function of nodes, from the smallest to the largest size, as logarithms of base 2; only where it is positive.
 fn curve(nodes: &[u32], of: impl Fn(f64) -> f64) -> impl Iterator<Item = (f64, f64)> {
     let [first, last] = [nodes.first(), nodes.last()].map(|n| f64::from(n.copied().unwrap_or(1)).log2());
@@ -119,11 +121,11 @@ fn curve(nodes: &[u32], of: impl Fn(f64) -> f64) -> impl Iterator<Item = (f64, f
 }
 
 fn line<'b>(chart: &mut Chart<'b>, points: Vec<(f64, f64)>, colour: RGBAColor, name: &str) -> Result<(), Failure<'b>> {
-    let style = colour.stroke_width(2);
+    let style = colour.stroke_width(px(2));
     chart
         .draw_series(LineSeries::new(points, style))?
         .label(name)
-        .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], style));
+        .legend(move |(x, y)| PathElement::new(vec![(x, y), (x + px(18) as i32, y)], style));
     Ok(())
 }
 
@@ -134,13 +136,13 @@ fn dots<'b>(
     places: impl Fn(Estimate) -> [f64; 3],
 ) -> Result<(), Failure<'b>> {
     let at: Vec<(f64, [f64; 3])> = shown.iter().map(|(nodes, of)| (f64::from(*nodes).log2(), places(*of))).collect();
-    let style = BLUE.stroke_width(2);
+    let style = BLUE.stroke_width(px(2));
     for &(x, [_, low, high]) in &at {
         chart.draw_series([PathElement::new(vec![(x, low), (x, high)], style)])?;
     }
     chart
-        .draw_series(at.iter().map(|&(x, [value, ..])| Circle::new((x, value), 4, BLUE.filled())))?
+        .draw_series(at.iter().map(|&(x, [value, ..])| Circle::new((x, value), px(4), BLUE.filled())))?
         .label("measured")
-        .legend(|(x, y)| Circle::new((x + 9, y), 4, BLUE.filled()));
+        .legend(|(x, y)| Circle::new((x + px(9) as i32, y), px(4), BLUE.filled()));
     Ok(())
 }
