@@ -8,12 +8,14 @@
 mod checkpoints;
 mod control;
 mod crossing;
+mod direct;
 mod door;
 mod doorway;
 mod drive;
 mod epochs;
 mod error;
 mod faults;
+mod fence;
 mod figures;
 mod finish;
 mod frames;
@@ -21,6 +23,7 @@ mod hang;
 mod introduce;
 mod join;
 mod journal;
+mod meeting;
 pub(crate) mod paths;
 mod progress;
 mod recover;
@@ -29,6 +32,7 @@ mod restore;
 mod start;
 mod summary;
 mod watch;
+mod witness;
 mod words;
 
 pub(crate) use crossing::Crossing;
@@ -46,7 +50,7 @@ use rankzero_comm::rendezvous::Rendezvous;
 use rankzero_comm::world::{self, Options as FabricOptions, Wish, WorldFabric};
 use rankzero_comm::{Rank, local};
 use rankzero_job::Overrides;
-use rankzero_slurm::launch::{Launch, environment};
+use rankzero_slurm::launch::Launch;
 
 use self::paths::wish;
 use crate::binding;
@@ -86,7 +90,8 @@ impl Ending {
 /// [`RunError`]: the environment, the job, a peer, the disk. Where the fabric is MPI the caller must then leave by
 /// [`leave_after_failure`].
 pub fn run(options: &Options) -> Result<Ending, RunError> {
-    let launch = Launch::detect(&environment())?;
+    let launch = meeting::detect(options)?;
+    direct::look_at_srun(&launch, options.quiet);
     if !launch.launcher.offers_peers() || launch.size == 1 {
         let fabric = local::hub(1)?.remove(0);
         return Ok(drive::drive(options, &launch, fabric, |_, _, _| Ok(()))?.ending);
@@ -142,7 +147,11 @@ pub(crate) fn world_fabric(
         end_with_launch();
         let deadline = Instant::now() + limit.min(meeting_time()?);
         let at = || Rendezvous::open(dir, Rank(launch.rank), launch.size, deadline);
-        return Ok(world::start_bare(at, &options, wish, deadline)?);
+        let fabric = world::start_bare(at, &options, wish, deadline)?;
+        if launch.rank == 0 {
+            meeting::leave(dir);
+        }
+        return Ok(fabric);
     }
     let fabric = world::start(&options, Instant::now() + limit)?;
     if fabric.at_start() != launch.size {

@@ -61,6 +61,9 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
     fn next_view(&mut self) -> Result<(View, Instant), RunError> {
         loop {
             self.read_notices();
+            self.fence.look()?;
+            let suspects: Vec<Rank> = self.losses.signs.keys().copied().collect();
+            self.consult_slurm(&suspects)?;
             let Some(desk) = self.desk() else { return Err(RunError::MasterRefused) };
             match desk.status() {
                 Status::Steady(view) => return Ok((view, desk.since())),
@@ -120,6 +123,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
                 continue;
             }
             let (at, how) = self.losses.signs.get(rank).cloned().unwrap_or((noticed, "it does not answer".to_owned()));
+            let how = self.witness.word_on(*rank).map_or(how, str::to_owned);
             record.lost.push(rank.0);
             record.how.push(how);
             first = first.min(at);
@@ -284,9 +288,11 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         self.faults.pass(Point::Resumed, self.engine.rank());
         let (arrived, left) = (std::mem::take(&mut self.losses.arrived), std::mem::take(&mut self.losses.left));
         self.tell_of(&arrived, &left)?;
+        let nodes = self.nodes_of(&record.lost);
         if let Some(journal) = &mut self.journal {
             if !record.lost.is_empty() {
-                journal.write_at(first, "lost", record.at_step, json!({ "ranks": record.lost, "how": record.how }))?;
+                let fields = json!({ "ranks": record.lost, "how": record.how, "nodes": nodes });
+                journal.write_at(first, "lost", record.at_step, fields)?;
             }
             let members: Vec<u32> = self.view.members.iter().map(|rank| rank.0).collect();
             let fields = json!({ "term": record.term, "master": record.master, "members": members });
