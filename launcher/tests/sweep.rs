@@ -30,11 +30,10 @@ impl Work {
 
     fn command(&self, job: &str, more: &[&str]) -> Command {
         let mut command = rankzero();
-        command
-            .arg("sweep")
-            .arg(jobs().join(job))
-            .args(["--via", "bare", "--through", "here", "--dir"])
-            .arg(self.dir());
+        command.arg("sweep").arg(jobs().join(job)).args(["--via", "bare", "--dir"]).arg(self.dir());
+        if !more.contains(&"--through") {
+            command.args(["--through", "here"]);
+        }
         command.args(["--set", &format!("time.steps={}", self.steps), "--set", "output.frames.geometry=none"]);
         // A busy machine is no dead rank.
         command.args(["--set", "network.result_timeout_ms=60000"]).args(more);
@@ -269,7 +268,14 @@ fn under_slurm_each_run_is_a_job_after_the_one_before() {
     let work = Work::new(2);
     let bin = false_sbatch(&work.folder);
     let mut command = work.command("two-blocks.yaml", &["--nodes", "1,4", "--repeat", "1", "--through", "jobs"]);
-    command.args(["--set", "slurm.tasks_per_node=2", "--set", "slurm.partition=big", "--set", "slurm.time_limit=30"]);
+    command.args([
+        "--set",
+        "slurm.tasks_per_node=2",
+        "--set",
+        "slurm.partition=big",
+        "--set",
+        "slurm.time_limit=\"30\"",
+    ]);
     let path = std::env::join_paths(
         [bin].into_iter().chain(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default())),
     );

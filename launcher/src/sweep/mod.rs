@@ -107,7 +107,7 @@ pub fn sweep(options: &Options) -> Result<Ending, SweepFailure> {
         seed: options.seed,
     };
     let plan = plan.checked()?;
-    options.way.check(&plan)?;
+    options.way.check(&plan, options.point)?;
     let prepared = Prepared::new(options, &loaded, plan)?;
     if options.dry_run {
         print!("{}", described(options, &prepared)?);

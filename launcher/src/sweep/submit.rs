@@ -132,8 +132,10 @@ fn batch(prepared: &Prepared, name: &str, nodes: u32, words: &[String]) -> Resul
     script.flag("no-requeue");
     surroundings(&mut script, &job.slurm).map_err(SweepFailure::from)?;
     script.gap();
-    let words =
-        words.iter().map(|word| Word::quoted(word)).collect::<Result<Vec<_>, _>>().map_err(SubmitError::from)?;
-    script.command(&[&[Word::verbatim("exec")], &words], "");
+    let mut line = vec![Word::verbatim("exec")];
+    for word in words {
+        line.push(Word::quoted(word).map_err(SubmitError::from)?);
+    }
+    script.command(&[&line], "");
     Ok(Batch { name: name.to_owned(), text: script.text() })
 }

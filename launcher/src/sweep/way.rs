@@ -89,12 +89,12 @@ impl Way {
         Ok(ranks)
     }
 
-    /// Whether the sizes fit.
+    /// Whether what is to be run fits: the largest size, or that of the one point.
     ///
     /// # Errors
     /// [`SweepFailure::FewNodes`].
-    pub fn check(&self, plan: &Plan) -> Result<(), SweepFailure> {
-        let wanted = plan.nodes.last().copied().unwrap_or(0);
+    pub fn check(&self, plan: &Plan, point: Option<Point>) -> Result<(), SweepFailure> {
+        let wanted = point.map(|point| point.nodes).or(plan.nodes.last().copied()).unwrap_or(0);
         match self {
             Way::Steps(allocation) if wanted as usize > allocation.job_nodes.len() => {
                 Err(SweepFailure::FewNodes { wanted, have: allocation.job_nodes.len(), job: allocation.job })

@@ -42,7 +42,7 @@ pub(super) fn time_split<'b>(area: &Area<'b>, analysis: &Analysis) -> Result<(),
     let name = |place: &f64| names.get(place.round() as usize).cloned().unwrap_or_default();
     let plain = |value: &f64| tick(*value);
     // Room to the right for the legend.
-    let axes = (Ticks::places(names.len()).widened(0.45), Ticks::from_zero(100.0));
+    let axes = (Ticks::places(names.len()).widened(0.45), Ticks::from_zero(104.0));
     let mut chart = chart(area, &words, axes, None, [&name, &plain])?;
     let step = |length: u32| px(length) as i32;
     let mut below = vec![0.0; names.len()];
