@@ -5,6 +5,7 @@ RANKS   ?= 4
 # Where the camera of the picture stands: the default sees all bodies; the demo looks best from above.
 FROM_ABOVE := --eye 0,6,8.5 --target 0,0.2,0
 VIEW    ?= $(if $(filter jobs/demo.yaml,$(JOB)),$(FROM_ABOVE))
+NODES   ?= 1,2,4,8
 SUITE   ?=
 CASES   ?=
 RUNS    ?= 100000
@@ -13,7 +14,7 @@ RUN_DIR ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 BIN     := $(or $(CARGO_TARGET_DIR),target)/release/rankzero
 
 .DEFAULT_GOAL := help
-.PHONY: help deps run test sim lab-rdma bench convergence counts lint docs clean
+.PHONY: help deps run test sweep sim lab-rdma bench convergence counts lint docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -34,6 +35,10 @@ run: deps ## Build, simulate JOB (jobs/demo.yaml) on RANKS (4) ranks, once in pe
 
 test: deps ## Run all tests, each fuzz target for FUZZ_S (20) seconds, then lab-rdma and counts
 	@.ci/test.sh
+
+sweep: deps ## Run JOB (jobs/demo.yaml) on NODES (1,2,4,8) ranks, 3 times each, and draw how it scales; ARGS, say, --weak
+	cargo build --release
+	$(BIN) sweep $(JOB) --nodes $(NODES) --through here $(ARGS)
 
 sim: ## Simulate RUNS (100000) whole runs with faults, from SEED (0) on: epochs, copies, commit, recovery
 	cargo build --release -p rankzero-sim

@@ -2,7 +2,7 @@
 //!
 //! Bird's view: [`cli`] reads the command line; [`run`] is one rank of a run; it makes a [`scene`] out of a job and steps it with
 //! the [`engine`]; [`assign`] decides who computes what; [`binding`] places threads; [`launch`] starts ranks, [`submit`] hands a job to Slurm; [`doctor`] looks at the
-//! machine; [`explain`] tells which path each pair of ranks takes.
+//! machine; [`explain`] tells which path each pair of ranks takes; [`sweep`] runs a job on several sizes and says how it scales.
 #![forbid(unsafe_code)]
 
 pub mod assign;
@@ -16,3 +16,4 @@ pub mod run;
 pub mod scene;
 pub mod shapes;
 pub mod submit;
+pub mod sweep;

@@ -27,6 +27,7 @@
 
 mod check;
 mod fault;
+mod grow;
 mod heights;
 mod load;
 mod locate;

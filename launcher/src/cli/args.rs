@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use rankzero_soft::simd::Isa;
 
+use super::sweep::SweepArgs;
 use crate::launch::Via;
 
 const AFTER: &str = "\
@@ -26,6 +27,7 @@ Examples:
   rankzero submit jobs/demo.yaml --nodes 8      eight nodes of a Slurm cluster; --dry-run prints the script
   rankzero launch jobs/demo.yaml                inside a Slurm allocation, on all its nodes
   srun --mpi=pmix rankzero run jobs/demo.yaml   the same through srun and MPI
+  rankzero sweep jobs/demo.yaml --nodes 1,2,4,8 how the job scales, as a table and an HTML report
   rankzero render runs/demo-20260131-120000     a picture of the last frame
   rankzero explain jobs/demo.yaml -n 4          which paths four ranks here would take
   srun --mpi=pmix rankzero explain              which paths the ranks of an allocation take
@@ -55,6 +57,8 @@ pub enum Command {
     Run(RunArgs),
     /// Start a run of several ranks, with the flags that it needs: on this machine, or on the nodes of the Slurm allocation that this is in.
     Launch(LaunchArgs),
+    /// Run a job on 1, 2, 4, 8 … nodes or ranks, several times each, and say how it scales.
+    Sweep(Box<SweepArgs>),
     /// Write a batch script for a job, and give it to Slurm.
     Submit(SubmitArgs),
     /// Validate a job file and say what would run.
@@ -131,7 +135,7 @@ impl RunArgs {
 }
 
 /// A number of worker threads, within what a job may ask for.
-fn threads(text: &str) -> Result<usize, String> {
+pub(super) fn threads(text: &str) -> Result<usize, String> {
     match text.parse() {
         Ok(threads @ 1..=1024) => Ok(threads),
         _ => Err("expected a number from 1 to 1024".to_owned()),

@@ -8,12 +8,15 @@ use super::args::{LaunchArgs, RunArgs};
 use super::commands::{refuse, run};
 use crate::launch::{self, LaunchError, Plan, Request, Steps, Via, Wishes, shell};
 use crate::run::{PROGRESS_VARIABLE, new_run_dir, say, wants_bar};
+use crate::sweep::SWEEP_VARIABLE;
 
 /// Slurm's word on the GPUs of a task.
 const GPUS_VARIABLE: &str = "SLURM_GPUS_PER_TASK";
 
 /// `rankzero launch`.
 pub(super) fn launch(args: &LaunchArgs) -> u8 {
+    // A sweep that is killed leaves no run behind that would disturb the next one.
+    launch::end_with(SWEEP_VARIABLE);
     let gpus_per_task = std::env::var(GPUS_VARIABLE).ok().and_then(|gpus| gpus.parse().ok());
     let wishes = Wishes { cpu_bind: args.cpu_bind.clone(), gpus_per_task };
     let planned = Request::here(run_words(&args.run), args.ranks)

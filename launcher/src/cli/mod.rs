@@ -8,6 +8,7 @@ mod doctor;
 mod explain;
 mod launch;
 mod submit;
+mod sweep;
 
 use clap::{CommandFactory, Parser};
 
@@ -25,6 +26,7 @@ pub fn main() -> std::process::ExitCode {
         Command::Check(args) => check::check(&args),
         Command::Render(args) => commands::render(&args),
         Command::Explain(args) => explain::explain(&args),
+        Command::Sweep(args) => sweep::sweep(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Join(args) => commands::join(&args),
         Command::Drain(args) => commands::drain(&args),

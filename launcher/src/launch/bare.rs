@@ -78,12 +78,17 @@ pub fn bare_script(request: &Request) -> String {
 
 /// Lets a rank end in order when the launch that has started it is killed; for the rank itself to call as it begins.
 pub fn end_with_launch() {
-    let launch = std::env::var(LAUNCH_VARIABLE).ok().and_then(|text| text.parse::<i32>().ok());
-    let Some(launch) = launch else { return };
+    end_with(LAUNCH_VARIABLE);
+}
+
+/// Lets this process get SIGTERM when the one whose number the variable holds, and which has started it, is killed.
+pub fn end_with(variable: &str) {
+    let parent = std::env::var(variable).ok().and_then(|text| text.parse::<i32>().ok());
+    let Some(parent) = parent else { return };
     let wished = nix::sys::prctl::set_pdeathsig(Signal::SIGTERM);
-    if wished.is_ok() && nix::unistd::getppid() != Pid::from_raw(launch) {
+    if wished.is_ok() && nix::unistd::getppid() != Pid::from_raw(parent) {
         // It was killed before the system knew of the wish, or something stands between the two.
-        tracing::debug!(launch, "the launch is not the parent of this rank");
+        tracing::debug!(variable, parent, "the process that the variable names is not the parent of this one");
     }
 }
 

@@ -24,7 +24,7 @@ use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
-pub use bare::{bare_script, end_with_launch, run_bare};
+pub use bare::{bare_script, end_with, end_with_launch, run_bare};
 pub use capture::{Captured, capture};
 pub use command::{Request, command_line};
 pub(crate) use find::on_path;
@@ -176,7 +176,7 @@ fn wait(child: &mut Child, mut signals: Signals) -> std::io::Result<ExitStatus> 
 
 /// A signal to this process reaches the children of every test, so one test at a time has some.
 #[cfg(test)]
-static CHILDREN: std::sync::Mutex<()> = std::sync::Mutex::new(());
+pub(crate) static CHILDREN: std::sync::Mutex<()> = std::sync::Mutex::new(());
 
 #[cfg(test)]
 mod tests {

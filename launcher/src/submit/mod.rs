@@ -11,6 +11,7 @@ use rankzero_slurm::commands::{Slurm, SlurmError};
 use rankzero_slurm::script::{NotADirective, NotAWord};
 
 pub use render::{Request, render};
+pub(crate) use render::{resources, surroundings, wishes};
 
 /// How long sbatch may take; a busy slurmctld takes its time.
 const PATIENCE: Duration = Duration::from_secs(120);

@@ -66,7 +66,7 @@ fn size(slurm: &SlurmOptions) -> String {
 }
 
 /// What the job asks for.
-fn resources(script: &mut Script, job: &Job, directory: &str) -> Result<(), SubmitError> {
+pub(crate) fn resources(script: &mut Script, job: &Job, directory: &str) -> Result<(), SubmitError> {
     let slurm = &job.slurm;
     let nodes = slurm.nodes.saturating_add(slurm.spare_nodes);
     script.directive("job-name", &job.name)?;
@@ -99,7 +99,7 @@ fn resources(script: &mut Script, job: &Job, directory: &str) -> Result<(), Subm
 }
 
 /// Where and for whom it runs.
-fn wishes(script: &mut Script, slurm: &SlurmOptions) -> Result<(), SubmitError> {
+pub(crate) fn wishes(script: &mut Script, slurm: &SlurmOptions) -> Result<(), SubmitError> {
     let words = [
         ("partition", &slurm.partition),
         ("account", &slurm.account),
@@ -154,7 +154,7 @@ fn survival(script: &mut Script, job: &Job) -> Result<(), SubmitError> {
     Ok(())
 }
 
-fn surroundings(script: &mut Script, slurm: &SlurmOptions) -> Result<(), SubmitError> {
+pub(crate) fn surroundings(script: &mut Script, slurm: &SlurmOptions) -> Result<(), SubmitError> {
     if !slurm.modules.is_empty() {
         script.gap();
     }

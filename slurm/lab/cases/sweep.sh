@@ -1,0 +1,20 @@
+# shellcheck shell=bash
+# A job is swept over 1, 2 and 4 nodes as jobs of Slurm, each after the one before; then within one allocation, with two ranks a node.
+# nodes: 4
+# limit: 300
+login() {
+    local words last
+    words=$(rankzero sweep "$JOB" --set time.steps=60 --nodes 1,2,4 --repeat 1 --dir jobs)
+    last=$(sed -nE 's/.* queue; ([0-9]+), the last one, .*/\1/p' <<<"$words")
+    becomes "$last" COMPLETED
+    [ "$(grep -c '"outcome":"done"' jobs/results.jsonl)" = 3 ]
+    [ "$(grep -c '"hosts":4,"ranks_on_a_host":1,' jobs/results.jsonl)" = 1 ]
+    test -s jobs/report.html
+    rankzero sweep --report jobs
+    # Nothing is left to do but the report.
+    rankzero sweep "$JOB" --set time.steps=60 --nodes 1,2,4 --repeat 1 --dir jobs | grep '^1 jobs are in the queue'
+
+    salloc -Q -N4 --ntasks-per-node=2 rankzero sweep "$JOB" --set time.steps=60 --nodes 1,4 --repeat 2 --dir steps
+    [ "$(grep -c '"hosts":4,"ranks_on_a_host":2,' steps/results.jsonl)" = 2 ]
+    [ "$(grep -ho '"digest":"[0-9a-f]*"' jobs/results.jsonl steps/results.jsonl | sort -u | wc -l)" = 1 ]
+}
