@@ -12,7 +12,7 @@
 #   daemon NODE     start slurmd on a node again
 #   show            the nodes, and why they are down
 set -euo pipefail
-lab=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cluster=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 : "${LAB_RIG:?set by hall.sh}"
 
 fail() {
@@ -45,7 +45,7 @@ boot() { # NODE
     local node=$1 holder
     [ ! -e "$LAB_RIG/pid/$node" ] || fail "node $node is on"
     unshare --uts --mount --pid --ipc --net --fork --mount-proc --kill-child=KILL \
-        "$lab/node.sh" "$node" </dev/null >>"$LAB_LOG/node.$node" 2>&1 &
+        "$cluster/node.sh" "$node" </dev/null >>"$LAB_LOG/node.$node" 2>&1 &
     holder=$!
     echo "$holder" >"$LAB_RIG/pid/$node"
     patiently 10 has_child "$holder"
@@ -92,12 +92,12 @@ up() { # COUNT
         for ((node = 1; node <= $1; node++)); do echo "10.77.0.$((10 + node)) n$node"; done
     } >"$LAB_RIG/hosts"
     mount --bind "$LAB_RIG/hosts" /etc/hosts
-    "$lab/conf.sh" spread "$1" "$LAB_RIG" >"$SLURM_CONF"
+    "$cluster/conf.sh" spread "$1" "$LAB_RIG" >"$SLURM_CONF"
     # Graphics cards that are there for Slurm alone.
     for ((card = 0; card < 8; card++)); do ln -s /dev/null "$LAB_RIG/gpu$card"; done
     echo "Name=gpu File=$LAB_RIG/gpu[0-7]" >"$(dirname "$SLURM_CONF")/gres.conf"
 
-    "$lab/munge.sh" "$LAB_RIG"
+    "$cluster/munge.sh" "$LAB_RIG"
     ip link set lo up
     ip link add bridge type bridge
     ip address add 10.77.0.1/24 dev bridge

@@ -19,12 +19,12 @@ same_digest() { # RUN
 same_epochs() { # RUN
     local wrong
     wrong=$(epochs "$1" | grep -vxF -f "$LAB_RESULTS/peace" || true)
-    [ -z "$wrong" ] || fail "$1: epochs with other digests: $wrong"
+    [ -z "$wrong" ] || fail "$1: $(wc -l <<<"$wrong") epochs with other digests, the first: $(head -n 1 <<<"$wrong")"
 }
 
 # Lines "STEP DIGEST" for the epochs of a run so far.
 epochs() { # RUN
-    sed -nE 's/^\{"event":"epoch","step":([0-9]+),.*"digest":"([0-9a-f]+)".*/\1 \2/p' "$1/events.jsonl" 2>/dev/null || true
+    sed -nE '/"event":"epoch"/s/.*"digest":"([0-9a-f]+)".*"step":([0-9]+),.*/\2 \1/p' "$1/events.jsonl" 2>/dev/null || true
 }
 
 # The last step of which a run has an epoch.
@@ -46,7 +46,7 @@ reach() { # RUN STEP
 
 # Whether the journal of a run tells of an event.
 tells() { # RUN EVENT
-    grep -q "^{\"event\":\"$2\"" "$1/events.jsonl"
+    grep -q "\"event\":\"$2\"" "$1/events.jsonl"
 }
 
 # The state of a job: PENDING, RUNNING, COMPLETED, …
@@ -61,4 +61,30 @@ is_in_state() { # JOB STATE
 # Waits until a job is in a state.
 becomes() { # JOB STATE
     patiently 120 is_in_state "$@"
+}
+
+# Starts the job in an allocation of its own, as a person at the login node would: one step a node, which is what survives most.
+# Rank 0 is on n1, rank 1 on n2, and so on; all of it is in the background, its words are in RUN.log.
+start() { # RUN NODES WORD…
+    local run=$1 nodes=$2
+    shift 2
+    salloc -Q --no-kill -N"$nodes" "${JOB%/*}/per-node.sh" "$JOB" --run-dir "$run" "$@" >"$run.log" 2>&1 &
+}
+
+# Fails unless a run has ended, and as it would have undisturbed.
+finished() { # RUN
+    wait || { cat "$1.log"; fail "$1: what started it ended with status $?"; }
+    same_digest "$1"
+}
+
+# Kills what runs a program on a node.
+kill_on() { # NODE PROGRAM
+    # shellcheck disable=SC2016  # for the shell on the node
+    in_node "$1" sh -c '
+        for process in /proc/[0-9]*; do
+            case $(readlink "$process/exe") in
+                */"$1") kill -KILL "${process#/proc/}" && killed=yes ;;
+            esac
+        done
+        [ -n "$killed" ]' sh "$2"
 }
