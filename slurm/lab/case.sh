@@ -37,5 +37,7 @@ trap epilogue EXIT
 
 # shellcheck source=/dev/null
 . "$here/cases/$1.sh"
-set -x
+# The log shows what the case does, but not how.
+declare -ft login
+trap 'echo "+ $BASH_COMMAND"' DEBUG
 login

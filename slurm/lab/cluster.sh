@@ -5,9 +5,9 @@
 #   up COUNT        start slurmctld and nodes n1 to nCOUNT, and wait until all are idle
 #   boot NODE…      start nodes that are off
 #   crash NODE…     every process of a node dies at once; its peers' kernels hear of it
-#   cut NODE…       nothing gets to a node or from it any more: no end of a connection is told
-#   mend NODE…      the opposite of cut
-#   off NODE…       a node loses its power: cut, then crash
+#   isolate NODE…   nothing gets to a node or from it any more: no end of a connection is told
+#   connect NODE…   the opposite of isolate
+#   unplug NODE…    a node loses its power: isolate, then crash
 #   in NODE WORD…   run a command on a node
 #   daemon NODE     start slurmd on a node again
 #   show            the nodes, and why they are down
@@ -62,11 +62,11 @@ crash() { # NODE
     rm "$LAB_RIG/pid/$1"
 }
 
-cut() { ip link set "v-$1" down; }
-mend() { ip link set "v-$1" up; }
+isolate() { ip link set "v-$1" down; }
+connect() { ip link set "v-$1" up; }
 
-off() {
-    cut "$1"
+unplug() {
+    isolate "$1"
     crash "$1"
 }
 
@@ -118,7 +118,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     shift || true
     case $command in
         up) up "${1:?how many nodes}" ;;
-        boot | crash | cut | mend | off) each "$command" "$@" ;;
+        boot | crash | isolate | connect | unplug) each "$command" "$@" ;;
         in) in_node "$@" ;;
         daemon) kill -USR1 "$(init_of "$1" | tr -d ' ')" ;;
         show) sinfo -N -o '%N %t %E' ;;

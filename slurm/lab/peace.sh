@@ -7,10 +7,12 @@ cd "$(dirname "$0")"
 # shellcheck source=runs.sh
 . ./runs.sh
 run=$LAB_RESULTS/peace-run
-"$1" run job.yaml --run-dir "$run" >"$run.log" 2>&1 || {
+"$1" run job.yaml --run-dir "$run" --set time.steps=6000 >"$run.log" 2>&1 || {
     cat "$run.log" >&2
     exit 1
 }
-epochs "$run" >"$LAB_RESULTS/peace"
-[ -s "$LAB_RESULTS/peace" ]
+{
+    epochs "$run"
+    echo "$(summary_field "$run" steps) $(summary_field "$run" digest)"
+} >"$LAB_RESULTS/peace"
 rm -rf "$run"

@@ -10,6 +10,8 @@ shift
 LAB_RIG=$(mktemp -d "${TMPDIR:-/tmp}/rankzero-lab-slurm.XXXXXX")
 export LAB_RIG
 export LAB_LOG=${LAB_LOG:-$LAB_RIG/log} TMPDIR=$LAB_RIG/tmp HOME=$LAB_RIG/home SLURM_CONF=$LAB_RIG/etc/slurm.conf
+# All traffic stays on loopback, which Open MPI leaves out unless told to take it.
+export OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo RANKZERO_INTERFACE=lo
 daemons=()
 
 # shellcheck disable=SC2317  # called by the trap
@@ -19,9 +21,8 @@ cleanup() {
     kill "${daemons[@]}" "$(cat "$LAB_RIG/munge/pid" 2>/dev/null)" 2>/dev/null || true
     wait "${daemons[@]}" 2>/dev/null || true
     # Steps are no children of this shell, but have its rig in their environment.
-    grep -lszxF "LAB_RIG=$LAB_RIG" /proc/[0-9]*/environ | cut -d/ -f3 | while read -r step; do
-        kill -KILL "$step" 2>/dev/null || true
-    done
+    mapfile -t steps < <(grep -lszxF "LAB_RIG=$LAB_RIG" /proc/[0-9]*/environ | cut -d/ -f3)
+    kill -KILL "${steps[@]}" 2>/dev/null || true
     rm -rf "$LAB_RIG"
 }
 trap cleanup EXIT

@@ -5,9 +5,9 @@
 login() {
     start run 4
     reach run 40
-    cut n3
+    isolate n3
     reach run 200
-    mend n3
+    connect n3
     finished run
     tells run recovered
 }

@@ -5,7 +5,7 @@
 login() {
     start run 4
     reach run 40
-    off n3
+    unplug n3
     boot n3
     finished run
     tells run recovered
