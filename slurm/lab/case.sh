@@ -39,5 +39,5 @@ trap epilogue EXIT
 . "$here/cases/$1.sh"
 # The log shows what the case does, but not how.
 declare -ft login
-trap 'echo "+ $BASH_COMMAND"' DEBUG
+trap '[ "$BASH_COMMAND" = login ] || echo "+ $BASH_COMMAND"' DEBUG
 login

@@ -82,9 +82,7 @@ kill_on() { # NODE PROGRAM
     # shellcheck disable=SC2016  # for the shell on the node
     in_node "$1" sh -c '
         for process in /proc/[0-9]*; do
-            case $(readlink "$process/exe") in
-                */"$1") kill -KILL "${process#/proc/}" && killed=yes ;;
-            esac
+            [ "$(cat "$process/comm")" != "$1" ] || { kill -KILL "${process#/proc/}" && killed=yes; }
         done
         [ -n "$killed" ]' sh "$2"
 }
