@@ -7,7 +7,10 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
-use crate::hostlist::{self, HostlistError};
+pub use crate::allocation::Allocation;
+use crate::allocation::task_list;
+use crate::env::Env;
+pub use crate::env::{EnvError, environment};
 
 /// Names the directory where ranks meet that are started without MPI.
 pub const RENDEZVOUS_VARIABLE: &str = "RANKZERO_RENDEZVOUS";
@@ -15,6 +18,8 @@ pub const RENDEZVOUS_VARIABLE: &str = "RANKZERO_RENDEZVOUS";
 pub const RANK_VARIABLE: &str = "RANKZERO_RANK";
 /// Ranks of a run that is started without MPI.
 pub const SIZE_VARIABLE: &str = "RANKZERO_SIZE";
+/// The rank of the first task of a step, where each node has a step of its own: the task's number within the step is added to it.
+pub const FIRST_RANK_VARIABLE: &str = "RANKZERO_FIRST_RANK";
 /// The place among the ranks of the node, where MPI does not tell.
 pub const LOCAL_RANK_VARIABLE: &str = "RANKZERO_LOCAL_RANK";
 /// Ranks of the node, where MPI does not tell.
@@ -72,19 +77,6 @@ impl Launcher {
     }
 }
 
-/// The Slurm allocation that this process is in.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Allocation {
-    /// Job number.
-    pub job: u64,
-    /// Step number, when started by srun.
-    pub step: Option<u64>,
-    /// Names of the nodes of the step, else of the job.
-    pub nodes: Vec<String>,
-    /// When the job ends at the latest, in seconds since 1970; known from Slurm 23.02 on.
-    pub ends_at_s: Option<u64>,
-}
-
 /// What the environment says about this process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Launch {
@@ -104,76 +96,6 @@ pub struct Launch {
     pub allocation: Option<Allocation>,
 }
 
-/// Why the environment makes no sense.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EnvError {
-    /// Something else than a number.
-    #[error("environment variable {variable} is `{value}`, not a number of {bits} bits")]
-    NotANumber {
-        /// Its name.
-        variable: &'static str,
-        /// Its value.
-        value: String,
-        /// Width.
-        bits: u32,
-    },
-    /// The launcher sets it together with others that are there.
-    #[error(
-        "environment variable {variable} is missing though {present} is set; was the environment filtered on the way?"
-    )]
-    Missing {
-        /// The missing one.
-        variable: &'static str,
-        /// The one that is there.
-        present: &'static str,
-    },
-    /// Two variables that cannot both be true.
-    #[error(
-        "environment variables {left} and {right} contradict each other: {why}; start the program by one launcher, from a clean environment"
-    )]
-    Contradiction {
-        /// The first.
-        left: &'static str,
-        /// The second.
-        right: &'static str,
-        /// How.
-        why: String,
-    },
-    /// A malformed list of tasks per node.
-    #[error("environment variable {variable} is `{value}`, not a list such as `2(x3),1`")]
-    TaskList {
-        /// Its name.
-        variable: &'static str,
-        /// Its value.
-        value: String,
-    },
-    /// A malformed host list.
-    #[error("environment variable {variable}: {source}")]
-    Nodes {
-        /// Its name.
-        variable: &'static str,
-        /// What is wrong with it.
-        source: HostlistError,
-    },
-    /// Tasks that do not know of each other.
-    #[error(
-        "srun started {size} tasks without PMI, so each would believe it is alone and run the whole job; \
-         use `srun --mpi=pmix` (`srun --mpi=list` shows what this site has; it adds well under a second to the start), \
-         or one task"
-    )]
-    NoPmi {
-        /// Tasks of the step.
-        size: u32,
-    },
-}
-
-/// The environment of this process; what is not Unicode is no launcher's.
-pub fn environment() -> BTreeMap<String, String> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect()
-}
-
 impl Launch {
     /// Reads who this process is.
     ///
@@ -181,7 +103,7 @@ impl Launch {
     /// [`EnvError`] naming the variable.
     pub fn detect(env: &BTreeMap<String, String>) -> Result<Launch, EnvError> {
         let env = Env(env);
-        let allocation = allocation(&env)?;
+        let allocation = Allocation::read(&env)?;
         let launch = if let Some(dir) = env.get(RENDEZVOUS_VARIABLE) {
             Launch { rendezvous: Some(PathBuf::from(dir)), ..bare(&env)? }
         } else if env.has("OMPI_COMM_WORLD_RANK") {
@@ -203,7 +125,13 @@ fn bare(env: &Env) -> Result<Launch, EnvError> {
         let name = names.iter().find(|name| env.has(name)).or(names.first()).copied().unwrap_or_default();
         env.required::<u32>(name, RENDEZVOUS_VARIABLE).map(|number| (name, number))
     };
-    let rank = first(&[RANK_VARIABLE, "SLURM_PROCID"])?;
+    let rank = match env.number::<u32>(FIRST_RANK_VARIABLE)? {
+        Some(first) if !env.has(RANK_VARIABLE) => {
+            let place: u32 = env.required("SLURM_PROCID", FIRST_RANK_VARIABLE)?;
+            (FIRST_RANK_VARIABLE, first.saturating_add(place))
+        }
+        _ => first(&[RANK_VARIABLE, "SLURM_PROCID"])?,
+    };
     let size = first(&[SIZE_VARIABLE, "SLURM_STEP_NUM_TASKS", "SLURM_NTASKS"])?;
     // Where ranks are numbered by hand, Slurm's variables are about something else.
     let by_hand = rank.0 == RANK_VARIABLE;
@@ -292,44 +220,9 @@ fn tasks_here(env: &Env) -> Result<Option<(&'static str, u32)>, EnvError> {
         return Ok(None);
     };
     let node = env.number("SLURM_NODEID")?.unwrap_or(0);
-    let tasks = tasks_of_node(list, node).ok_or_else(|| EnvError::TaskList { variable, value: list.to_owned() })?;
+    let tasks = task_list(list).and_then(|tasks| tasks.get(node as usize).copied());
+    let tasks = tasks.ok_or_else(|| EnvError::TaskList { variable, value: list.to_owned() })?;
     Ok(Some((variable, tasks)))
-}
-
-/// The tasks of node number `node` in a list such as `2(x3),1`.
-fn tasks_of_node(list: &str, node: u32) -> Option<u32> {
-    let mut first = 0u32;
-    for entry in list.split(',') {
-        let (tasks, nodes) = match entry.split_once("(x") {
-            Some((tasks, nodes)) => (tasks, nodes.strip_suffix(')')?.parse().ok()?),
-            None => (entry, 1u32),
-        };
-        let tasks = tasks.parse().ok()?;
-        first = first.checked_add(nodes)?;
-        if node < first {
-            return Some(tasks);
-        }
-    }
-    None
-}
-
-fn allocation(env: &Env) -> Result<Option<Allocation>, EnvError> {
-    let Some(job) = env.number("SLURM_JOB_ID")? else { return Ok(None) };
-    // The script of sbatch and the shell of salloc have numbers of their own at the end of the range, or words.
-    let step = env
-        .get("SLURM_STEP_ID")
-        .filter(|step| !matches!(*step, "batch" | "interactive" | "extern"))
-        .map(|_| env.required::<u64>("SLURM_STEP_ID", "SLURM_JOB_ID"))
-        .transpose()?
-        .filter(|&step| step < 0xffff_0000);
-    let names: [&'static str; 2] =
-        if step.is_some() { ["SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST"] } else { ["SLURM_JOB_NODELIST"; 2] };
-    let nodes = match names.iter().find_map(|&name| Some((name, env.get(name)?))) {
-        None => Vec::new(),
-        Some((variable, list)) => hostlist::expand(list).map_err(|source| EnvError::Nodes { variable, source })?,
-    };
-    let ends_at_s = env.number("SLURM_JOB_END_TIME")?;
-    Ok(Some(Allocation { job, step, nodes, ends_at_s }))
 }
 
 /// A launch whose numbers agree.
@@ -361,33 +254,4 @@ fn placed(
         rendezvous: None,
         allocation: None,
     })
-}
-
-/// The environment with typed access. An empty value counts as none.
-struct Env<'a>(&'a BTreeMap<String, String>);
-
-impl Env<'_> {
-    fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str).filter(|value| !value.is_empty())
-    }
-
-    fn has(&self, name: &str) -> bool {
-        self.get(name).is_some()
-    }
-
-    fn number<T: std::str::FromStr>(&self, variable: &'static str) -> Result<Option<T>, EnvError> {
-        self.get(variable)
-            .map(|value| {
-                value.parse().map_err(|_| EnvError::NotANumber {
-                    variable,
-                    value: value.to_owned(),
-                    bits: 8 * size_of::<T>() as u32,
-                })
-            })
-            .transpose()
-    }
-
-    fn required<T: std::str::FromStr>(&self, variable: &'static str, present: &'static str) -> Result<T, EnvError> {
-        self.number(variable)?.ok_or(EnvError::Missing { variable, present })
-    }
 }

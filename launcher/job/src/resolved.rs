@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::model::{Job, RigidShape, SoftShape};
 
 /// Sections that say how a job runs, and never what comes out.
-const WITHOUT_EFFECT: [&str; 8] =
-    ["name", "threads_per_rank", "network", "balance", "fault_tolerance", "metrics", "output", "cost"];
+const WITHOUT_EFFECT: [&str; 9] =
+    ["name", "threads_per_rank", "network", "balance", "fault_tolerance", "metrics", "output", "cost", "slurm"];
 /// Fields of a group that never change what comes out.
 const WITHOUT_EFFECT_IN_GROUP: [&str; 3] = ["name", "priority", "colour"];
 
@@ -23,7 +23,7 @@ impl Job {
     /// A hash over what determines the result, and nothing else: 32 bytes of BLAKE3.
     ///
     /// Two jobs of the same fingerprint have the same states. Left out are the job's name; `threads_per_rank`, `network`, `balance`,
-    /// `fault_tolerance`, `metrics`, `output`, `cost`; the names, priorities and colours of groups; and the *paths* of meshes. Whoever compares
+    /// `fault_tolerance`, `metrics`, `output`, `cost`, `slurm`; the names, priorities and colours of groups; and the *paths* of meshes. Whoever compares
     /// jobs with meshes adds a hash of the content of each of [`Job::mesh_files`]. `steps` counts, however they were given, so a longer
     /// run of one scene has another fingerprint.
     ///

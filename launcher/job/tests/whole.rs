@@ -80,6 +80,7 @@ fn the_fingerprint_sees_what_determines_the_result_and_nothing_else() {
         "metrics.every_s=5",
         "output.frames.geometry=none",
         "cost.per_node_hour=2",
+        "slurm={ nodes: 8, modules: [openmpi/4.1], environment: { A: b } }",
         "soft_bodies[0].name=other",
         "soft_bodies[0].priority=9",
         "rigid_bodies[0].colour='#000000'",

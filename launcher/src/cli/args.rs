@@ -23,7 +23,9 @@ Examples:
   rankzero launch jobs/demo.yaml -n 4           four ranks on this machine
   rankzero launch jobs/demo.yaml -n 4 --via bare   the same without MPI
   mpirun -n 8 rankzero run jobs/demo.yaml       the same through mpirun
-  srun --mpi=pmix rankzero run jobs/demo.yaml   inside a Slurm allocation
+  rankzero submit jobs/demo.yaml --nodes 8      eight nodes of a Slurm cluster; --dry-run prints the script
+  rankzero launch jobs/demo.yaml                inside a Slurm allocation, on all its nodes
+  srun --mpi=pmix rankzero run jobs/demo.yaml   the same through srun and MPI
   rankzero render runs/demo-20260131-120000     a picture of the last frame
   rankzero explain jobs/demo.yaml -n 4          which paths four ranks here would take
   srun --mpi=pmix rankzero explain              which paths the ranks of an allocation take
@@ -51,8 +53,10 @@ pub struct Cli {
 pub enum Command {
     /// Be one rank of a run: alone, or started by mpirun or srun, or one of those that meet in the directory RANKZERO_RENDEZVOUS.
     Run(RunArgs),
-    /// Start a run of several ranks on this machine, with the flags that it needs.
+    /// Start a run of several ranks, with the flags that it needs: on this machine, or on the nodes of the Slurm allocation that this is in.
     Launch(LaunchArgs),
+    /// Write a batch script for a job, and give it to Slurm.
+    Submit(SubmitArgs),
     /// Validate a job file and say what would run.
     Check(CheckArgs),
     /// Draw frames of a run as PNG pictures; needs neither a display nor a GPU.
@@ -97,9 +101,9 @@ pub struct RunArgs {
     /// Where the run's files go; on a file system that all ranks share [default: runs/NAME-TIME].
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
-    /// Begin at a checkpoint: its folder, a directory of checkpoints, a run directory, or `latest` for the newest of --run-dir. Any number
-    /// of ranks can do that.
-    #[arg(long, value_name = "DIR|latest")]
+    /// Begin at a checkpoint: its folder, a directory of checkpoints, a run directory, `latest` for the newest of --run-dir, or `auto` for
+    /// that if there is one, else the start. Any number of ranks can do that.
+    #[arg(long, value_name = "DIR|latest|auto")]
     pub restore: Option<PathBuf>,
     /// Worker threads of each rank, 1 to 1024 [default: its share of the cores].
     #[arg(long, value_name = "N", value_parser = threads)]
@@ -165,18 +169,130 @@ pub struct DrainArgs {
 /// Arguments of a launch.
 #[derive(Clone, Debug, Args)]
 pub struct LaunchArgs {
-    /// Ranks to start.
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..))]
-    pub ranks: u32,
+    /// Ranks to start [default: 1; in a Slurm allocation as many as it has tasks].
+    #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub ranks: Option<u32>,
     /// What starts the ranks and connects them.
     #[arg(long, value_name = "HOW", value_enum, default_value_t)]
     pub via: Via,
+    /// In a Slurm allocation: what srun binds ranks to, as its --cpu-bind [default: none, as ranks bind their threads themselves].
+    #[arg(long, value_name = "WORD")]
+    pub cpu_bind: Option<String>,
     /// Print the command instead of running it.
     #[arg(long)]
     pub dry_run: bool,
     /// The run.
     #[command(flatten)]
     pub run: RunArgs,
+}
+
+const AFTER_SUBMIT: &str = "\
+What is asked of Slurm stands in the job file's section `slurm`; a flag goes before it, and is the same as `--set slurm.FIELD=VALUE`.
+
+The script starts `rankzero launch`, which keeps the run going when ranks or nodes are lost. At the time limit the ranks write a checkpoint,
+and the job puts itself back into the queue and goes on from there.
+
+Examples:
+  rankzero submit jobs/demo.yaml --nodes 8 --time 2:00:00              submit it
+  rankzero submit jobs/demo.yaml --nodes 8 --dry-run                   print the script instead
+  rankzero submit jobs/demo.yaml --nodes 8 --output demo.sbatch        keep it, to edit it and `sbatch demo.sbatch`
+  rankzero submit jobs/demo.yaml --nodes 8 --spare-nodes 1             with a node that stands by for a lost one
+  rankzero submit jobs/demo.yaml --array 1-10%2 --array-field seed     ten runs with seeds 1 to 10, two at a time";
+
+/// Arguments of a submission.
+#[derive(Clone, Debug, Args)]
+#[command(after_help = AFTER_SUBMIT)]
+pub struct SubmitArgs {
+    /// The run.
+    #[command(flatten)]
+    pub run: RunArgs,
+    /// What is asked of Slurm.
+    #[command(flatten)]
+    pub slurm: SlurmArgs,
+    /// Print the script instead of submitting it.
+    #[arg(long, conflicts_with = "output")]
+    pub dry_run: bool,
+    /// Write the script to a file instead of submitting it.
+    #[arg(long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
+}
+
+/// What is asked of Slurm; each flag is a field of the job's section `slurm`.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Slurm")]
+pub struct SlurmArgs {
+    /// Nodes that compute.
+    #[arg(short = 'N', long, value_name = "N")]
+    pub nodes: Option<u32>,
+    /// Further nodes that stand by for lost ones.
+    #[arg(long, value_name = "N")]
+    pub spare_nodes: Option<u32>,
+    /// Ranks on each node.
+    #[arg(long, value_name = "N")]
+    pub tasks_per_node: Option<u32>,
+    /// Cores of each rank.
+    #[arg(short = 'c', long, value_name = "N")]
+    pub cpus_per_task: Option<u32>,
+    /// GPUs of each rank.
+    #[arg(long, value_name = "N")]
+    pub gpus_per_task: Option<u32>,
+    /// Memory of each node, MiB.
+    #[arg(long, value_name = "MIB")]
+    pub memory_mb: Option<u64>,
+    /// Have the nodes alone.
+    #[arg(long)]
+    pub exclusive: bool,
+    /// What srun binds ranks to: none, cores, threads, sockets, ldoms.
+    #[arg(long, value_name = "WORD")]
+    pub cpu_bind: Option<String>,
+    /// Which GPUs a rank sees: none, closest, single.
+    #[arg(long, value_name = "WORD")]
+    pub gpu_bind: Option<String>,
+    /// Longest time, such as 90 (minutes), 2:00:00 or 1-12:00:00.
+    #[arg(short = 't', long = "time", value_name = "TIME")]
+    pub time_limit: Option<String>,
+    /// The partition.
+    #[arg(short = 'p', long, value_name = "NAME")]
+    pub partition: Option<String>,
+    /// The account.
+    #[arg(short = 'A', long, value_name = "NAME")]
+    pub account: Option<String>,
+    /// The quality of service.
+    #[arg(long, value_name = "NAME")]
+    pub qos: Option<String>,
+    /// Features that nodes must have.
+    #[arg(short = 'C', long, value_name = "LIST")]
+    pub constraint: Option<String>,
+    /// A reservation.
+    #[arg(long, value_name = "NAME")]
+    pub reservation: Option<String>,
+    /// Jobs that come first, such as afterok:1234.
+    #[arg(short = 'd', long, value_name = "LIST")]
+    pub dependency: Option<String>,
+    /// Many runs, one for each number, such as 1-10%2.
+    #[arg(short = 'a', long, value_name = "NUMBERS")]
+    pub array: Option<String>,
+    /// The field of the job that is set to the number of the run.
+    #[arg(long, value_name = "PATH", requires = "array")]
+    pub array_field: Option<String>,
+    /// The address for letters at the end, a failure and a requeue.
+    #[arg(long, value_name = "ADDRESS")]
+    pub mail_to: Option<String>,
+    /// A module to load. May be repeated; takes the place of the job's list.
+    #[arg(long = "module", value_name = "NAME")]
+    pub modules: Vec<String>,
+    /// A variable for the ranks. May be repeated; goes before the job's of that name.
+    #[arg(long = "env", value_name = "NAME=VALUE")]
+    pub environment: Vec<String>,
+    /// How long before the time limit the ranks write a checkpoint, s.
+    #[arg(long, value_name = "S")]
+    pub checkpoint_before_s: Option<u32>,
+    /// How often the job may put itself back into the queue; 0: never.
+    #[arg(long, value_name = "N")]
+    pub requeues_max: Option<u32>,
+    /// A further option of sbatch, such as --switches=1. May be repeated; takes the place of the job's list.
+    #[arg(long = "sbatch", value_name = "OPTION", allow_hyphen_values = true)]
+    pub options: Vec<String>,
 }
 
 /// Arguments of a check.

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use clap::CommandFactory;
 use rankzero_frames::{FrameChoice, FrameError, Picture, RenderOptions, View, render_run};
 
-use super::args::{Cli, DrainArgs, JoinArgs, LaunchArgs, RenderArgs, RunArgs};
-use crate::launch::{self, LaunchError, Plan, Request, report_outcome, shell};
-use crate::run::{Options, PROGRESS_VARIABLE, RunError, leave_after_failure, run as run_rank, wants_bar};
+use super::args::{Cli, DrainArgs, JoinArgs, RenderArgs, RunArgs};
+use crate::launch::report_outcome;
+use crate::run::{Options, RunError, leave_after_failure, run as run_rank};
 
 /// `rankzero run`.
 pub fn run(args: &RunArgs) -> u8 {
@@ -69,79 +69,6 @@ pub(super) fn fail(error: &RunError) -> ! {
         eprintln!("warning: cannot tell the launch how the run ended: {error}");
     }
     leave_after_failure(code);
-}
-
-/// `rankzero launch`.
-pub fn launch(args: &LaunchArgs) -> u8 {
-    let planned = Request::here(run_words(args), args.ranks)
-        .and_then(|request| launch::plan(&request, args.via).map(|plan| (request, plan)));
-    let (request, planned) = match planned {
-        Ok(planned) => planned,
-        Err(error) => return refuse(&error, 3),
-    };
-    let words = match planned {
-        Plan::InProcess if args.dry_run => {
-            println!("{}", shell(&[vec!["rankzero".to_owned()], run_words(args)].concat()));
-            return 0;
-        }
-        Plan::InProcess => return run(&args.run),
-        Plan::Bare(_) if args.dry_run => {
-            println!("{}", launch::bare_script(&request));
-            return 0;
-        }
-        Plan::Bare(why) => return launch_bare(&request, why.as_deref()),
-        Plan::Command(words) => words,
-    };
-    if args.dry_run {
-        println!("{}", shell(&words));
-        return 0;
-    }
-    // The ranks' stderr is a pipe of mpirun's; whether a bar makes sense is known only here.
-    let words = [vec!["env".to_owned(), format!("{PROGRESS_VARIABLE}={}", progress())], words].concat();
-    ended(launch::run(&words))
-}
-
-fn progress() -> &'static str {
-    if wants_bar() { "bar" } else { "plain" }
-}
-
-/// Starts ranks without MPI; `why` there is none, where it would have been taken.
-pub(super) fn launch_bare(request: &Request, why: Option<&str>) -> u8 {
-    if let Some(why) = why {
-        tracing::info!("starting without MPI: {why}");
-    }
-    ended(launch::run_bare(request, &[(PROGRESS_VARIABLE, progress())]))
-}
-
-/// The exit code of a launch.
-pub(super) fn ended(outcome: Result<i32, LaunchError>) -> u8 {
-    match outcome {
-        Ok(code) => u8::try_from(code).unwrap_or(1),
-        Err(error @ LaunchError::Rendezvous(_)) => refuse(&error, 3),
-        Err(error) => refuse(&error, 4),
-    }
-}
-
-/// The arguments with which each rank is started.
-fn run_words(args: &LaunchArgs) -> Vec<String> {
-    let run = &args.run;
-    let mut words = vec!["run".to_owned(), run.job.job.display().to_string()];
-    for set in run.overrides() {
-        words.extend(["--set".to_owned(), set]);
-    }
-    if let Some(dir) = &run.run_dir {
-        words.extend(["--run-dir".to_owned(), dir.display().to_string()]);
-    }
-    if let Some(from) = &run.restore {
-        words.extend(["--restore".to_owned(), from.display().to_string()]);
-    }
-    if let Some(threads) = run.threads {
-        words.extend(["--threads".to_owned(), threads.to_string()]);
-    }
-    words.extend(run.json.then(|| "--json".to_owned()));
-    words.extend(run.isa.iter().flat_map(|isa| ["--isa".to_owned(), isa.name().to_owned()]));
-    words.extend(run.quiet.then(|| "--quiet".to_owned()));
-    words
 }
 
 /// `rankzero render`.

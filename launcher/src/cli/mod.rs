@@ -6,6 +6,8 @@ mod checkpoint;
 mod commands;
 mod doctor;
 mod explain;
+mod launch;
+mod submit;
 
 use clap::{CommandFactory, Parser};
 
@@ -18,7 +20,8 @@ pub fn main() -> std::process::ExitCode {
     logging(cli.verbose);
     let code = match cli.command {
         Command::Run(args) => commands::run(&args),
-        Command::Launch(args) => commands::launch(&args),
+        Command::Launch(args) => launch::launch(&args),
+        Command::Submit(args) => submit::submit(&args),
         Command::Check(args) => check::check(&args),
         Command::Render(args) => commands::render(&args),
         Command::Explain(args) => explain::explain(&args),

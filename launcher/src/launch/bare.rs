@@ -15,7 +15,7 @@ use rankzero_comm::rendezvous::{RendezvousError, forget_ended, make_private, tel
 use rankzero_slurm::launch::{
     LOCAL_RANK_VARIABLE, LOCAL_SIZE_VARIABLE, RANK_VARIABLE, RENDEZVOUS_VARIABLE, SIZE_VARIABLE,
 };
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use super::outcome::OutcomeFile;
@@ -34,7 +34,7 @@ pub fn run_bare(request: &Request, environment: &[(&str, &str)]) -> Result<i32, 
     let outcome = OutcomeFile::create().map_err(system("create a temporary file"))?;
     let place = Place::create()?;
     // Before the start, so that no signal is lost between the two.
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(system("listen to signals"))?;
+    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1]).map_err(system("listen to signals"))?;
     let mut family = Family { children: Vec::new() };
     for rank in 0..request.ranks {
         let mut command = rank_command(request, rank, &place.dir);
@@ -189,15 +189,7 @@ mod tests {
     /// `script` as each of `ranks` ranks.
     fn sh(ranks: u32, script: &str) -> Result<i32, LaunchError> {
         let _alone = CHILDREN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let request = Request {
-            program: "sh".to_owned(),
-            arguments: vec!["-c".to_owned(), script.to_owned()],
-            ranks,
-            cores: 2,
-            root: false,
-            container: false,
-            slurm: false,
-        };
+        let request = Request::for_test("sh", &["-c", script], ranks);
         run_bare(&request, &[("MORE", "words")])
     }
 
@@ -240,15 +232,7 @@ mod tests {
 
     #[test]
     fn a_shell_can_do_the_same() {
-        let request = Request {
-            program: "/bin/rankzero".to_owned(),
-            arguments: vec!["run".to_owned(), "my job.yaml".to_owned()],
-            ranks: 2,
-            cores: 2,
-            root: false,
-            container: false,
-            slurm: false,
-        };
+        let request = Request::for_test("/bin/rankzero", &["run", "my job.yaml"], 2);
         let place =
             |rank| format!("RANKZERO_RANK={rank} RANKZERO_SIZE=2 RANKZERO_LOCAL_RANK={rank} RANKZERO_LOCAL_SIZE=2");
         let [zero, one] = [place(0), place(1)];

@@ -2,6 +2,9 @@
 
 use std::path::Path;
 
+use rankzero_slurm::{Allocation, EnvError};
+use rankzero_slurm::launch::{Launch, environment};
+
 use super::find::{Kind, Mpi};
 use super::outcome::OUTCOME_VARIABLE;
 
@@ -20,16 +23,24 @@ pub struct Request {
     pub root: bool,
     /// Whether this is a container, where a process may not read another's memory, on which MPI's large messages rely.
     pub container: bool,
-    /// Whether this is inside a Slurm allocation, whose nodes mpirun then uses.
-    pub slurm: bool,
+    /// The Slurm allocation that this is in.
+    pub allocation: Option<Allocation>,
 }
 
 impl Request {
-    /// A request for `ranks` ranks of this very program, on the machine as it is.
+    /// A request for ranks of this very program, on the machine as it is: so many, else as many as the allocation has room for, else one.
     ///
     /// # Errors
-    /// [`super::LaunchError::System`] or [`super::LaunchError::NotUnicode`] when this program's path is unknown or unusable.
-    pub fn here(arguments: Vec<String>, ranks: u32) -> Result<Request, super::LaunchError> {
+    /// [`super::LaunchError::System`] or [`super::LaunchError::NotUnicode`] when this program's path is unknown or unusable,
+    /// [`super::LaunchError::Environment`] when Slurm's variables make no sense, [`super::LaunchError::LaunchedTwice`].
+    pub fn here(arguments: Vec<String>, ranks: Option<u32>) -> Result<Request, super::LaunchError> {
+        let launch = Launch::detect(&environment());
+        if let Ok(Launch { size: 2.., .. }) | Err(EnvError::NoPmi { .. }) = &launch {
+            return Err(super::LaunchError::LaunchedTwice);
+        }
+        let allocation = launch?.allocation;
+        let room = allocation.as_ref().map_or(1, Allocation::tasks);
+        let ranks = ranks.unwrap_or(room.max(1));
         let program = std::env::current_exe().map_err(super::system("find the path of this program"))?;
         Ok(Request {
             program: program
@@ -41,8 +52,22 @@ impl Request {
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             root: nix::unistd::geteuid().is_root(),
             container: ["/.dockerenv", "/run/.containerenv"].iter().any(|file| Path::new(file).exists()),
-            slurm: std::env::var_os("SLURM_JOB_ID").is_some(),
+            allocation,
         })
+    }
+
+    /// A request on some machine with two cores.
+    #[cfg(test)]
+    pub(super) fn for_test(program: &str, arguments: &[&str], ranks: u32) -> Request {
+        Request {
+            program: program.to_owned(),
+            arguments: arguments.iter().map(|word| (*word).to_owned()).collect(),
+            ranks,
+            cores: 2,
+            root: false,
+            container: false,
+            allocation: None,
+        }
     }
 
     fn oversubscribed(&self) -> bool {
@@ -72,7 +97,7 @@ fn open_mpi_4(request: &Request) -> Vec<&str> {
     if request.container {
         options.extend(["--mca", "btl_vader_single_copy_mechanism", "none"]);
     }
-    if request.slurm {
+    if request.allocation.is_some() {
         options.extend(["--mca", "plm_slurm_args", "--no-kill --kill-on-bad-exit=0"]);
     } else if request.oversubscribed() {
         options.push("--oversubscribe");
@@ -90,7 +115,7 @@ fn open_mpi_5(request: &Request) -> Vec<&str> {
     if request.container {
         options.extend(["--mca", "smsc", "^cma"]);
     }
-    if request.slurm {
+    if request.allocation.is_some() {
         options.extend(["--prtemca", "plm_slurm_args", "--no-kill --kill-on-bad-exit=0"]);
     } else if request.oversubscribed() {
         options.extend(["--map-by", ":OVERSUBSCRIBE"]);
@@ -115,15 +140,7 @@ mod tests {
     }
 
     fn request() -> Request {
-        Request {
-            program: "/bin/rankzero".to_owned(),
-            arguments: ["run", "jobs/demo.yaml", "--set", "seed=3"].map(str::to_owned).to_vec(),
-            ranks: 4,
-            cores: 8,
-            root: false,
-            container: false,
-            slurm: false,
-        }
+        Request { cores: 8, ..Request::for_test("/bin/rankzero", &["run", "jobs/demo.yaml", "--set", "seed=3"], 4) }
     }
 
     fn text(kind: Kind, request: &Request) -> String {
@@ -172,7 +189,7 @@ mod tests {
 
     #[test]
     fn inside_an_allocation_slurm_is_told_to_keep_the_survivors() {
-        let inside = Request { slurm: true, cores: 2, ..request() };
+        let inside = Request { allocation: Some(super::super::steps::test_allocation(&[2, 2])), cores: 2, ..request() };
         let words = command_line(&mpi(ALL[0]), &inside);
         assert!(words.windows(2).any(|pair| pair == ["plm_slurm_args", "--no-kill --kill-on-bad-exit=0"]), "{words:?}");
         assert!(

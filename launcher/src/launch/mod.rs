@@ -1,6 +1,8 @@
-//! `rankzero launch JOB -n N`: starts the ranks on this machine, or on the nodes of the allocation that it is in, through
-//! the MPI that is installed, with what a run needs that outlives its ranks. Without MPI it starts them by itself, on this
-//! machine (`bare`).
+//! `rankzero launch JOB -n N`: starts the ranks on this machine, or on the nodes of the allocation that it is in, with what a run needs that
+//! outlives its ranks.
+//!
+//! - In a Slurm allocation: one step for each node (`steps`), or, by `--via mpi`, one srun for all through the MPI that is linked.
+//! - Else: through the MPI that is installed (`command`); without MPI the ranks are children of the launch (`bare`).
 //!
 //! **The exit code.** A launcher told to tolerate the death of ranks returns 0 whatever they return. So the run
 //! says by itself how it ended, in a file that the launch names by [`OUTCOME_VARIABLE`] ([`report_outcome`]).
@@ -10,6 +12,8 @@ mod capture;
 mod command;
 mod find;
 mod outcome;
+mod plan;
+mod steps;
 
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
@@ -17,7 +21,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 pub use bare::{bare_script, end_with_launch, run_bare};
@@ -26,6 +30,8 @@ pub use command::{Request, command_line};
 pub(crate) use find::on_path;
 pub use find::{Kind, Mpi, find, linked};
 pub use outcome::{OUTCOME_VARIABLE, report_outcome};
+pub use plan::{Plan, Via, Wishes, plan};
+pub use steps::{Steps, run_steps};
 
 /// Why ranks cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +65,22 @@ pub enum LaunchError {
         /// The linked library.
         linked: String,
     },
+    /// Slurm's variables, or those of another launcher, make no sense.
+    #[error(transparent)]
+    Environment(#[from] rankzero_slurm::EnvError),
+    /// The launch was itself started as several tasks.
+    #[error(
+        "this launch was started several times at once, by srun or mpirun: say `srun rankzero run …`, or `rankzero launch …` without srun"
+    )]
+    LaunchedTwice,
+    /// Steps want an allocation.
+    #[error(
+        "--via steps: this is no Slurm allocation; `rankzero submit JOB --nodes N` submits a job, `salloc --no-kill --nodes=N` gives a shell in one"
+    )]
+    NoAllocation,
+    /// Slurm does not answer, or has no way to start this MPI.
+    #[error("{0}")]
+    Slurm(#[from] rankzero_slurm::commands::SlurmError),
     /// 0 ranks.
     #[error("-n 0: at least 1 rank is needed")]
     NoRanks,
@@ -86,50 +108,6 @@ fn system(what: impl Into<String>) -> impl FnOnce(std::io::Error) -> LaunchError
     move |source| LaunchError::System { what, source }
 }
 
-/// What starts the ranks and connects them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
-pub enum Via {
-    /// MPI where a fitting one is installed, else nothing.
-    #[default]
-    Auto,
-    /// MPI.
-    Mpi,
-    /// Nothing: the ranks are children of the launch and connect over TCP.
-    Bare,
-}
-
-/// What is to be done for a number of ranks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Plan {
-    /// One rank: this process itself, without MPI.
-    InProcess,
-    /// A command that starts the ranks.
-    Command(Vec<String>),
-    /// Children of this process, by [`run_bare`]; with a word on why not MPI, where that was not asked for.
-    Bare(Option<String>),
-}
-
-/// Decides how to start `request.ranks` ranks; `--dry-run` prints the result.
-///
-/// # Errors
-/// [`LaunchError`] when there is no fitting MPI, and it is wanted.
-pub fn plan(request: &Request, via: Via) -> Result<Plan, LaunchError> {
-    match (request.ranks, via) {
-        (0, _) => return Err(LaunchError::NoRanks),
-        (1, _) => return Ok(Plan::InProcess),
-        (_, Via::Bare) => return Ok(Plan::Bare(None)),
-        _ => {}
-    }
-    let fitting = find(std::env::var_os("PATH").as_deref())
-        .and_then(|mpi| mpi.agrees_with(&rankzero_comm::mpi::library()).map(|()| mpi));
-    match fitting {
-        Ok(mpi) => Ok(Plan::Command(command_line(&mpi, request))),
-        // Children of this process are all on this machine, and an allocation may have more.
-        Err(why) if via == Via::Auto && !request.slurm => Ok(Plan::Bare(Some(why.to_string()))),
-        Err(why) => Err(why),
-    }
-}
-
 /// A command line as a shell takes it.
 pub fn shell(words: &[String]) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=,+@%^".contains(c);
@@ -152,7 +130,7 @@ pub fn run(words: &[String]) -> Result<i32, LaunchError> {
     let [program, arguments @ ..] = words else { return Err(LaunchError::NoMpi) };
     let outcome = outcome::OutcomeFile::create().map_err(system("create a temporary file"))?;
     // Before the start, so that no signal is lost between the two.
-    let signals = Signals::new([SIGINT, SIGTERM, SIGHUP]).map_err(system("listen to signals"))?;
+    let signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1]).map_err(system("listen to signals"))?;
     let mut child = Command::new(program)
         .args(arguments)
         .env(OUTCOME_VARIABLE, outcome.path())

@@ -40,6 +40,13 @@ impl OutcomeFile {
         Err(std::io::Error::new(std::io::ErrorKind::AlreadyExists, "rankzero-outcome-*, a hundred times"))
     }
 
+    /// The file of a launch whose ranks are on several nodes: in a directory that they share and nobody else uses.
+    pub(super) fn within(dir: &Path) -> std::io::Result<OutcomeFile> {
+        let path = dir.join("outcome");
+        std::fs::OpenOptions::new().write(true).create_new(true).open(&path)?;
+        Ok(OutcomeFile(path))
+    }
+
     pub(super) fn path(&self) -> &Path {
         &self.0
     }

@@ -34,9 +34,10 @@ mod words;
 pub(crate) use crossing::Crossing;
 pub use error::RunError;
 pub use join::join;
+pub(crate) use progress::say;
 pub use progress::{PROGRESS_VARIABLE, wants_bar};
 pub(crate) use start::host;
-pub use start::{Options, RankInfo, resolve};
+pub use start::{Options, RankInfo, new_run_dir, resolve};
 
 use std::time::{Duration, Instant};
 

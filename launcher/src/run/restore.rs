@@ -1,8 +1,9 @@
 //! Beginning at a checkpoint, of this run or another one of the same job, whatever number of ranks wrote it.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-use rankzero_checkpoint::{Entry, Loaded, Store, resolve};
+use rankzero_checkpoint::{CheckpointError, Entry, LATEST, Loaded, Store, resolve};
 use rankzero_comm::{Bootstrap, Fabric};
 use rankzero_physx::rigid::RigidState;
 use serde::{Deserialize, Serialize};
@@ -24,7 +25,29 @@ pub struct Restore {
     pub same_run: bool,
 }
 
+/// Stands for the newest checkpoint of the run directory if there is one, else for none; a directory of that name is `./auto`.
+const AUTO: &str = "auto";
+
 impl Restore {
+    /// The checkpoint that the command line means, if it means any.
+    ///
+    /// # Errors
+    /// As [`Restore::find`].
+    pub fn wanted(spec: Option<&Path>, run_dir: &Path, course: &str) -> Result<Option<Self>, RunError> {
+        let Some(spec) = spec else { return Ok(None) };
+        if spec != Path::new(AUTO) {
+            return Self::find(spec, run_dir, course).map(Some);
+        }
+        match Self::find(Path::new(LATEST), run_dir, course) {
+            Ok(found) => Ok(Some(found)),
+            Err(RunError::Checkpoint(CheckpointError::NoCheckpoint { .. })) => Ok(None),
+            Err(RunError::Checkpoint(CheckpointError::Io { source, .. })) if source.kind() == ErrorKind::NotFound => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Finds the checkpoint that `spec` means, which must be one of a job of this `course`.
     ///
     /// # Errors

@@ -248,15 +248,11 @@ fn prepare(options: &Options, ranks: u32) -> Result<(Hello, Vec<u8>), RunError> 
     let loaded = rankzero_job::load(&options.job, &Overrides::from_process(options.set.clone()))?;
     fits(&loaded, ranks)?;
     let (job, assets, scene) = resolve(&loaded)?;
-    let run_dir = match options.run_dir.clone().or_else(|| job.output.directory.clone()) {
-        Some(dir) => dir,
-        None => PathBuf::from("runs").join(format!("{}-{}", job.name, timestamp())),
-    };
+    let run_dir = options.run_dir.clone().unwrap_or_else(|| run_dir_of(&job));
     std::fs::create_dir_all(run_dir.join("logs"))
         .map_err(|source| RunError::RunDir { dir: run_dir.clone(), source })?;
     let run_dir = run_dir.canonicalize().map_err(RunError::io("find", &run_dir))?;
-    let find = |spec: &PathBuf| Restore::find(spec, &run_dir, &course(&job, &scene));
-    let restore = options.restore.as_ref().map(find).transpose()?;
+    let restore = Restore::wanted(options.restore.as_deref(), &run_dir, &course(&job, &scene))?;
     if !restore.as_ref().is_some_and(|restore| restore.same_run) {
         forget_last_run(&run_dir)?;
     }
@@ -264,6 +260,20 @@ fn prepare(options: &Options, ranks: u32) -> Result<(Hello, Vec<u8>), RunError> 
     std::fs::write(&path, job.resolved_yaml()).map_err(RunError::io("write", &path))?;
     let began_unix_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
     Ok((Hello { job, run_dir, chunks: 0, began_unix_s, restore }, assets.to_bytes()))
+}
+
+/// Where the files of a run go that is told nothing else.
+fn run_dir_of(job: &Job) -> PathBuf {
+    let named = || PathBuf::from("runs").join(format!("{}-{}", job.name, timestamp()));
+    job.output.directory.clone().unwrap_or_else(named)
+}
+
+/// The run directory of a job, for who has to know it before the ranks do.
+///
+/// # Errors
+/// [`RunError::Job`].
+pub fn new_run_dir(job: &Path, set: &[String]) -> Result<PathBuf, RunError> {
+    Ok(run_dir_of(&rankzero_job::load(job, &Overrides::from_process(set.to_vec()))?.job))
 }
 
 /// Removes what would tell of another run in the same directory if this one fails.

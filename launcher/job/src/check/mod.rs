@@ -10,6 +10,7 @@ mod layout;
 mod operation;
 mod shape;
 mod simulation;
+mod slurm;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Checker, MAX_BODIES, MAX_STEPS};
+use super::{Checker, MAX_BODIES, MAX_STEPS, slurm};
 use crate::model::{Balance, Cost, Fabric, FaultTolerance, Job, Metrics, Network, Tls};
 use crate::path::FieldPath;
 
@@ -23,6 +23,7 @@ pub(super) fn check(c: &mut Checker, job: &Job) {
         c.wrong(root.key("output").key("directory"), "is empty; expected a directory");
     }
     cost(c, &root.key("cost"), &job.cost);
+    slurm::check(c, &root.key("slurm"), &job.slurm);
 }
 
 fn network(c: &mut Checker, at: &FieldPath, network: &Network) {

@@ -6,7 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    AutoOr, Balance, Cost, Environment, FaultTolerance, Material, Metrics, Network, Output, RigidBodies, SoftBodies,
+    AutoOr, Balance, Cost, Environment, FaultTolerance, Material, Metrics, Network, Output, RigidBodies, SlurmOptions,
+    SoftBodies,
 };
 
 /// A simulation, whole: what exists, what it is made of, for how long it moves, and how the ranks run it.
@@ -70,6 +71,9 @@ pub struct Job {
     /// What the machine costs.
     #[serde(default)]
     pub cost: Cost,
+    /// What `rankzero submit` asks of Slurm.
+    #[serde(default)]
+    pub slurm: SlurmOptions,
 }
 
 impl Job {

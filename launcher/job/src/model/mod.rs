@@ -13,6 +13,7 @@ mod material;
 mod network;
 mod operation;
 mod shape;
+mod slurm;
 
 pub use auto::AutoOr;
 pub use bodies::{Dynamic, Keyframe, Kinematic, Motion, RigidBodies, SoftBodies};
@@ -29,3 +30,4 @@ pub use shape::{
     RigidBox, RigidCapsule, RigidConvex, RigidShape, RigidSphere, SoftBox, SoftCapsule, SoftMesh, SoftShape,
     SoftSphere, SoftTorus, Tetrahedra, VoxelTetrahedra,
 };
+pub use slurm::{CpuBind, GpuBind, MailOn, SlurmArray, SlurmMail, SlurmOptions};

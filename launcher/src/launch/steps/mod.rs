@@ -1,0 +1,18 @@
+//! Inside a Slurm allocation: the ranks of each node are a step of their own, so that none takes another down, and meet in a directory
+//! without MPI.
+//!
+//! `layout` says which ranks go where, `command` how srun is told, `supervisor` what is done about losses, `story` reads what the run tells of
+//! itself; `driver` has the processes.
+
+mod command;
+mod driver;
+mod layout;
+mod story;
+mod supervisor;
+
+pub use command::{Manner, one_step};
+pub use driver::{Steps, run_steps};
+pub use layout::{Layout, Share};
+
+#[cfg(test)]
+pub(super) use layout::tests::allocation as test_allocation;
