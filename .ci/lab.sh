@@ -9,11 +9,13 @@ join_lab() { # NAME FOLDER
     lab_cases=$2/cases
 }
 
-# Where the cases write; it goes with the shell, and finish_lab keeps a copy.
+# Where the cases write; it goes with the shell, unless finish_lab keeps it.
 begin_lab() { # NAME FOLDER UNTESTED, as in "the verbs rung is"
     join_lab "$1" "$2"
     untested=$3 strict=0
-    LAB_RESULTS=$(mktemp -d "${TMPDIR:-/tmp}/rankzero-$lab.XXXXXX")
+    lab_results=${CARGO_TARGET_DIR:-target}/$lab
+    mkdir -p "${lab_results%/*}"
+    LAB_RESULTS=$(realpath "$(mktemp -d "$lab_results.XXXXXX")")
     export LAB_RESULTS
     : >"$LAB_RESULTS/outcomes"
     : >"$LAB_RESULTS/built"
@@ -114,13 +116,13 @@ outcomes() { # PASS|FAIL|SKIPPED
     grep -c "^$1 " "$LAB_RESULTS/outcomes" || true
 }
 
-# Keeps what the cases wrote, says how many passed, and ends the laboratory.
+# Keeps what the cases wrote in target/NAME, says how many passed, and ends the laboratory.
 finish_lab() {
-    local results=${CARGO_TARGET_DIR:-target}/$lab
-    rm -rf "$results"
-    mkdir -p "$results"
-    cp -r "$LAB_RESULTS/." "$results/"
-    echo "$lab: what the cases wrote is in $results"
+    rm -rf "$lab_results"
+    mv "$LAB_RESULTS" "$lab_results"
+    export LAB_RESULTS=$lab_results
+    trap - EXIT
+    echo "$lab: what the cases wrote is in $lab_results"
     echo "$(outcomes PASS) passed, $(outcomes FAIL) failed"
     [ "$(outcomes FAIL)" -eq 0 ] || exit 1
     [ "$strict" -eq 0 ] || [ "$(outcomes SKIPPED)" -eq 0 ] || exit 77

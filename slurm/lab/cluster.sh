@@ -6,7 +6,8 @@
 #   boot NODE…      start nodes that are off
 #   crash NODE…     every process of a node dies at once; its peers' kernels hear of it
 #   isolate NODE…   nothing gets to a node or from it any more: no end of a connection is told
-#   connect NODE…   the opposite of isolate
+#   part NODE…      likewise, but that these nodes still see each other
+#   connect NODE…   the opposite of isolate and part
 #   unplug NODE…    a node loses its power: isolate, then crash
 #   in NODE WORD…   run a command on a node
 #   daemon NODE     start slurmd on a node again
@@ -63,7 +64,8 @@ crash() { # NODE
 }
 
 isolate() { ip link set "v-$1" down; }
-connect() { ip link set "v-$1" up; }
+part() { ip link set "v-$1" master other; }
+connect() { ip link set "v-$1" master bridge up; }
 
 unplug() {
     isolate "$1"
@@ -102,6 +104,8 @@ up() { # COUNT
     ip link add bridge type bridge
     ip address add 10.77.0.1/24 dev bridge
     ip link set bridge up
+    ip link add other type bridge
+    ip link set other up
     for ((node = 1; node <= $1; node++)); do boot "n$node"; done
     slurmctld -D -i </dev/null >>"$LAB_LOG/slurmctld.out" 2>&1 &
     patiently 60 all_idle "$1"
@@ -118,7 +122,7 @@ if [ "${BASH_SOURCE[0]}" = "$0" ]; then
     shift || true
     case $command in
         up) up "${1:?how many nodes}" ;;
-        boot | crash | isolate | connect | unplug) each "$command" "$@" ;;
+        boot | crash | isolate | part | connect | unplug) each "$command" "$@" ;;
         in) in_node "$@" ;;
         daemon) kill -USR1 "$(init_of "$1" | tr -d ' ')" ;;
         show) sinfo -N -o '%N %t %E' ;;

@@ -15,8 +15,9 @@ case $form in
     spread) exec "${apart[@]}" --uts --net --ipc "$lab/hall.sh" "$@" ;;
     plain)
         if [ "$(id -u)" -eq 0 ]; then
+            # The first process stays root's: the signal at a parent's death is lost with a change of user.
             # shellcheck disable=SC2016  # for the inner shell
-            exec "${apart[@]}" sh -c 'mount -t tmpfs -o mode=1777 lab /run && TMPDIR=/run exec "$@"' sh \
+            exec "${apart[@]}" sh -c 'mount -t tmpfs -o mode=1777 lab /run && TMPDIR=/run "$@"; exit $?' sh \
                 setpriv --reuid nobody --regid nogroup --clear-groups "$lab/plain.sh" "$@"
         elif unshare --user --map-current-user true 2>/dev/null; then
             exec "${apart[@]}" --user --map-current-user "$lab/plain.sh" "$@"

@@ -24,20 +24,6 @@ need_slurm() {
     command -v slurmctld >/dev/null || skip_lab "there is no slurmctld after installing slurm-wlm"
 }
 
-# Why clusters of a form cannot be had here; nothing where they can.
-obstacle() { # FORM
-    case $1 in
-        plain)
-            [ "$(id -u)" -ne 0 ] || setpriv --reuid nobody --regid nogroup --clear-groups test -x "$(built rankzero)" ||
-                echo "user nobody cannot read $(built rankzero)"
-            ;;
-        *)
-            unshare --uts --mount --pid --ipc --net --fork mount -t tmpfs lab /run 2>/dev/null ||
-                echo "nodes in namespaces want root"
-            ;;
-    esac
-}
-
 case ${1:-} in
     --shell | up | down | in)
         strict=1
@@ -57,28 +43,6 @@ fi
 echo "$lab: the run that nobody disturbs"
 interruptible "$here/peace.sh" "$(built rankzero)"
 
-run_case() { # CASE
-    local form why log=$LAB_RESULTS/$1/case.log status=0 start=$SECONDS
-    form=$(head_of "$1" form)
-    form=${form:-spread}
-    why=$(obstacle "$form")
-    mkdir "$LAB_RESULTS/$1"
-    # The plain form is another user's.
-    chmod 777 "$LAB_RESULTS/$1"
-    export LAB_OUT=$LAB_RESULTS/$1 LAB_LOG=$LAB_RESULTS/$1/slurm
-    if [ -z "$why" ]; then
-        setpriv --pdeathsig KILL timeout -k 5 "$(head_of "$1" limit)" "$here/enter.sh" "$form" "$(head_of "$1" nodes)" \
-            "$here/case.sh" "$1" >"$log" 2>&1 &
-        # Ends with this one, however that ends.
-        trap 'kill $!; wait' TERM
-        wait $! || status=$?
-    else
-        echo "$why" >"$log"
-        status=77
-    fi
-    account_case "$1" "$status" "$((SECONDS - start)) s" "$log"
-}
-
 chmod 711 "$LAB_RESULTS"
 running=0
 for name in "${cases[@]}"; do
@@ -86,7 +50,8 @@ for name in "${cases[@]}"; do
         wait -n || true
         running=$((running - 1))
     fi
-    run_case "$name" &
+    # Ends with this shell, however that ends.
+    setpriv --pdeathsig KILL "$here/one.sh" "$name" &
     running=$((running + 1))
 done
 wait

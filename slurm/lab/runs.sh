@@ -63,18 +63,52 @@ becomes() { # JOB STATE
     patiently 120 is_in_state "$@"
 }
 
-# Starts the job in an allocation of its own, as a person at the login node would: one step a node, which is what survives most.
-# Rank 0 is on n1, rank 1 on n2, and so on; all of it is in the background, its words are in RUN.log.
+# Starts the job in an allocation of its own, as a person at the login node would; rank 0 is on n1, rank 1 on n2, and so on. It goes
+# on in the background, and its words are in RUN.log.
 start() { # RUN NODES WORD…
     local run=$1 nodes=$2
     shift 2
-    salloc -Q --no-kill -N"$nodes" "${JOB%/*}/per-node.sh" "$JOB" --run-dir "$run" "$@" >"$run.log" 2>&1 &
+    salloc -Q --no-kill -N"$nodes" --ntasks-per-node=1 rankzero launch "$JOB" --run-dir "$run" "$@" >"$run.log" 2>&1 &
+    launch=$!
+}
+
+# Submits the job, and prints the number that Slurm gives it.
+submit() { # RUN NODES WORD…
+    local run=$1 nodes=$2
+    shift 2
+    rankzero submit "$JOB" --run-dir "$run" --nodes "$nodes" "$@"
 }
 
 # Fails unless a run has ended, and as it would have undisturbed.
 finished() { # RUN
-    wait || { cat "$1.log"; fail "$1: what started it ended with status $?"; }
+    wait "$launch" || fail "$1: launch ended with status $?: $(tail -n 5 "$1.log")"
     same_digest "$1"
+}
+
+# How often a job was put back into the queue.
+restarts_of() { # JOB
+    scontrol show job -o "$1" | sed -nE 's/.* Restarts=([0-9]+).*/\1/p'
+}
+
+has_restarted() { # JOB
+    [ "$(restarts_of "$1")" -ge 1 ]
+}
+
+# Whether nothing of that name runs on a node.
+without() { # NODE PROGRAM
+    # shellcheck disable=SC2016  # for the shell on the node
+    ! in_node "$1" sh -c 'grep -qx "$1" /proc/[0-9]*/comm' sh "$2"
+}
+
+# Fails unless steps rise from line to line since the run has begun the last time: two writers would write across each other.
+one_writer() { # RUN
+    epochs_since_start "$1" | sort -c -n || fail "$1: two have written the journal"
+}
+
+# Steps of the epochs since the last start of a run, in the order of the journal.
+epochs_since_start() { # RUN
+    sed -nE '/"event":"rank_started"/s/.*/start/p; /"event":"epoch"/s/.*"step":([0-9]+),.*/\1/p' "$1/events.jsonl" |
+        awk '/start/ { steps = ""; next } { steps = steps $0 "\n" } END { printf "%s", steps }'
 }
 
 # Kills what runs a program on a node.
