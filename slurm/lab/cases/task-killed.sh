@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# A task is killed: a new one takes its place, on the same node.
+# A task is killed: the others go on.
 # nodes: 4
 # limit: 150
 login() {
@@ -8,5 +8,4 @@ login() {
     kill_on n3 rankzero
     finished run
     tells run recovered
-    tells run rank_joined
 }
