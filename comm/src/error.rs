@@ -47,6 +47,9 @@ pub enum FailureCause {
     /// No rung has come about between it and this rank.
     #[error("no path to it has come about")]
     NoPath,
+    /// The workload manager says that it has ended, and it can write nowhere any more.
+    #[error("it is gone by the word of the workload manager")]
+    Declared,
     /// MPI is not used after a death.
     #[error("MPI is not used any more, as it may hang after a death")]
     Retired,
@@ -55,7 +58,7 @@ pub enum FailureCause {
 impl FailureCause {
     /// Whether it proves that the process of the peer has ended, rather than that one path to it is lost.
     pub const fn proves_death(self) -> bool {
-        matches!(self, FailureCause::Closed | FailureCause::Exited | FailureCause::Refused)
+        matches!(self, FailureCause::Closed | FailureCause::Exited | FailureCause::Refused | FailureCause::Declared)
     }
 }
 

@@ -81,7 +81,7 @@ pub fn start(options: &Options, deadline: Instant) -> Result<WorldFabric, CommEr
 }
 
 /// The fabric among ranks that meet in a directory, without MPI: TCP is its only rung so far. `at` opens the meeting, again where
-/// another one has begun in its place; of `wish` the ports count, and whether the policy asks for encryption. The key of the run follows from
+/// another one has begun in its place; of `wish` the ports count, room for newcomers, and whether the policy asks for encryption. The key of the run follows from
 /// that of the meeting, so that it never goes over a network.
 ///
 /// # Errors
@@ -114,7 +114,9 @@ fn meet(meeting: &Rendezvous, options: &Options, wish: &Wish, deadline: Instant)
         peer: None,
         source: std::io::Error::other(reason.0),
     };
-    let mut port = TcpCarrier::open(me, size, wish.ports.clone(), meeting.key_for("tcp")).map_err(failed)?;
+    let key = RunKey::from_bytes(meeting.key_for("run"));
+    // The key of the TCP rung, by which newcomers connect, too.
+    let mut port = TcpCarrier::open(me, size, wish.newcomers, wish.ports.clone(), key.data()).map_err(failed)?;
     if wish.policy.encrypted {
         port.seal();
     }
@@ -132,7 +134,7 @@ fn meet(meeting: &Rendezvous, options: &Options, wish: &Wish, deadline: Instant)
     }
     let first: Box<dyn Transport> = Box::new(Packets::new(port, limits));
     let mut fabric = Ladder::new(me, size, first, Policy::default(), limits, patience)?;
-    fabric.share_key(RunKey::from_bytes(meeting.key_for("run")));
+    fabric.share_key(key);
     fabric.make_room(newcomers);
     let mut look_at = begun;
     loop {

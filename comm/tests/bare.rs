@@ -214,7 +214,7 @@ fn a_run_begins_where_an_earlier_one_was_cut_off() {
     let old: Vec<Rendezvous> =
         (0..2).map(|rank| Rendezvous::open(&place.0, Rank(rank), 2, soon()).expect("a meeting")).collect();
     for meeting in &old {
-        let carrier = rankzero_comm::tcp::TcpCarrier::open(meeting.rank(), 2, 0..=0, meeting.key_for("tcp"));
+        let carrier = rankzero_comm::tcp::TcpCarrier::open(meeting.rank(), 2, 0, 0..=0, meeting.key_for("tcp"));
         let carrier = carrier.expect("a port");
         meeting.publish("tcp", carrier.address()).expect("left");
     }

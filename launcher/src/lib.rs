@@ -1,7 +1,7 @@
 //! The rankzero program: job to scene, scene to steps, steps to files.
 //!
 //! Bird's view: [`cli`] reads the command line; [`run`] is one rank of a run; it makes a [`scene`] out of a job and steps it with
-//! the [`engine`]; [`assign`] decides who computes what; [`binding`] places threads; [`launch`] starts ranks; [`doctor`] looks at the
+//! the [`engine`]; [`assign`] decides who computes what; [`binding`] places threads; [`launch`] starts ranks, [`submit`] hands a job to Slurm; [`doctor`] looks at the
 //! machine; [`explain`] tells which path each pair of ranks takes.
 #![forbid(unsafe_code)]
 
@@ -15,3 +15,4 @@ pub mod launch;
 pub mod run;
 pub mod scene;
 pub mod shapes;
+pub mod submit;

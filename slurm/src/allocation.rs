@@ -1,5 +1,6 @@
 //! The Slurm allocation that a process is in, by the variables that sbatch, salloc and srun leave.
 
+use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
 use crate::env::{Env, EnvError};
@@ -32,6 +33,14 @@ pub struct Allocation {
 }
 
 impl Allocation {
+    /// The allocation that an environment speaks of; none outside of one.
+    ///
+    /// # Errors
+    /// [`EnvError`] naming the variable.
+    pub fn detect(environment: &BTreeMap<String, String>) -> Result<Option<Allocation>, EnvError> {
+        Allocation::read(&Env(environment))
+    }
+
     /// Reads the allocation; none outside of one.
     ///
     /// # Errors

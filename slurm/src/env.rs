@@ -98,7 +98,11 @@ impl Env<'_> {
             .transpose()
     }
 
-    pub(crate) fn required<T: std::str::FromStr>(&self, variable: &'static str, present: &'static str) -> Result<T, EnvError> {
+    pub(crate) fn required<T: std::str::FromStr>(
+        &self,
+        variable: &'static str,
+        present: &'static str,
+    ) -> Result<T, EnvError> {
         self.number(variable)?.ok_or(EnvError::Missing { variable, present })
     }
 }

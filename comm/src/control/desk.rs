@@ -80,6 +80,7 @@ struct Standing {
     /// Of the view that the computing thread computes in.
     attended: Term,
     dead: BTreeSet<Rank>,
+    suspects: BTreeSet<Rank>,
     linked: BTreeSet<Rank>,
     inbox: VecDeque<Mail>,
     /// For the fabric.
@@ -103,6 +104,7 @@ impl Desk {
             since: Instant::now(),
             stops: false,
             dead: BTreeSet::new(),
+            suspects: BTreeSet::new(),
             linked: BTreeSet::new(),
             inbox: VecDeque::new(),
             parcels: VecDeque::new(),
@@ -167,6 +169,11 @@ impl Desk {
     /// Who is proven dead.
     pub fn dead(&self) -> BTreeSet<Rank> {
         lock(&self.0.standing).dead.clone()
+    }
+
+    /// Who has been silent for too long, of the view in force.
+    pub fn suspects(&self) -> BTreeSet<Rank> {
+        lock(&self.0.standing).suspects.clone()
     }
 
     /// To whom a control link stands.
@@ -253,6 +260,9 @@ impl Desk {
 
     pub(crate) fn set_status(&self, status: Status) {
         let mut standing = lock(&self.0.standing);
+        if let Status::Steady(view) = &status {
+            standing.suspects.retain(|rank| view.contains(*rank));
+        }
         standing.status = status;
         standing.since = Instant::now();
         self.judge(&standing);
@@ -290,7 +300,13 @@ impl Desk {
     }
 
     pub(crate) fn notice(&self, notice: Notice) {
-        lock(&self.0.standing).notices.push((Instant::now(), notice));
+        let mut standing = lock(&self.0.standing);
+        match notice {
+            Notice::Suspected { peer, .. } => drop(standing.suspects.insert(peer)),
+            Notice::Trusted { peer } | Notice::ProvenDead { peer } => drop(standing.suspects.remove(&peer)),
+            _ => {}
+        }
+        standing.notices.push((Instant::now(), notice));
         self.0.changed.notify_all();
     }
 

@@ -4,6 +4,9 @@
 //! Messages use them at any time. The connections of the fabric, which carry data, are made over them by a word: one is lost with the
 //! connection below it, and the fabric makes another when that is back. What comes of data while the fabric has none is of an earlier one
 //! and dropped.
+//!
+//! That holds among those who start together. With ranks that come later the fabric makes connections by their offers, as it does over
+//! any other port.
 
 use std::ops::RangeInclusive;
 
@@ -19,18 +22,24 @@ pub struct TcpCarrier {
     port: TcpPort,
     /// What each peer must know, the same for all.
     offer: Vec<u8>,
-    /// By rank, whether a connection of the fabric is open.
+    /// By rank of those who start together, whether a connection of the fabric is open.
     open: Vec<bool>,
 }
 
 impl TcpCarrier {
-    /// The port of rank `me` of `size`, as [`TcpPort::open`].
+    /// The port of rank `me` of `size` that start together, with room for `newcomers` more, as [`TcpPort::open`].
     ///
     /// # Errors
     /// As there.
-    pub fn open(me: Rank, size: u32, ports: RangeInclusive<u16>, key: [u8; 32]) -> Result<TcpCarrier, Unavailable> {
-        let mut port = TcpPort::open(me, size, ports, key)?;
-        port.persist();
+    pub fn open(
+        me: Rank,
+        size: u32,
+        newcomers: u32,
+        ports: RangeInclusive<u16>,
+        key: [u8; 32],
+    ) -> Result<TcpCarrier, Unavailable> {
+        let mut port = TcpPort::open(me, size.saturating_add(newcomers), ports, key)?;
+        port.persist_below(Rank(size));
         let mut offer = Vec::new();
         for peer in Rank::all(size).filter(|&peer| peer != me) {
             offer = port.offer(peer)?;
@@ -54,6 +63,11 @@ impl TcpCarrier {
     /// Why none of its addresses leads there.
     pub fn reach(&mut self, peer: Rank, address: &[u8]) -> Result<(), Unavailable> {
         self.port.connect(peer, address).map(drop)
+    }
+
+    /// Whether a rank comes later than those who start together.
+    fn is_newcomer(&self, peer: Rank) -> bool {
+        peer.index() >= self.open.len()
     }
 
     fn set(&mut self, peer: Rank, open: bool) {
@@ -88,11 +102,13 @@ impl Port for TcpCarrier {
     fn progress(&mut self, sink: &mut dyn FnMut(Incoming<'_>)) -> Result<(), CommError> {
         let TcpCarrier { port, open, .. } = self;
         port.progress(&mut |incoming| match incoming {
-            // The fabric asks for its own connection.
-            Incoming::Up { .. } => {}
-            Incoming::Packet { from, lane: Lane::Data, .. } if !open[from.index()] => {}
+            // Among those who start together the fabric asks for its own connection.
+            Incoming::Up { peer } if peer.index() < open.len() => {}
+            Incoming::Packet { from, lane: Lane::Data, .. } if open.get(from.index()) == Some(&false) => {}
             Incoming::Down { peer, .. } => {
-                open[peer.index()] = false;
+                if let Some(place) = open.get_mut(peer.index()) {
+                    *place = false;
+                }
                 sink(incoming);
             }
             incoming => sink(incoming),
@@ -100,11 +116,17 @@ impl Port for TcpCarrier {
     }
 
     fn offer(&mut self, peer: Rank) -> Result<Vec<u8>, Unavailable> {
+        if self.is_newcomer(peer) {
+            return self.port.offer(peer);
+        }
         self.set(peer, false);
         Ok(Vec::new())
     }
 
-    fn connect(&mut self, peer: Rank, _theirs: &[u8]) -> Result<bool, Unavailable> {
+    fn connect(&mut self, peer: Rank, theirs: &[u8]) -> Result<bool, Unavailable> {
+        if self.is_newcomer(peer) {
+            return self.port.connect(peer, theirs);
+        }
         if !self.port.carries_messages(peer) {
             return Err(Unavailable::new(format!("the connection to {peer} is lost for now")));
         }
@@ -113,6 +135,9 @@ impl Port for TcpCarrier {
     }
 
     fn close(&mut self, peer: Rank) {
+        if self.is_newcomer(peer) {
+            return self.port.close(peer);
+        }
         self.set(peer, false);
     }
 

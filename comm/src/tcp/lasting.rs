@@ -53,7 +53,12 @@ impl TcpPort {
     /// [`Incoming::Up`] then, as often as the connection is lost, until [`crate::port::Port::close`]. What was sent and had not arrived is lost
     /// with a connection. An attempt that fails is told only where it is the first.
     pub fn persist(&mut self) {
-        self.persistent = true;
+        self.persist_below(Rank(self.peers.len() as u32));
+    }
+
+    /// The same for connections with ranks below `first`.
+    pub fn persist_below(&mut self, first: Rank) {
+        self.lasting = first;
     }
 
     /// Lets no packet in either lane be longer than `packet_words` words, where the lane would, and no more than twice as much wait towards

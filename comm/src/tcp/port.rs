@@ -95,8 +95,8 @@ pub struct TcpPort {
     pub(super) looked: Instant,
     pub(super) accept_failed: bool,
     pub(super) bounds: Bounds,
-    /// Whether connections come back by themselves.
-    pub(super) persistent: bool,
+    /// Connections with ranks below this one come back by themselves.
+    pub(super) lasting: Rank,
 }
 
 /// What packets of a port may cost.
@@ -161,7 +161,7 @@ impl TcpPort {
             looked: Instant::now(),
             accept_failed: false,
             bounds: Bounds { packet_words: MESSAGE_WORDS_MAX, waiting_words: WAITING_WORDS_MAX },
-            persistent: false,
+            lasting: Rank(0),
         })
     }
 
@@ -233,7 +233,7 @@ impl TcpPort {
             let reason = format!("none of the addresses of {peer} leads there: {}", theirs.join(", "));
             return Err(Unavailable::new(reason));
         }
-        if self.persistent {
+        if peer < self.lasting {
             self.peers[peer.index()].comeback = Some(Box::new(Comeback::by_dialling(addresses.clone())));
         }
         let mut dial = Box::new(Dial::new(self.parties(peer), addresses));
@@ -321,8 +321,9 @@ impl Port for TcpPort {
         if self.me < peer {
             return self.start_to_dial(peer, &offer).map(|()| false);
         }
-        let until = (!self.persistent).then(|| Instant::now() + AWAIT_TIME_MAX);
-        if self.persistent {
+        let lasts = peer < self.lasting;
+        let until = (!lasts).then(|| Instant::now() + AWAIT_TIME_MAX);
+        if lasts {
             self.peers[peer.index()].comeback = Some(Box::new(Comeback::by_waiting()));
         }
         let before = self.enter(peer, State::Awaiting { until });

@@ -7,7 +7,7 @@ use rankzero_frames::{FrameChoice, FrameError, Picture, RenderOptions, View, ren
 
 use super::args::{Cli, DrainArgs, JoinArgs, RenderArgs, RunArgs};
 use crate::launch::report_outcome;
-use crate::run::{Options, RunError, leave_after_failure, run as run_rank};
+use crate::run::{Ending, Options, RunError, leave_after_failure, run as run_rank};
 
 /// `rankzero run`.
 pub fn run(args: &RunArgs) -> u8 {
@@ -40,7 +40,15 @@ pub fn join(args: &JoinArgs) -> u8 {
         quiet: args.quiet,
     };
     match crate::run::join(&args.run_dir, &options) {
-        Ok(ending) => ending.exit_code(),
+        Ok(ending) => {
+            // Those that the launch has started may all be gone.
+            if ending != Ending::Left
+                && let Err(error) = report_outcome(i32::from(ending.exit_code()))
+            {
+                eprintln!("warning: cannot tell the launch how the run ended: {error}");
+            }
+            ending.exit_code()
+        }
         Err(error) => refuse(&error, u8::try_from(error.exit_code()).unwrap_or(1)),
     }
 }
@@ -63,9 +71,11 @@ pub(super) fn fail(error: &RunError) -> ! {
     eprintln!("{prefix}{text}");
     let code = error.exit_code();
     // Where rank 0 refused, its own code counts; where the others go on, theirs does.
-    if !matches!(error, RunError::MasterRefused | RunError::Excluded { .. })
-        && let Err(error) = report_outcome(code)
-    {
+    let others_tell = matches!(
+        error,
+        RunError::MasterRefused | RunError::Excluded { .. } | RunError::Superseded { .. } | RunError::Banned { .. }
+    );
+    if !others_tell && let Err(error) = report_outcome(code) {
         eprintln!("warning: cannot tell the launch how the run ended: {error}");
     }
     leave_after_failure(code);

@@ -1,13 +1,15 @@
 //! `rankzero explain`: the paths between ranks, of ranks that are started for it or of a run that was.
 
 use std::io::Write;
+use std::path::Path;
 
 use rankzero_slurm::launch::{Launch, environment};
 
 use super::args::ExplainArgs;
-use super::commands::{ended, fail, launch_bare, refuse};
+use super::commands::{fail, refuse};
+use super::launch::{ended, launch_bare};
 use crate::explain::{Options, Report, alone, among_ranks, past};
-use crate::launch::{self, Plan, Request, Via};
+use crate::launch::{self, Plan, Request, Via, Wishes};
 use crate::run::RunError;
 
 /// Runs the command; returns its exit code.
@@ -64,10 +66,12 @@ fn show(report: &Report, json: bool) -> u8 {
 
 /// Starts the ranks, each of which is this command again.
 fn start(args: &ExplainArgs) -> u8 {
-    let planned = Request::here(words(args), args.ranks)
-        .and_then(|request| launch::plan(&request, Via::Auto).map(|plan| (request, plan)));
+    let planned = Request::here(words(args), Some(args.ranks))
+        .and_then(|request| launch::plan(&request, Via::Auto, &Wishes::default()).map(|plan| (request, plan)));
     match planned {
-        Ok((_, Plan::Command(words))) => ended(launch::run(&words)),
+        Ok((_, Plan::Command(words, _))) => ended(launch::run(&words)),
+        // They meet in the current directory, as a run does in its own.
+        Ok((request, Plan::Steps(steps))) => ended(launch::run_steps(&steps, &request, Path::new("."), &[])),
         Ok((request, Plan::Bare(why))) => launch_bare(&request, why.as_deref()),
         Ok((_, Plan::InProcess)) => refuse(&RunError::MasterRefused, 3),
         Err(error) => refuse(&error, 3),

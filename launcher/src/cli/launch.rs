@@ -72,7 +72,12 @@ fn announce(steps: &Steps, request: &Request, run_dir: &Path) {
         0 => String::new(),
         count => format!(", {count} to spare"),
     };
-    say(format_args!("{} ranks on {} nodes{spares}; run {}", request.ranks, steps.layout.shares.len(), run_dir.display()));
+    say(format_args!(
+        "{} ranks on {} nodes{spares}; run {}",
+        request.ranks,
+        steps.layout.shares.len(),
+        run_dir.display()
+    ));
     if steps.layout.crowded {
         say(format_args!("warning: more ranks than the allocation has tasks; they share cores"));
     }

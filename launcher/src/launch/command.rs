@@ -2,8 +2,8 @@
 
 use std::path::Path;
 
-use rankzero_slurm::{Allocation, EnvError};
 use rankzero_slurm::launch::{Launch, environment};
+use rankzero_slurm::{Allocation, EnvError};
 
 use super::find::{Kind, Mpi};
 use super::outcome::OUTCOME_VARIABLE;

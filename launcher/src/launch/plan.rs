@@ -90,9 +90,10 @@ fn steps(allocation: &Allocation, request: &Request, wishes: &Wishes) -> Steps {
 fn plugin_for(linked: Option<Kind>, plugins: MpiPlugins) -> Option<(&'static str, String)> {
     let said = |plugin, words: &str| Some((plugin, format!("one srun for all ranks, MPI through {plugin}{words}")));
     match linked? {
-        Kind::OpenMpi { major: 5.. } if plugins.pmix => {
-            said("pmix", "; Open MPI 5 ends all ranks once one is lost and MPI has spoken over TCP, so it only starts them")
-        }
+        Kind::OpenMpi { major: 5.. } if plugins.pmix => said(
+            "pmix",
+            "; Open MPI 5 ends all ranks once one is lost and MPI has spoken over TCP, so it only starts them",
+        ),
         Kind::OpenMpi { .. } if plugins.pmix => said("pmix", ""),
         Kind::Hydra if plugins.pmi2 => said("pmi2", ""),
         Kind::Hydra if plugins.pmix => said("pmix", ""),
@@ -132,7 +133,10 @@ mod tests {
 
     #[test]
     fn inside_an_allocation_steps_are_taken_unless_something_else_is_asked_for() {
-        let request = Request { allocation: Some(test_allocation(&[2, 2, 2])), ..Request::for_test("/bin/rankzero", &["run", "a b"], 4) };
+        let request = Request {
+            allocation: Some(test_allocation(&[2, 2, 2])),
+            ..Request::for_test("/bin/rankzero", &["run", "a b"], 4)
+        };
         let Ok(Plan::Steps(steps)) = plan(&request, Via::Auto, &Wishes::default()) else { panic!("no steps") };
         assert_eq!((steps.layout.shares.len(), steps.layout.spares.len(), steps.tag.as_str()), (2, 1, "7.0"));
         assert_eq!(plan(&request, Via::Bare, &Wishes::default()).expect("bare"), Plan::Bare(None));

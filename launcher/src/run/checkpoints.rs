@@ -148,6 +148,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         if under_way.committing || !whole || under_way.digest.is_none() {
             return Ok(());
         }
+        self.fence.look_now()?;
         under_way.committing = true;
         let parts = under_way.parts.values().cloned().collect();
         let term = self.view.term;

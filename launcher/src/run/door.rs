@@ -22,6 +22,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::error::RunError;
+use super::fence::Claim;
 use super::start::RankInfo;
 
 /// Its name in the run directory.
@@ -49,6 +50,8 @@ pub struct Notice {
     pub capacity: u32,
     /// When the run started, seconds since 1970.
     pub began_unix_s: f64,
+    /// The run's claim of its directory.
+    pub claim: Claim,
     /// Who was there at the start, by rank.
     pub founders: Vec<Party>,
 }
@@ -233,6 +236,7 @@ mod tests {
             binding: String::new(),
             scene: String::new(),
             sees_run_dir: true,
+            slurm: None,
         };
         Party { info, node: vec![1], offer: vec![2] }
     }
@@ -244,7 +248,8 @@ mod tests {
         let key = RunKey::from_bytes([7; 32]);
         let text = include_str!("../../../jobs/two-blocks.yaml");
         let job = rankzero_job::parse(text, "a.yaml", &rankzero_job::Overrides::none()).expect("a job").job;
-        let notice = Notice { job, capacity: 4, began_unix_s: 0.0, founders: vec![party(0), party(1)] };
+        let claim = serde_json::from_str("1").expect("a claim");
+        let notice = Notice { job, capacity: 4, began_unix_s: 0.0, claim, founders: vec![party(0), party(1)] };
         door.open(&key, &notice, b"meshes").expect("opened");
         assert_eq!(door.key().expect("a key").to_bytes(), [7; 32]);
         let (read, assets) = door.notice(&key).expect("a notice");

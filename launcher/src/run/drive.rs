@@ -24,6 +24,7 @@ use super::doorway::Doorway;
 use super::epochs::Epochs;
 use super::error::RunError;
 use super::faults::{Act, Faults, Point};
+use super::fence::Fence;
 use super::figures::{Figures, usage};
 use super::frames::Frames;
 use super::journal::Journal;
@@ -31,6 +32,7 @@ use super::progress::Progress;
 use super::recover::Losses;
 use super::start::{self, Options, Start};
 use super::watch;
+use super::witness::Witness;
 use crate::assign::{Balancer, Capability, Demand, Rule, assign};
 use crate::engine::epoch::Replication;
 use crate::engine::migrate::Move;
@@ -58,6 +60,10 @@ pub(super) struct Drive<'a, F> {
     pub checkpoints: Checkpoints,
     /// Where newcomers come in.
     pub doorway: Option<Doorway>,
+    /// Whether this rank may still write in the run directory.
+    pub fence: Fence,
+    /// Slurm's word on silent ranks.
+    pub witness: Option<Witness>,
     /// On the master at the end: what ranks have said of themselves.
     pub handed_in: BTreeMap<Rank, Figures>,
     pub pending: Vec<Move>,
@@ -171,6 +177,8 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
             epochs: Epochs::new(Ledger::resume(engine.epoch())),
             checkpoints: open_checkpoints(&start)?,
             doorway: None,
+            fence: Fence::new(start.claim, &start.run_dir, me.0),
+            witness: None,
             handed_in: BTreeMap::new(),
             pending: Vec::new(),
             heard: Heard::default(),
@@ -216,9 +224,9 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
         if capacity > self.view.members.len() as u32 {
             let doorway = Doorway::new(&self.start.run_dir, key.clone(), founders.len() as u32);
             if self.engine.is_master() {
-                let (job, began_unix_s) = (self.start.job.clone(), self.start.began_unix_s);
+                let (job, began_unix_s, claim) = (self.start.job.clone(), self.start.began_unix_s, self.start.claim);
                 let assets = std::mem::take(&mut self.start.assets);
-                doorway.door.open(key, &Notice { job, capacity, began_unix_s, founders }, &assets)?;
+                doorway.door.open(key, &Notice { job, capacity, began_unix_s, claim, founders }, &assets)?;
             }
             self.doorway = Some(doorway);
         }
@@ -229,8 +237,20 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
     pub(super) fn attend(&mut self, control: Control) {
         control.desk().stop_without_quorum(self.start.job.fault_tolerance.on_lost_quorum == OnLostQuorum::Stop);
         self.engine.attend(control.desk().clone());
+        if self.start.ranks.iter().any(|info| info.slurm.is_some()) {
+            let (me, claim) = (self.engine.rank(), self.start.claim);
+            self.witness = Some(Witness::start(me, control.desk(), claim, &self.start.run_dir));
+            self.tell_the_witness();
+        }
         self.control = Some(control);
         self.keep_copies();
+    }
+
+    /// Tells the witness who takes part now.
+    pub(super) fn tell_the_witness(&self) {
+        if let Some(witness) = &self.witness {
+            witness.tell(&self.view.members, &self.start.ranks);
+        }
     }
 
     /// Has copies kept as the job wishes, among the ranks that are known.
@@ -270,8 +290,11 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
     }
 
     fn leave(self, ending: Ending) -> Ended<F> {
-        if let Some(doorway) = self.doorway.as_ref().filter(|_| self.engine.is_master() && ending != Ending::Left) {
-            doorway.door.shut();
+        if self.engine.is_master() && ending != Ending::Left {
+            if let Some(doorway) = &self.doorway {
+                doorway.door.shut();
+            }
+            self.start.claim.release(&self.start.run_dir);
         }
         // Who has left on purpose has not entered the view without it, and nobody waits for it at the end.
         let complete = ending != Ending::Left && self.view == View::first(self.start.founders);
@@ -285,6 +308,7 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
         self.frame()?;
         while self.engine.steps_done() < self.start.scene.steps {
             self.inject_faults()?;
+            self.fence.look()?;
             self.look_at_the_door()?;
             self.migrate()?;
             self.read_mail()?;
@@ -403,6 +427,7 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
     }
 
     pub(super) fn write_frame(&mut self) -> Result<(), RunError> {
+        self.fence.look()?;
         let start = Instant::now();
         self.outside(true);
         let outcome = self.frames.as_mut().map_or(Ok(()), |frames| frames.write(&self.engine));

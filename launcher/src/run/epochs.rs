@@ -75,8 +75,9 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         let step = self.engine.steps_done();
         let Some(epoch) = self.epochs.ledger.heard(self.heard.replicated, step) else { return Ok(()) };
         self.faults.pass(Point::Commit, self.engine.rank());
-        // Who was away for long may no longer be the master.
+        // Who was away for long may no longer be the master, nor the run's directory be its own.
         self.undisturbed()?;
+        self.fence.look()?;
         self.compare_with_the_journal(epoch.step, &digest)?;
         self.digest_of_checkpoint(epoch.step, &digest);
         let asleep = self.epochs.asleep;

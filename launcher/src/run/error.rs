@@ -110,6 +110,25 @@ pub enum RunError {
         /// The term of the view without it.
         term: String,
     },
+    /// Another run has begun in the same run directory.
+    #[error(
+        "another run has taken over {}: {by}; this rank stops and writes nothing any more (was the job put back into the queue \
+         while this part of it could not be reached?)", dir.display()
+    )]
+    Superseded {
+        /// The run directory.
+        dir: PathBuf,
+        /// Who it is.
+        by: String,
+    },
+    /// The others go on without this rank, by the word of the workload manager.
+    #[error("{me} counts as dead, {why}; the others go on without it, it has written nothing since")]
+    Banned {
+        /// This rank.
+        me: rankzero_comm::Rank,
+        /// Why.
+        why: String,
+    },
     /// A run cannot be joined, or told something, by its door.
     #[error(
         "{}: {why}; is the run directory the right one, is the run still going on, and is it yours? (a run of one rank has no door, \
@@ -209,7 +228,7 @@ impl RunError {
             RunError::Engine(EngineError::PeerFailed { .. } | EngineError::Silent { .. } | EngineError::Comm(_))
             | RunError::NoQuorum { .. }
             | RunError::Comm(_) => 4,
-            RunError::Excluded { .. } => EXCLUDED,
+            RunError::Excluded { .. } | RunError::Superseded { .. } | RunError::Banned { .. } => EXCLUDED,
             RunError::Engine(_)
             | RunError::Frame(_)
             | RunError::Io { .. }

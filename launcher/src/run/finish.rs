@@ -143,6 +143,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
             ..Default::default()
         }
         .gather(&self.start.scene, per_rank);
+        self.fence.look_now()?;
         self.outside(true);
         if let Some(journal) = &mut self.journal {
             journal.write(word, step, json!({ "digest": digest }))?;

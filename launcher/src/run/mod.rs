@@ -8,12 +8,14 @@
 mod checkpoints;
 mod control;
 mod crossing;
+mod direct;
 mod door;
 mod doorway;
 mod drive;
 mod epochs;
 mod error;
 mod faults;
+mod fence;
 mod figures;
 mod finish;
 mod frames;
@@ -21,6 +23,7 @@ mod hang;
 mod introduce;
 mod join;
 mod journal;
+mod meeting;
 pub(crate) mod paths;
 mod progress;
 mod recover;
@@ -29,6 +32,7 @@ mod restore;
 mod start;
 mod summary;
 mod watch;
+mod witness;
 mod words;
 
 pub(crate) use crossing::Crossing;
@@ -45,10 +49,10 @@ use rankzero_comm::mpi::Patience;
 use rankzero_comm::rendezvous::Rendezvous;
 use rankzero_comm::world::{self, Options as FabricOptions, Wish, WorldFabric};
 use rankzero_comm::{Rank, local};
-use rankzero_job::Overrides;
-use rankzero_slurm::launch::{Launch, environment};
+use rankzero_job::{Job, Overrides};
+use rankzero_slurm::launch::Launch;
 
-use self::paths::wish;
+use self::paths::{newcomers, wish};
 use crate::binding;
 use crate::launch::{end_with_launch, report_outcome};
 
@@ -86,12 +90,13 @@ impl Ending {
 /// [`RunError`]: the environment, the job, a peer, the disk. Where the fabric is MPI the caller must then leave by
 /// [`leave_after_failure`].
 pub fn run(options: &Options) -> Result<Ending, RunError> {
-    let launch = Launch::detect(&environment())?;
+    let launch = meeting::detect(options)?;
+    direct::look_at_srun(&launch, options.quiet);
     if !launch.launcher.offers_peers() || launch.size == 1 {
         let fabric = local::hub(1)?.remove(0);
         return Ok(drive::drive(options, &launch, fabric, |_, _, _| Ok(()))?.ending);
     }
-    let fabric = world_fabric(&launch, options.threads, &first_wish(options), start::START_TIMEOUT)?;
+    let fabric = world_fabric(&launch, options.threads, &first_wish(options, launch.size), start::START_TIMEOUT)?;
     let drive::Ended { ending, fabric, complete } = drive::drive(options, &launch, fabric, paths::equip)?;
     if ending != Ending::Left
         && let Err(error) = report_outcome(i32::from(ending.exit_code()))
@@ -116,12 +121,13 @@ pub fn drain(run_dir: &std::path::Path, rank: u32) -> Result<(), RunError> {
     door::Door::of(run_dir).ask_to_leave(rankzero_comm::Rank(rank))
 }
 
-/// What the job asks of the first connections of ranks without MPI: the ports, and whether they are encrypted. Every rank looks by itself, as it
+/// What the job asks of the first connections of ranks without MPI: the ports, room for newcomers, and whether they are encrypted. Every rank looks by itself, as it
 /// cannot ask before it is connected; one that cannot read the job takes any port in the clear, and rank 0 says what is wrong with it, unless
 /// it asks for encryption and refuses that rank.
-fn first_wish(options: &Options) -> Wish {
+fn first_wish(options: &Options, ranks: u32) -> Wish {
     let job = rankzero_job::load(&options.job, &Overrides::from_process(options.set.clone()));
-    job.map_or_else(|_| Wish::default(), |loaded| wish(&loaded.job.network))
+    let of = |job: &Job| Wish { newcomers: newcomers(job, ranks), ..wish(&job.network) };
+    job.map_or_else(|_| Wish::default(), |loaded| of(&loaded.job))
 }
 
 /// Connects the ranks that the launcher has started, by MPI or without, then as `wish` says ([`world::start_bare`]); `threads` is what each rank
@@ -142,7 +148,11 @@ pub(crate) fn world_fabric(
         end_with_launch();
         let deadline = Instant::now() + limit.min(meeting_time()?);
         let at = || Rendezvous::open(dir, Rank(launch.rank), launch.size, deadline);
-        return Ok(world::start_bare(at, &options, wish, deadline)?);
+        let fabric = world::start_bare(at, &options, wish, deadline)?;
+        if launch.rank == 0 {
+            meeting::leave(dir);
+        }
+        return Ok(fabric);
     }
     let fabric = world::start(&options, Instant::now() + limit)?;
     if fabric.at_start() != launch.size {

@@ -61,6 +61,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
     fn next_view(&mut self) -> Result<(View, Instant), RunError> {
         loop {
             self.read_notices();
+            self.fence.look()?;
             let Some(desk) = self.desk() else { return Err(RunError::MasterRefused) };
             match desk.status() {
                 Status::Steady(view) => return Ok((view, desk.since())),
@@ -120,6 +121,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
                 continue;
             }
             let (at, how) = self.losses.signs.get(rank).cloned().unwrap_or((noticed, "it does not answer".to_owned()));
+            let how = self.witness.as_ref().and_then(|witness| witness.word_on(*rank)).unwrap_or(how);
             record.lost.push(rank.0);
             record.how.push(how);
             first = first.min(at);
@@ -140,6 +142,7 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         self.losses.signs.clear();
         self.losses.running = Some((first, record));
         self.view = view;
+        self.tell_the_witness();
         self.become_what_the_view_says();
         Ok(())
     }
@@ -284,9 +287,11 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         self.faults.pass(Point::Resumed, self.engine.rank());
         let (arrived, left) = (std::mem::take(&mut self.losses.arrived), std::mem::take(&mut self.losses.left));
         self.tell_of(&arrived, &left)?;
+        let nodes: Vec<String> = record.lost.iter().map(|rank| self.start.node_of(Rank(*rank))).collect();
         if let Some(journal) = &mut self.journal {
             if !record.lost.is_empty() {
-                journal.write_at(first, "lost", record.at_step, json!({ "ranks": record.lost, "how": record.how }))?;
+                let fields = json!({ "ranks": record.lost, "how": record.how, "nodes": nodes });
+                journal.write_at(first, "lost", record.at_step, fields)?;
             }
             let members: Vec<u32> = self.view.members.iter().map(|rank| rank.0).collect();
             let fields = json!({ "term": record.term, "master": record.master, "members": members });

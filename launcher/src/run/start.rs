@@ -8,13 +8,16 @@ use rankzero_comm::{Bootstrap, Fabric, MAX_BOOTSTRAP_BYTES, Rank};
 use rankzero_job::{Fabric as FabricChoice, Job, Loaded, Overrides};
 use rankzero_physx::cook::Cache;
 use rankzero_physx::rigid::{Item, RigidError, pin_float_environment};
-use rankzero_slurm::launch::Launch;
+use rankzero_slurm::launch::{Launch, environment};
 use rankzero_soft::simd::Isa;
 use serde::{Deserialize, Serialize};
 
 use super::door::Notice;
 use super::error::RunError;
+use super::fence::{Claim, Claimant};
+use super::progress::say;
 use super::restore::Restore;
+use super::witness::SlurmPlace;
 use crate::binding::{Binding, plan};
 use crate::engine::rigids::Rigids;
 use crate::scene::{Assets, Scene, SceneError, build};
@@ -60,6 +63,9 @@ pub struct RankInfo {
     pub scene: String,
     /// Whether it sees the run directory.
     pub sees_run_dir: bool,
+    /// Where it is in Slurm, if srun has started it.
+    #[serde(default)]
+    pub slurm: Option<SlurmPlace>,
 }
 
 /// What a run starts with.
@@ -84,6 +90,8 @@ pub struct Start {
     pub restore: Option<Restore>,
     /// A hash of all that the states depend on but not of how many there are: what a checkpoint must have been written with.
     pub course: String,
+    /// The run's claim of its directory.
+    pub claim: Claim,
     /// The cooked meshes, for those who come later; rank 0 only.
     pub assets: Vec<u8>,
 }
@@ -104,6 +112,12 @@ impl Start {
     /// The host of a rank.
     pub fn host_of(&self, rank: Rank) -> String {
         self.info(rank).map_or_else(host, |rank| rank.host.clone())
+    }
+
+    /// The node of a rank: Slurm's name of it, else that of its host.
+    pub fn node_of(&self, rank: Rank) -> String {
+        let place = self.info(rank).and_then(|info| info.slurm.as_ref());
+        place.map_or_else(|| self.host_of(rank), |place| place.node.clone())
     }
 
     /// The worker threads of a rank.
@@ -140,6 +154,7 @@ impl Start {
             began_unix_s: notice.began_unix_s,
             restore: None,
             course,
+            claim: notice.claim,
             assets: Vec::new(),
         })
     }
@@ -154,6 +169,7 @@ impl Start {
             binding: self.binding.description.clone(),
             scene: fingerprint(&self.job, &self.scene),
             sees_run_dir: true,
+            slurm: SlurmPlace::of(Launch::detect(&environment()).ok().and_then(|launch| launch.allocation).as_ref()),
         }
     }
 }
@@ -166,6 +182,7 @@ struct Hello {
     chunks: usize,
     began_unix_s: f64,
     restore: Option<Restore>,
+    claim: Claim,
 }
 
 /// Makes the global thread pool: the calling thread is worker 0, every worker is bound and computes with IEEE rules.
@@ -201,7 +218,7 @@ pub fn together<F: Fabric + Bootstrap>(options: &Options, launch: &Launch, fabri
     let mut assets = Vec::new();
     let mut refused = None;
     if fabric.rank() == master {
-        match prepare(options, fabric.size()) {
+        match prepare(options, launch, fabric.size()) {
             Ok((prepared, bytes)) => {
                 assets = bytes;
                 hello = serde_json::to_vec(&Hello { chunks: chunks(&assets), ..prepared }).unwrap_or_default();
@@ -230,21 +247,22 @@ pub fn together<F: Fabric + Bootstrap>(options: &Options, launch: &Launch, fabri
         binding: binding.description.clone(),
         scene: fingerprint(&job, &scene),
         sees_run_dir: hello.run_dir.is_dir(),
+        slurm: SlurmPlace::of(launch.allocation.as_ref()),
     };
     let all = fabric.all_gather(&serde_json::to_vec(&mine).unwrap_or_default(), deadline)?;
     let ranks: Vec<RankInfo> = all.iter().filter_map(|bytes| serde_json::from_slice(bytes).ok()).collect();
     check(&ranks, &hello.run_dir)?;
     let notes = assets.notes().collect();
     let began_unix_s = hello.began_unix_s;
-    let (restore, course) = (hello.restore, course(&job, &scene));
+    let (restore, claim, course) = (hello.restore, hello.claim, course(&job, &scene));
     let (scene, run_dir) = (Arc::new(scene), hello.run_dir);
     let assets = if fabric.rank() == master { bytes } else { Vec::new() };
     let founders = ranks.len() as u32;
-    Ok(Start { job, scene, run_dir, binding, ranks, founders, notes, began_unix_s, restore, course, assets })
+    Ok(Start { job, scene, run_dir, binding, ranks, founders, notes, began_unix_s, restore, course, claim, assets })
 }
 
 /// Reads the job and its meshes and makes the run directory, for a run of `ranks` ranks.
-fn prepare(options: &Options, ranks: u32) -> Result<(Hello, Vec<u8>), RunError> {
+fn prepare(options: &Options, launch: &Launch, ranks: u32) -> Result<(Hello, Vec<u8>), RunError> {
     let loaded = rankzero_job::load(&options.job, &Overrides::from_process(options.set.clone()))?;
     fits(&loaded, ranks)?;
     let (job, assets, scene) = resolve(&loaded)?;
@@ -252,6 +270,11 @@ fn prepare(options: &Options, ranks: u32) -> Result<(Hello, Vec<u8>), RunError> 
     std::fs::create_dir_all(run_dir.join("logs"))
         .map_err(|source| RunError::RunDir { dir: run_dir.clone(), source })?;
     let run_dir = run_dir.canonicalize().map_err(RunError::io("find", &run_dir))?;
+    // Before anything is read or written there: it may be another run's.
+    let (claim, former) = Claim::take(&run_dir, &Claimant::this(launch))?;
+    if let Some(former) = former {
+        say(format_args!("{} was the run directory of {former}, which has not said that it ended", run_dir.display()));
+    }
     let restore = Restore::wanted(options.restore.as_deref(), &run_dir, &course(&job, &scene))?;
     if !restore.as_ref().is_some_and(|restore| restore.same_run) {
         forget_last_run(&run_dir)?;
@@ -259,7 +282,7 @@ fn prepare(options: &Options, ranks: u32) -> Result<(Hello, Vec<u8>), RunError> 
     let path = run_dir.join("job.yaml");
     std::fs::write(&path, job.resolved_yaml()).map_err(RunError::io("write", &path))?;
     let began_unix_s = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64();
-    Ok((Hello { job, run_dir, chunks: 0, began_unix_s, restore }, assets.to_bytes()))
+    Ok((Hello { job, run_dir, chunks: 0, began_unix_s, restore, claim }, assets.to_bytes()))
 }
 
 /// Where the files of a run go that is told nothing else.

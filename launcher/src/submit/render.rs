@@ -146,7 +146,9 @@ fn survival(script: &mut Script, job: &Job) -> Result<(), SubmitError> {
         script.flag("no-requeue");
         return Ok(());
     }
-    script.head_comment("When the node of this script is lost, the job begins again, at its newest checkpoint. Logs go on.");
+    script.head_comment(
+        "When the node of this script is lost, the job begins again, at its newest checkpoint. Logs go on.",
+    );
     script.flag("requeue");
     script.directive("open-mode", "append")?;
     script.head_comment(&format!("{} s before the time limit this script gets USR1.", slurm.checkpoint_before_s));
@@ -179,7 +181,8 @@ fn launch(script: &mut Script, job: &Job, request: &Request) -> Result<(), Submi
     script.comment("The same after a requeue.");
     script.assign("run_dir", &run_dir(job, request)?);
     script.gap();
-    script.comment("One step for each node; lost ranks are replaced; begins at the newest checkpoint, if there is one.");
+    script
+        .comment("One step for each node; lost ranks are replaced; begins at the newest checkpoint, if there is one.");
     let ranks = slurm.nodes.saturating_mul(slurm.tasks_per_node);
     let first = [
         Word::variable("rankzero"),
@@ -231,7 +234,9 @@ done
 ";
 
 fn requeue(script: &mut Script, slurm: &SlurmOptions) -> Result<(), SubmitError> {
-    script.comment("5: stopped early, with a checkpoint. At the time limit the job goes back into the queue and on from there.");
+    script.comment(
+        "5: stopped early, with a checkpoint. At the time limit the job goes back into the queue and on from there.",
+    );
     script.assign("requeues_max", &Word::quoted(&slurm.requeues_max.to_string())?);
     script.lines(
         "if [ \"$code\" -eq 5 ] && [ \"$limit\" = yes ] && [ \"${SLURM_RESTART_COUNT:-0}\" -lt \"$requeues_max\" ]; then\n    \

@@ -125,11 +125,7 @@ impl Answer {
     }
 
     /// Each line by `read`, which knows no other than `expected`.
-    fn read_lines<T>(
-        &self,
-        expected: &'static str,
-        read: impl Fn(&str) -> Option<T>,
-    ) -> Result<Vec<T>, SlurmError> {
+    fn read_lines<T>(&self, expected: &'static str, read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, SlurmError> {
         self.lines().map(|line| read(line).ok_or_else(|| self.unknown(expected, line))).collect()
     }
 }

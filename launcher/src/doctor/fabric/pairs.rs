@@ -5,7 +5,7 @@ use std::time::Duration;
 use rankzero_comm::Rung;
 
 use super::{Row, lacking, ranks};
-use crate::launch::{self, Captured, LaunchError, Plan, Request, Via};
+use crate::launch::{self, Captured, LaunchError, Plan, Request, Via, Wishes};
 
 /// How much longer than the ranks give themselves their launcher may take.
 const GRACE: Duration = Duration::from_secs(15);
@@ -18,7 +18,8 @@ pub fn of_this_machine() -> Result<Vec<Row>, LaunchError> {
     let mut rows = Vec::new();
     for rung in Rung::ALL.into_iter().filter(|&rung| rung != Rung::Local) {
         let arguments = ["doctor", "--fabric", "--json", "--measure", rung.name()].map(str::to_owned).to_vec();
-        let Plan::Command(words) = launch::plan(&Request::here(arguments, 2)?, Via::Mpi)? else {
+        let request = Request::here(arguments, Some(2))?;
+        let Plan::Command(words, _) = launch::plan(&request, Via::Mpi, &Wishes::default())? else {
             return Err(LaunchError::NoRanks);
         };
         let ended = launch::capture(&words, ranks::LIMIT + GRACE)?;

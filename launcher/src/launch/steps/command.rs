@@ -38,9 +38,10 @@ impl Manner {
 
     /// srun and its options for `tasks` tasks on one node.
     fn step(&self, node: &str, tasks: u32) -> Vec<String> {
-        let mut words: Vec<String> = ["srun", "--no-kill", "--kill-on-bad-exit=0", "--wait=0", "--mpi=none", "--nodes=1"]
-            .map(str::to_owned)
-            .to_vec();
+        let mut words: Vec<String> =
+            ["srun", "--no-kill", "--kill-on-bad-exit=0", "--wait=0", "--mpi=none", "--nodes=1"]
+                .map(str::to_owned)
+                .to_vec();
         words.push(format!("--ntasks={tasks}"));
         words.push(format!("--nodelist={node}"));
         words.push(format!("--cpu-bind={}", self.cpu_bind));
@@ -75,8 +76,7 @@ impl Manner {
 
 /// One srun for all ranks, which MPI connects through `plugin`: `pmix` or `pmi2`.
 pub fn one_step(plugin: &str, manner: &Manner, request: &Request) -> Vec<String> {
-    let mut words: Vec<String> =
-        ["srun", "--no-kill", "--kill-on-bad-exit=0", "--wait=0"].map(str::to_owned).to_vec();
+    let mut words: Vec<String> = ["srun", "--no-kill", "--kill-on-bad-exit=0", "--wait=0"].map(str::to_owned).to_vec();
     words.push(format!("--mpi={plugin}"));
     words.push(format!("--ntasks={}", request.ranks));
     words.push(format!("--cpu-bind={}", manner.cpu_bind));

@@ -165,7 +165,9 @@ impl<'a> Driver<'a> {
         tracing::info!(%node, command = super::super::shell(words), "starts a step");
         let mut command = Command::new(program);
         command.args(arguments).stdin(Stdio::null());
-        MISLEADING.iter().for_each(|name| drop(command.env_remove(name)));
+        for name in MISLEADING {
+            command.env_remove(name);
+        }
         command.envs(self.variables.iter().cloned()).envs(more.iter().cloned());
         // A group of its own: Ctrl-C reaches it once, through us.
         let child = command.process_group(0).spawn().map_err(system(format!("start {program}")))?;
@@ -282,7 +284,10 @@ impl<'a> Driver<'a> {
             Action::Forgo(rank, why) => say(format_args!("rank {rank} is not replaced: {why}; the others go on")),
             Action::EndAll => {
                 for srun in &mut self.children {
-                    say(format_args!("the run is over; ending the step on {}, which has not ended by itself", srun.node));
+                    say(format_args!(
+                        "the run is over; ending the step on {}, which has not ended by itself",
+                        srun.node
+                    ));
                     doom(srun);
                 }
             }

@@ -12,7 +12,7 @@ mod supervisor;
 
 pub use command::{Manner, one_step};
 pub use driver::{Steps, run_steps};
-pub use layout::{Layout, Share};
+pub use layout::Layout;
 
 #[cfg(test)]
 pub(super) use layout::tests::allocation as test_allocation;

@@ -131,7 +131,8 @@ impl Supervisor {
             }
             return actions;
         }
-        let late: Vec<u64> = self.underway.iter().filter(|(_, way)| now >= way.until).map(|(number, _)| *number).collect();
+        let late: Vec<u64> =
+            self.underway.iter().filter(|(_, way)| now >= way.until).map(|(number, _)| *number).collect();
         for number in late {
             actions.push(Action::GiveUp(number));
             self.failed(number, now, &mut actions);
@@ -203,9 +204,8 @@ impl Supervisor {
 
     /// Slurm's word on the home of gaps.
     fn node(&mut self, node: &str, state: Option<NodeState>, now: Duration, actions: &mut Vec<Action>) {
-        let (asked, rest): (Vec<Gap>, Vec<Gap>) = std::mem::take(&mut self.gaps)
-            .into_iter()
-            .partition(|gap| gap.asked && gap.home.as_deref() == Some(node));
+        let (asked, rest): (Vec<Gap>, Vec<Gap>) =
+            std::mem::take(&mut self.gaps).into_iter().partition(|gap| gap.asked && gap.home.as_deref() == Some(node));
         self.gaps = rest;
         for mut gap in asked {
             gap.asked = false;
