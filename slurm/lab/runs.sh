@@ -63,6 +63,11 @@ becomes() { # JOB STATE
     patiently 120 is_in_state "$@"
 }
 
+# Whether a job is over, however it has ended.
+has_left() { # JOB
+    case $(state_of "$1") in PENDING | CONFIGURING | RUNNING | COMPLETING) return 1 ;; esac
+}
+
 # Starts the job in an allocation of its own, as a person at the login node would; rank 0 is on n1, rank 1 on n2, and so on. It goes
 # on in the background, and its words are in RUN.log.
 start() { # RUN NODES WORD…
