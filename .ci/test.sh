@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every test of the workspace, each fuzz target for FUZZ_S (20) seconds, the RDMA laboratory, and the counts.
+# Runs every test of the workspace, each fuzz target for FUZZ_S (20) seconds, the laboratories, and the counts.
 # The last line is "N passed, N failed"; the exit code is 0 only where nothing failed and everything ran.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -55,11 +55,13 @@ for script in physx/mesh/fuzz/run.sh launcher/job/fuzz/run.sh launcher/checkpoin
     account "$status" "$((status == 0))" "$((status != 0))" "$script"
 done
 
-echo "lab-rdma: RDMA code in an emulated machine"
-comm/lab/run.sh </dev/null 2>&1 | tee "$log"
-status=${PIPESTATUS[0]}
-totals='^[0-9]+ passed, [0-9]+ failed$'
-account "$status" "$(sum "$totals" passed)" "$(sum "$totals" failed)" comm/lab/run.sh
+for script in comm/lab/run.sh slurm/lab/run.sh; do
+    echo "lab: $script"
+    "$script" </dev/null 2>&1 | tee "$log"
+    status=${PIPESTATUS[0]}
+    totals='^[0-9]+ passed, [0-9]+ failed$'
+    account "$status" "$(sum "$totals" passed)" "$(sum "$totals" failed)" "$script"
+done
 
 echo "counts: instructions of the solver"
 .ci/deps.sh valgrind && bench/counts.sh </dev/null

@@ -3,6 +3,8 @@
 # Usage: case.sh host|guest CASE       with LAB_RESULTS, the directory that both sides write
 set -euo pipefail
 case_file=$(dirname "$0")/cases/$2.sh
+# shellcheck source=../../.ci/lab.sh
+. "$(dirname "$0")/../../.ci/lab.sh"
 
 # Where the case keeps what it writes, on both sides.
 # shellcheck disable=SC2034  # for the case
@@ -14,11 +16,6 @@ LAB_ADDRESS=10.77.0.1
 skip() { # REASON
     echo "$*"
     exit 77
-}
-
-# The path of an executable that the head of the case asks for: a test of rankzero-comm, or rankzero itself.
-built() { # NAME
-    sed -n "s/^$1 //p" "$LAB_RESULTS/built" | tail -n 1
 }
 
 # Ends what a case leaves running, so that the next has the device for itself.

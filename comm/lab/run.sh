@@ -6,70 +6,14 @@
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 cd "$here/../.."
-
-strict=0
-cases=()
-for argument in "$@"; do
-    case $argument in
-        --strict) strict=1 ;;
-        -*)
-            echo "lab-rdma: no option $argument" >&2
-            exit 2
-            ;;
-        *)
-            [ -e "$here/cases/$argument.sh" ] || {
-                echo "lab-rdma: no case $argument in $here/cases" >&2
-                exit 2
-            }
-            cases+=("$argument")
-            ;;
-    esac
-done
-if [ ${#cases[@]} -eq 0 ]; then
-    for file in "$here"/cases/*.sh; do
-        cases+=("$(basename "$file" .sh)")
-    done
-fi
-
-skip() {
-    echo "SKIPPED: the RDMA laboratory did not run: $1; the verbs rung is NOT TESTED here"
-    exit $((strict ? 77 : 0))
-}
-
-child=''
-LAB_RESULTS=$(mktemp -d "${TMPDIR:-/tmp}/rankzero-lab-results.XXXXXX")
-export LAB_RESULTS
-# shellcheck disable=SC2317  # called by the trap
-cleanup() {
-    trap '' INT TERM HUP
-    if [ -n "$child" ]; then
-        { kill "$child" && wait "$child"; } 2>/dev/null || true
-    fi
-    rm -rf "$LAB_RESULTS"
-}
-trap cleanup EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
-
-# In the background and waited for, since a shell attends to a signal only then.
-interruptible() {
-    local status=0
-    "$@" &
-    child=$!
-    wait "$child" || status=$?
-    child=''
-    return "$status"
-}
-
-# What follows "# KEY:" in the head of a case.
-head_of() { # CASE KEY
-    sed -n "s/^# $2: *//p" "$here/cases/$1.sh"
-}
+# shellcheck source=../../.ci/lab.sh
+. .ci/lab.sh
+begin_lab lab-rdma "$here" 'the verbs rung is'
+choose_cases "$@"
 
 # Notes what a case ended with, unless that is known already.
 failed() { # CASE REASON
-    if ! grep -q "^[A-Z]* $1\$" "$LAB_RESULTS/outcomes"; then
+    if ! accounted "$1"; then
         echo "FAIL $1: $2"
         echo "FAIL $1" >>"$LAB_RESULTS/outcomes"
     fi
@@ -77,26 +21,20 @@ failed() { # CASE REASON
 
 status=0
 "$here/setup.sh" >/dev/null 2> >(tee "$LAB_RESULTS/setup" >&2) || status=$?
-[ "$status" -ne 77 ] || skip "$(tail -n 1 "$LAB_RESULTS/setup")"
+[ "$status" -ne 77 ] || skip_lab "$(tail -n 1 "$LAB_RESULTS/setup")"
 [ "$status" -eq 0 ] || exit "$status"
 
-# Builds what the cases name, here, where it is fast: one line "TEST PATH" or "rankzero PATH" each in built.
+# Builds what the cases name, here, where it is fast.
 tests=() program=0
 for name in "${cases[@]}"; do
     test=$(head_of "$name" test)
     [ -z "$test" ] || [ ! -e "comm/tests/$test.rs" ] || tests+=(--test "$test")
     [ -z "$(head_of "$name" program)" ] || program=1
 done
-executables() {
-    cargo "$@" --release --message-format=json </dev/null |
-        sed -nE 's/.*"kind":\["(test|bin)"\].*"name":"([^"]*)".*"executable":"([^"]*)".*/\2 \3/p' >>"$LAB_RESULTS/built"
-}
-: >"$LAB_RESULTS/built"
 [ ${#tests[@]} -eq 0 ] || executables test --no-run -p rankzero-comm "${tests[@]}"
 [ "$program" -eq 0 ] || executables build -p rankzero --bin rankzero
 
 # Cases that want the same machine share it, one after the other, unless they spoil it.
-: >"$LAB_RESULTS/outcomes"
 declare -A groups limits
 for name in "${cases[@]}"; do
     mkdir "$LAB_RESULTS/$name"
@@ -121,7 +59,7 @@ for group in "${!groups[@]}"; do
         ${options[@]+"${options[@]}"} -- "$here/in-guest.sh" "${names[@]}" 2> >(tee "$LAB_RESULTS/vm" >&2) || status=$?
     # Not a word from the kernel: qemu itself is what does not run here.
     if [ "$status" -eq 125 ] && [ ! -s "$console" ]; then
-        skip "qemu does not start: $(head -n 1 "$LAB_RESULTS/vm")"
+        skip_lab "qemu does not start: $(head -n 1 "$LAB_RESULTS/vm")"
     fi
     for name in "${names[@]}"; do
         failed "$name" "the guest ended with status $status before it did"
@@ -129,13 +67,4 @@ for group in "${!groups[@]}"; do
     grep -E 'BUG:|Oops|blocked for more than' "$console" | sed 's/^/lab-rdma: the kernel says: /' || true
 done
 
-results=${CARGO_TARGET_DIR:-target}/lab-rdma
-mkdir -p "$results"
-cp -r "$LAB_RESULTS/." "$results/"
-echo "lab-rdma: what the cases wrote is in $results"
-count() {
-    grep -c "^$1 " "$LAB_RESULTS/outcomes" || true
-}
-echo "$(count PASS) passed, $(count FAIL) failed"
-[ "$(count FAIL)" -eq 0 ] || exit 1
-[ "$strict" -eq 0 ] || [ "$(count SKIPPED)" -eq 0 ] || exit 77
+finish_lab
