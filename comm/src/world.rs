@@ -23,6 +23,8 @@ use crate::verbs::{self, Verbs};
 const MASTER: Rank = Rank(0);
 /// Between two looks at the directory where ranks meet, while they connect.
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// How long the last messages may take to leave.
+const LAST_WORDS: Duration = Duration::from_secs(5);
 /// How long rank 0 waits for the end of the others where no library ends them together.
 const LEAVE_LAST: Duration = Duration::from_secs(2);
 
@@ -264,7 +266,8 @@ pub fn shutdown(mut fabric: WorldFabric, clean: bool, deadline: Instant) -> Resu
         return fabric.flush_all(deadline);
     }
     fabric.barrier(deadline)?;
-    fabric.flush_all(deadline)?;
+    // All have said that they are through; what a library still holds back then may never leave.
+    fabric.flush_all(deadline.min(Instant::now() + LAST_WORDS))?;
     if !is_bare(&fabric) {
         drop(fabric);
         return mpi::finalize();

@@ -244,6 +244,28 @@ fn nothing_is_lost_whatever_breaks() {
     }
 }
 
+/// What MPI says of the death of a process, say: the run goes on without it.
+#[test]
+fn a_library_that_fails_is_called_no_more() {
+    let (fabrics, switches) = ladders(2, &[Rung::Mpi, Rung::Tcp], TINY, Policy::default());
+    let members: Vec<_> = fabrics.into_iter().map(|fabric| thread::spawn(|| Member::new(fabric))).collect();
+    let mut members: Vec<Member> = members.into_iter().map(|member| member.join().expect("opened")).collect();
+    assert_eq!(members[0].fabric.rung(Rank(1)), Some(Rung::Mpi));
+    members.iter_mut().for_each(|member| member.write(0));
+    switches[0].fail_calls();
+    let deadline = soon();
+    let on_tcp = |member: &Member, peer| member.fabric.rung(peer) == Some(Rung::Tcp);
+    let done = |members: &[Member]| {
+        on_tcp(&members[0], Rank(1))
+            && on_tcp(&members[1], Rank(0))
+            && members.iter().all(|member| member.completed == 1)
+    };
+    while !done(&members) {
+        assert!(Instant::now() < deadline, "{:?}", members[0].fabric.picks());
+        members.iter_mut().for_each(Member::poll);
+    }
+}
+
 #[test]
 fn a_peer_is_given_up_when_its_last_rung_breaks() {
     let (fabrics, switches) = ladders(2, &[Rung::Tcp], TINY, Policy::default());

@@ -1,6 +1,7 @@
 //! Who leaves the run, and what fences it off.
 
 use super::Ladder;
+use super::pair::Pair;
 use crate::error::{CommError, FailureCause};
 use crate::fabric::Left;
 use crate::ids::{Rank, Rung};
@@ -32,6 +33,21 @@ impl<T: Transport + ?Sized> Ladder<T> {
     /// Whether a rank may have mapped this one's memory.
     fn shares_memory(&self, rank: Rank) -> bool {
         self.index_of(Rung::Shm).is_some() && self.pairs.get(rank.index()).is_some_and(|pair| pair.same_node)
+    }
+
+    /// A call into the library of a rung has failed. Once pairs are open MPI's is called no more, as if a rank had died: that is what it may have
+    /// noticed (ULFM), and the run can do without it. Everything else ends the run.
+    ///
+    /// # Errors
+    /// The failure, where it ends the run.
+    pub(super) fn distrust(&mut self, at: usize, failure: CommError) -> Result<(), CommError> {
+        let rung = self.transports[at].rung();
+        let serves = |pair: &Pair| pair.out.rung().is_some();
+        if rung != Rung::Mpi || !matches!(failure, CommError::Mpi { .. }) || !self.pairs.iter().any(serves) {
+            return Err(failure);
+        }
+        tracing::warn!(%failure, "MPI is called no more");
+        self.retire(rung)
     }
 
     /// Takes all pairs off a rung whose library is not to be called any more, not even for its progress.

@@ -143,7 +143,10 @@ impl<T: Transport + ?Sized> Ladder<T> {
         };
         let carrier = (0..self.transports.len()).rev().find(usable);
         match (carrier, &self.courier) {
-            (Some(at), _) => self.transports[at].send_message(to, words),
+            (Some(at), _) => match self.transports[at].send_message(to, words) {
+                Err(error) => self.distrust(at, error),
+                Ok(()) => Ok(()),
+            },
             (None, Some(courier)) => {
                 courier.send(to, words);
                 Ok(())
@@ -178,7 +181,9 @@ impl<T: Transport + ?Sized> Ladder<T> {
         for at in 0..self.transports.len() {
             if (all || self.hot[at]) && Some(self.transports[at].rung()) != self.retired {
                 let mut happenings = std::mem::take(&mut self.happenings);
-                self.transports[at].progress(&mut happenings)?;
+                if let Err(error) = self.transports[at].progress(&mut happenings) {
+                    self.distrust(at, error)?;
+                }
                 self.coming.extend(happenings.drain(..).map(|happening| (at, happening)));
                 self.happenings = happenings;
                 self.take_in()?;
@@ -213,11 +218,16 @@ impl<T: Transport + ?Sized> Ladder<T> {
         let Ladder { pairs, transports, events, stalled, .. } = self;
         let pair = &mut pairs[peer.index()];
         let Out::On(at) = pair.out else { return Ok(()) };
+        let mut failed = None;
         while let Some(write) = pair.queue.get(pair.posted) {
             let posted = match transports[at].post(peer, &write.write()) {
                 // It broke, and will say so at its next progress.
                 Err(CommError::NotConnected { .. }) => Posted::Full,
-                outcome => outcome?,
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+                Ok(posted) => posted,
             };
             match posted {
                 Posted::Delivered if pair.posted == 0 => {
@@ -234,7 +244,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
                 }
             }
         }
-        Ok(())
+        failed.map_or(Ok(()), |error| self.distrust(at, error))
     }
 
     /// Checks a write against this side and gives its length in words, as far as the backlog counts.
@@ -285,7 +295,8 @@ impl<T: Transport + ?Sized> Ladder<T> {
         let begun = self.now();
         loop {
             self.progress(true)?;
-            let Some(peer) = self.transports.iter().find_map(|transport| transport.unsent()) else { return Ok(()) };
+            let mut used = self.transports.iter().filter(|transport| Some(transport.rung()) != self.retired);
+            let Some(peer) = used.find_map(|transport| transport.unsent()) else { return Ok(()) };
             if self.now() >= deadline {
                 let (operation, missing) = ("last messages", vec![peer]);
                 return Err(CommError::Timeout { operation, waited: begun.elapsed(), missing });

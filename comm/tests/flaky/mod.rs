@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rankzero_comm::local::{Faults, LocalFabric, LocalPort, ports};
 use rankzero_comm::mpi::Patience;
@@ -20,7 +20,7 @@ type Rungs = Vec<Box<dyn Transport + Send>>;
 
 /// Breaks a rung of all ranks from outside: an odd number means that it is broken.
 #[derive(Clone, Debug, Default)]
-pub struct Switch(Arc<AtomicU64>);
+pub struct Switch(Arc<AtomicU64>, Arc<AtomicBool>);
 
 impl Switch {
     /// Breaks the rung.
@@ -28,6 +28,11 @@ impl Switch {
         if !self.is_broken() {
             self.0.fetch_add(1, Ordering::SeqCst);
         }
+    }
+
+    /// Has every call into it fail, as of a library that has lost its mind.
+    pub fn fail_calls(&self) {
+        self.1.store(true, Ordering::SeqCst);
     }
 
     /// Lets it come up again.
@@ -97,6 +102,14 @@ impl Transport for Flaky {
     }
 
     fn progress(&mut self, into: &mut Vec<Happening>) -> Result<(), CommError> {
+        if self.switch.1.load(Ordering::SeqCst) {
+            return Err(CommError::Mpi {
+                call: "MPI_Test",
+                peer: None,
+                code: 76,
+                text: "a process has failed".to_owned(),
+            });
+        }
         let count = self.switch.0.load(Ordering::SeqCst);
         if count > self.seen {
             self.seen = count;
