@@ -15,5 +15,6 @@ pub mod launch;
 pub mod run;
 pub mod scene;
 pub mod shapes;
+mod signals;
 pub mod submit;
 pub mod sweep;

@@ -6,7 +6,7 @@
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -20,6 +20,7 @@ use signal_hook::iterator::Signals;
 
 use super::outcome::OutcomeFile;
 use super::{LaunchError, OUTCOME_VARIABLE, Request, shell, system};
+use crate::signals::Passing;
 
 /// Names the process that has started a rank and waits for its end.
 pub const LAUNCH_VARIABLE: &str = "RANKZERO_LAUNCH_PID";
@@ -140,13 +141,10 @@ impl Family {
     /// Waits for the end of all; how the first one ended that did not end well.
     fn wait(&mut self, signals: &mut Signals, dir: &Path) -> Result<Option<ExitStatus>, LaunchError> {
         let mut first_bad = None;
-        let mut asked = false;
+        let mut passing = Passing::default();
         while self.children.iter().any(Option::is_some) {
             for signal in signals.pending() {
-                // The first as SIGUSR1, on which ranks end in order, as through mpirun. Who asks twice means it.
-                let passed = if asked { Signal::try_from(signal) } else { Ok(Signal::SIGUSR1) };
-                asked = true;
-                if let Ok(passed) = passed {
+                if let Some(passed) = passing.on(signal, Instant::now()) {
                     self.pass_on(passed);
                 }
             }

@@ -18,8 +18,9 @@ mod steps;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Instant;
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::kill;
 use nix::unistd::Pid;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -32,6 +33,8 @@ pub use find::{Kind, Mpi, find, linked};
 pub use outcome::{OUTCOME_VARIABLE, report_outcome};
 pub use plan::{Plan, Via, Wishes, plan};
 pub use steps::{BATCH_NODE_VARIABLE, Steps, run_steps};
+
+use crate::signals::Passing;
 
 /// Why ranks cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -156,13 +159,9 @@ fn wait(child: &mut Child, mut signals: Signals) -> std::io::Result<ExitStatus> 
     let pid = i32::try_from(child.id()).map(Pid::from_raw).map_err(std::io::Error::other)?;
     std::thread::scope(|scope| {
         scope.spawn(move || {
-            // mpirun answers SIGTERM by killing the ranks, files half written; SIGUSR1 it passes on, and the ranks end in order.
-            // Who asks twice means it.
-            let mut asked = false;
+            let mut passing = Passing::default();
             for signal in signals.forever() {
-                let passed = if asked { Signal::try_from(signal) } else { Ok(Signal::SIGUSR1) };
-                asked = true;
-                if let Ok(passed) = passed {
+                if let Some(passed) = passing.on(signal, Instant::now()) {
                     // It may have ended just now: then there is nobody to tell.
                     let _ = kill(pid, passed);
                 }

@@ -4,8 +4,6 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use rankzero_comm::control::Control;
@@ -39,6 +37,7 @@ use crate::engine::epoch::Replication;
 use crate::engine::migrate::Move;
 use crate::engine::{Engine, EngineError};
 use crate::scene::Scene;
+use crate::signals::Stop;
 
 /// A rank in the middle of its run.
 pub(super) struct Drive<'a, F> {
@@ -74,7 +73,7 @@ pub(super) struct Drive<'a, F> {
     pub warnings: Vec<String>,
     pub first_step: Instant,
     pub cpu_before: f64,
-    pub stop: Arc<AtomicBool>,
+    pub stop: Stop,
 }
 
 /// How a rank's part of a run has ended.
@@ -190,7 +189,7 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
             warnings: Vec::new(),
             first_step: began,
             cpu_before: 0.0,
-            stop: stop_flag(),
+            stop: Stop::listen(),
             view,
             engine,
             start,
@@ -322,7 +321,7 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
             self.read_mail()?;
             let decision = if self.engine.is_master() { Some(self.decide()?) } else { None };
             let own = Own {
-                wishes_stop: self.stop.load(Ordering::Relaxed),
+                wishes_stop: self.stop.asked(),
                 wishes_to_leave: self.is_asked_to_leave(),
                 replicated: self.engine.replicated()?,
             };
@@ -456,17 +455,4 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
     pub(super) fn run_dir(&self) -> &Path {
         &self.start.run_dir
     }
-}
-
-/// Set by SIGINT, SIGTERM and SIGUSR1: the run ends after a step, with all its files whole.
-fn stop_flag() -> Arc<AtomicBool> {
-    let flag = Arc::new(AtomicBool::new(false));
-    for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM, signal_hook::consts::SIGUSR1] {
-        // A second signal ends the process at once, as a user who presses Ctrl-C twice expects.
-        let second = signal_hook::flag::register_conditional_shutdown(signal, 130, flag.clone());
-        if let Err(error) = second.and_then(|_| signal_hook::flag::register(signal, flag.clone())) {
-            tracing::warn!("signal {signal} will end the run at once: {error}");
-        }
-    }
-    flag
 }

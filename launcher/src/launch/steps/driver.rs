@@ -22,6 +22,7 @@ use super::layout::{Layout, Share};
 use super::story::{Story, Told};
 use super::supervisor::{Action, Event, Supervisor};
 use crate::run::say;
+use crate::signals::Passing;
 
 /// Tells ranks on which node the batch script runs that they belong to.
 pub const BATCH_NODE_VARIABLE: &str = "RANKZERO_BATCH_NODE";
@@ -76,7 +77,7 @@ pub fn run_steps(
         bad: None,
         gone: 0,
         over: false,
-        asked: false,
+        passing: Passing::default(),
         answers: channel(),
         variables: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
     };
@@ -145,7 +146,7 @@ struct Driver<'a> {
     /// Steps with ranks that have ended.
     gone: usize,
     over: bool,
-    asked: bool,
+    passing: Passing,
     answers: (Sender<(String, Option<NodeState>)>, Receiver<(String, Option<NodeState>)>),
     variables: Vec<(String, String)>,
 }
@@ -202,10 +203,10 @@ impl<'a> Driver<'a> {
         Ok(())
     }
 
-    /// srun hands USR1 on to its tasks, which then end in order; to SIGTERM it answers by killing them. Who asks twice means it.
+    /// To what else than SIGUSR1 srun answers by killing its tasks.
     fn pass_on(&mut self, signal: i32) {
-        let passed = if self.asked && signal != SIGUSR1 { Signal::SIGTERM } else { Signal::SIGUSR1 };
-        self.asked = true;
+        let Some(passed) = self.passing.on(signal, Instant::now()) else { return };
+        let passed = if passed == Signal::SIGUSR1 { passed } else { Signal::SIGTERM };
         self.children.iter().for_each(|srun| tell(srun, passed));
     }
 
@@ -271,7 +272,7 @@ impl<'a> Driver<'a> {
     }
 
     fn feed(&mut self, event: Event) {
-        if self.asked && matches!(event, Event::Lost(_)) {
+        if self.passing.asked() && matches!(event, Event::Lost(_)) {
             // The run is about to end: nobody is to join it.
             return;
         }

@@ -1,0 +1,122 @@
+//! Signals that ask a process to end, and how often it was asked.
+//!
+//! One request may come as several signals: `timeout`, a terminal or a scheduler signals a process and also its group, and who started it
+//! passes the signal on. What follows within a second is the same request.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::Signal;
+use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use signal_hook::iterator::{Handle, Signals};
+
+/// The exit code of who is asked twice.
+const AT_ONCE: i32 = 130;
+/// What comes within this time of a request belongs to it.
+const ECHO: Duration = Duration::from_secs(1);
+
+/// Tells requests from their echoes.
+#[derive(Debug, Default)]
+pub struct Requests(Option<Instant>);
+
+impl Requests {
+    /// Whether a signal that comes `now` is another request.
+    pub fn is_another(&mut self, now: Instant) -> bool {
+        let another = self.0.is_none_or(|last| now.duration_since(last) >= ECHO);
+        if another {
+            self.0 = Some(now);
+        }
+        another
+    }
+}
+
+/// What a launch passes on to those it has started.
+#[derive(Debug, Default)]
+pub struct Passing {
+    requests: Requests,
+    asked: bool,
+}
+
+impl Passing {
+    /// What follows from a signal that comes `now`. The first request goes on as SIGUSR1, on which ranks end in order, whoever is in between: mpirun
+    /// and srun answer SIGTERM by killing them. Who asks again means it. An echo is not passed on.
+    pub fn on(&mut self, signal: i32, now: Instant) -> Option<Signal> {
+        if !self.requests.is_another(now) {
+            return None;
+        }
+        if std::mem::replace(&mut self.asked, true) { Signal::try_from(signal).ok() } else { Some(Signal::SIGUSR1) }
+    }
+
+    /// Whether anybody has asked.
+    pub fn asked(&self) -> bool {
+        self.asked
+    }
+}
+
+/// Whether this rank was asked to end. Who asks again ends the process at once, as a user who presses Ctrl-C twice expects.
+#[derive(Debug)]
+pub struct Stop {
+    asked: Arc<AtomicBool>,
+    listener: Option<Handle>,
+}
+
+impl Stop {
+    /// Listens to SIGINT, SIGTERM and SIGUSR1.
+    pub fn listen() -> Stop {
+        let asked = Arc::new(AtomicBool::new(false));
+        let listener = Signals::new([SIGINT, SIGTERM, SIGUSR1]).and_then(|signals| {
+            let (handle, asked) = (signals.handle(), Arc::clone(&asked));
+            let thread = std::thread::Builder::new().name("signals".to_owned());
+            thread.spawn(move || heed(signals, &asked)).map(|_| handle)
+        });
+        let listener = listener.inspect_err(|error| tracing::warn!("signals will end the run at once: {error}")).ok();
+        Stop { asked, listener }
+    }
+
+    /// Whether it was asked.
+    pub fn asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed)
+    }
+}
+
+impl Drop for Stop {
+    fn drop(&mut self) {
+        if let Some(listener) = &self.listener {
+            listener.close();
+        }
+    }
+}
+
+fn heed(mut signals: Signals, asked: &AtomicBool) {
+    let mut requests = Requests::default();
+    for _ in signals.forever() {
+        if requests.is_another(Instant::now()) && asked.swap(true, Ordering::Relaxed) {
+            signal_hook::low_level::exit(AT_ONCE);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_echo_is_no_other_request() {
+        let (mut requests, begun) = (Requests::default(), Instant::now());
+        let at = |ms| begun + Duration::from_millis(ms);
+        let told: Vec<bool> = [0, 1, 999, 1000, 1500, 2100].map(|ms| requests.is_another(at(ms))).to_vec();
+        assert_eq!(told, [true, false, false, true, false, true]);
+    }
+
+    #[test]
+    fn a_launch_asks_politely_first() {
+        let (mut passing, begun) = (Passing::default(), Instant::now());
+        assert!(!passing.asked());
+        let mut at = |ms, signal| passing.on(signal, begun + Duration::from_millis(ms));
+        assert_eq!(at(0, SIGTERM), Some(Signal::SIGUSR1));
+        assert_eq!(at(1, SIGTERM), None);
+        assert_eq!(at(2000, SIGINT), Some(Signal::SIGINT));
+        assert!(passing.asked());
+    }
+}
