@@ -1,5 +1,6 @@
 # shellcheck shell=bash
-# A job is swept over 1, 2 and 4 nodes as jobs of Slurm, each after the one before; then within one allocation, with two ranks a node.
+# A job is swept over 1, 2 and 4 nodes as jobs of Slurm, each after the one before; then within one allocation, with two ranks a node;
+# then by the ready script.
 # nodes: 4
 # limit: 300
 login() {
@@ -16,5 +17,9 @@ login() {
 
     salloc -Q -N4 --ntasks-per-node=2 rankzero sweep "$JOB" --set time.steps=60 --nodes 1,4 --repeat 2 --dir steps
     [ "$(grep -c '"hosts":4,"ranks_on_a_host":2,' steps/results.jsonl)" = 2 ]
-    [ "$(grep -ho '"digest":"[0-9a-f]*"' jobs/results.jsonl steps/results.jsonl | sort -u | wc -l)" = 1 ]
+
+    # The ready script. An argument of sbatch goes before its directives.
+    NODES=1,3 sbatch -W --nodes=3 "${JOB%/slurm/lab/*}/jobs/sweep.sbatch" "$JOB" --set time.steps=60 --repeat 1 --dir ready
+    [ "$(grep -c '"outcome":"done"' ready/results.jsonl)" = 2 ]
+    [ "$(grep -ho '"digest":"[0-9a-f]*"' jobs/results.jsonl steps/results.jsonl ready/results.jsonl | sort -u | wc -l)" = 1 ]
 }
