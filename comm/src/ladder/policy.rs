@@ -11,8 +11,6 @@ pub struct Policy {
     pub require_rdma: bool,
     /// Whether what goes between nodes must be encrypted: TCP is then, and what cannot be does not serve there.
     pub encrypted: bool,
-    /// Whether MPI starts the ranks and carries nothing after that: where it would end all ranks once one is lost.
-    pub mpi_starts_only: bool,
 }
 
 /// What a policy says of one rung for one pair.
@@ -32,9 +30,6 @@ impl Policy {
         }
         if self.encrypted && !same_node && matches!(rung, Rung::Verbs | Rung::Mpi) {
             return Standing::Barred("network.tls: all asks for encryption, which this path has not");
-        }
-        if self.mpi_starts_only && rung == Rung::Mpi {
-            return Standing::Barred("Open MPI 5 under srun ends all ranks once one is lost and MPI has carried data");
         }
         match (self.only, rung) {
             (None, Rung::Verbs) if same_node => Standing::Barred("on one node shared memory is faster"),
@@ -81,13 +76,6 @@ mod tests {
         let policy = Policy { require_rdma: true, ..Policy::default() };
         assert_eq!(allowed(policy, false), [Rung::Verbs]);
         assert!(allowed(policy, true).contains(&Rung::Shm));
-    }
-
-    #[test]
-    fn where_mpi_only_starts_the_ranks_it_carries_nothing() {
-        let policy = Policy { mpi_starts_only: true, ..Policy::default() };
-        assert_eq!(allowed(policy, false), [Rung::Local, Rung::Shm, Rung::Verbs, Rung::Tcp]);
-        assert!(!Policy { only: Some(Rung::Mpi), ..policy }.may_start_on(Rung::Mpi, false));
     }
 
     #[test]

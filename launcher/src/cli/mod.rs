@@ -8,6 +8,7 @@ mod doctor;
 mod explain;
 mod launch;
 mod submit;
+mod submit_args;
 mod sweep;
 
 use clap::{CommandFactory, Parser};

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 use rankzero_job::Overrides;
 use rankzero_slurm::commands::Slurm;
 
-use super::args::{SlurmArgs, SubmitArgs};
 use super::commands::refuse;
 use super::launch::{command_line, further_words};
+use super::submit_args::{SlurmArgs, SubmitArgs};
 use crate::submit::{self, SubmitError};
 
 /// `rankzero submit`.

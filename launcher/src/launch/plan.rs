@@ -92,10 +92,9 @@ fn steps(allocation: &Allocation, request: &Request, wishes: &Wishes) -> Steps {
 fn plugin_for(linked: Option<Kind>, plugins: MpiPlugins) -> Option<(&'static str, String)> {
     let said = |plugin, words: &str| Some((plugin, format!("one srun for all ranks, MPI through {plugin}{words}")));
     match linked? {
-        Kind::OpenMpi { major: 5.. } if plugins.pmix => said(
-            "pmix",
-            "; Open MPI 5 ends all ranks once one is lost and MPI has spoken over TCP, so it only starts them",
-        ),
+        Kind::OpenMpi { major: 5.. } if plugins.pmix => {
+            said("pmix", ". Warning: Open MPI 5 ends all ranks once one is lost; `--via steps` does not")
+        }
         Kind::OpenMpi { .. } if plugins.pmix => said("pmix", ""),
         Kind::Hydra if plugins.pmi2 => said("pmi2", ""),
         Kind::Hydra if plugins.pmix => said("pmix", ""),
@@ -130,7 +129,7 @@ mod tests {
         assert_eq!(plugin(Some(Kind::Hydra), true, false), Some("pmix"));
         assert_eq!(plugin(None, true, true), None);
         let (_, why) = plugin_for(open_mpi(5), MpiPlugins { pmix: true, pmi2: true }).expect("pmix");
-        assert!(why.contains("only starts them"), "{why}");
+        assert!(why.contains("`--via steps` does not"), "{why}");
     }
 
     #[test]

@@ -6,10 +6,7 @@ use rankzero_comm::packets::Compression;
 use rankzero_comm::world::{self, Wish, WorldFabric};
 use rankzero_comm::{CommError, Pick, Policy, RunKey, Rung};
 use rankzero_job::{Compression as Asked, Fabric as Choice, Job, Network, Tls};
-use rankzero_slurm::launch::{Launch, Launcher, environment};
 use serde::{Deserialize, Serialize};
-
-use crate::launch::{Kind, linked};
 
 /// How one rank reaches a peer, in the words of the journal.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,19 +82,8 @@ pub fn wish(network: &Network) -> Wish {
         Asked::Off => Compression::Off,
     };
     let ports = network.control_ports.first..=network.control_ports.last;
-    let policy = Policy {
-        only,
-        require_rdma: network.require_rdma,
-        encrypted: network.tls == Tls::All,
-        mpi_starts_only: mpi_starts_only(),
-    };
+    let policy = Policy { only, require_rdma: network.require_rdma, encrypted: network.tls == Tls::All };
     Wish { policy, compression, ports, newcomers: 0 }
-}
-
-/// Whether MPI can be trusted to start the ranks alone: Open MPI 5 that srun has started (measured; under mpirun it has ULFM).
-fn mpi_starts_only() -> bool {
-    let by_pmix = Launch::detect(&environment()).is_ok_and(|launch| launch.launcher == Launcher::SlurmPmix);
-    by_pmix && matches!(linked().0, Some(Kind::OpenMpi { major: 5.. }))
 }
 
 /// The rungs that serve, in few words: `shm (3 peers)`, `shm (3), verbs (4)`.

@@ -82,7 +82,7 @@ mod tests {
         let path = dir.join("events.jsonl");
         std::fs::write(&path, "{\"event\":\"lost\",\"ranks\":[9]}\n").expect("written");
         let mut story = Story::from_now(&dir);
-        let mut add = |text: &str| {
+        let add = |text: &str| {
             let mut file = std::fs::OpenOptions::new().append(true).open(&path).expect("there");
             file.write_all(text.as_bytes()).expect("written");
         };
