@@ -171,7 +171,7 @@ impl Desk {
         lock(&self.0.standing).dead.clone()
     }
 
-    /// Who has been silent for too long, of the view in force.
+    /// Who has been silent for too long and is not proven dead, also where the others go on without it.
     pub fn suspects(&self) -> BTreeSet<Rank> {
         lock(&self.0.standing).suspects.clone()
     }
@@ -260,9 +260,6 @@ impl Desk {
 
     pub(crate) fn set_status(&self, status: Status) {
         let mut standing = lock(&self.0.standing);
-        if let Status::Steady(view) = &status {
-            standing.suspects.retain(|rank| view.contains(*rank));
-        }
         standing.status = status;
         standing.since = Instant::now();
         self.judge(&standing);

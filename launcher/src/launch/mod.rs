@@ -31,7 +31,7 @@ pub(crate) use find::on_path;
 pub use find::{Kind, Mpi, find, linked};
 pub use outcome::{OUTCOME_VARIABLE, report_outcome};
 pub use plan::{Plan, Via, Wishes, plan};
-pub use steps::{Steps, run_steps};
+pub use steps::{BATCH_NODE_VARIABLE, Steps, run_steps};
 
 /// Why ranks cannot be started.
 #[derive(Debug, thiserror::Error)]

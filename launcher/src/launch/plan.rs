@@ -83,7 +83,9 @@ pub fn plan(request: &Request, via: Via, wishes: &Wishes) -> Result<Plan, Launch
 fn steps(allocation: &Allocation, request: &Request, wishes: &Wishes) -> Steps {
     let layout = Layout::new(allocation, Some(request.ranks));
     let manner = Manner::of(allocation, &layout, wishes.cpu_bind.as_deref(), wishes.gpus_per_task);
-    Steps { layout, manner, tag: format!("{}.{}", allocation.job, allocation.restarts) }
+    // The shell of salloc is on no node of the job.
+    let batch_node = allocation.here.clone().filter(|_| allocation.step.is_none());
+    Steps { layout, manner, batch_node, tag: format!("{}.{}", allocation.job, allocation.restarts) }
 }
 
 /// The plugin of srun that starts the linked MPI, and what is to be said about it.

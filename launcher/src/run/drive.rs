@@ -84,6 +84,8 @@ pub struct Ended<F> {
     pub fabric: F,
     /// Whether all ranks that the run started with are still there.
     pub complete: bool,
+    /// Whether this rank was rank 0 at the end of the run.
+    pub leads: bool,
 }
 
 /// Runs a rank on a fabric from start to summary; gives the fabric back. `equip` gives the fabric what the job asks of it.
@@ -298,10 +300,11 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
         }
         // Who has left on purpose has not entered the view without it, and nobody waits for it at the end.
         let complete = ending != Ending::Left && self.view == View::first(self.start.founders);
+        let leads = self.engine.is_master() && ending != Ending::Left;
         if let Some(control) = self.control {
             control.finish();
         }
-        Ended { ending, fabric: self.engine.into_fabric(), complete }
+        Ended { ending, fabric: self.engine.into_fabric(), complete, leads }
     }
 
     fn steps(&mut self) -> Result<Ending, RunError> {

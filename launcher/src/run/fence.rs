@@ -203,11 +203,6 @@ impl Fence {
         self.looked = Instant::now();
         self.claim.look(&self.run_dir, self.rank)
     }
-
-    /// The claim.
-    pub fn claim(&self) -> Claim {
-        self.claim
-    }
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use super::error::RunError;
 use super::hang::on_alarm;
 use super::progress::say;
 use super::start::{Options, Start};
-use super::{Ending, paths, watch};
+use super::{Ending, orphan, paths, watch};
 use crate::engine::Engine;
 
 /// How long a newcomer waits to be let in.
@@ -62,7 +62,10 @@ pub fn join(run_dir: &Path, options: &Options) -> Result<Ending, RunError> {
     drive.attend(control);
     door.announce(&key, &party)?;
     drive.wait_to_be_let_in()?;
-    let Ended { ending, .. } = drive.run_on()?;
+    let Ended { ending, leads, .. } = drive.run_on()?;
+    if leads {
+        orphan::end_job_without_script();
+    }
     Ok(ending)
 }
 

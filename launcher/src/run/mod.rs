@@ -24,6 +24,7 @@ mod introduce;
 mod join;
 mod journal;
 mod meeting;
+mod orphan;
 pub(crate) mod paths;
 mod progress;
 mod recover;
@@ -97,11 +98,14 @@ pub fn run(options: &Options) -> Result<Ending, RunError> {
         return Ok(drive::drive(options, &launch, fabric, |_, _, _| Ok(()))?.ending);
     }
     let fabric = world_fabric(&launch, options.threads, &first_wish(options, launch.size), start::START_TIMEOUT)?;
-    let drive::Ended { ending, fabric, complete } = drive::drive(options, &launch, fabric, paths::equip)?;
+    let drive::Ended { ending, fabric, complete, leads } = drive::drive(options, &launch, fabric, paths::equip)?;
     if ending != Ending::Left
         && let Err(error) = report_outcome(i32::from(ending.exit_code()))
     {
         tracing::warn!("cannot tell the launch how the run ended: {error}");
+    }
+    if leads {
+        orphan::end_job_without_script();
     }
     if !complete {
         leave_after_failure(i32::from(ending.exit_code()));

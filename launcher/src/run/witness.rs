@@ -1,7 +1,8 @@
 //! What Slurm says of ranks that are silent: a witness beside the ranks' own watch over each other.
 //!
-//! A thread of its own looks who is suspected, and asks only where somebody has been for [`PATIENCE`] (with a majority the others leave that one
-//! out long before), only on the two lowest ranks of the view that are not suspected, at most once in [`ASK_EVERY`]. A rank is
+//! It matters twice: where no majority is left, and where a majority has gone on without somebody, who may live on: nobody is let in then until
+//! that one is proven dead. A thread of its own looks who is suspected, and asks only where somebody has been for [`PATIENCE`], only on the two
+//! lowest ranks of the view that are not suspected, at most once in [`ASK_EVERY`], or in [`ASK_LATER`] in the second case. A rank is
 //! gone by Slurm's word where its step has ended while the node is up, or where the node is DOWN. The second is a decision of Slurm and no
 //! fact: behind a cut the rank may live. So who is gone by Slurm's word is first forbidden to write in the run directory ([`super::fence`]) and
 //! has time to notice, before it counts as proven dead; else a part that has slurmctld and no majority could go on beside the majority.
@@ -27,6 +28,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Least time between two questions.
 const ASK_EVERY: Duration = Duration::from_secs(5);
+/// The same where the others go on without those in question.
+const ASK_LATER: Duration = Duration::from_secs(15);
 /// How long Slurm may take to answer.
 const ANSWER_TIME: Duration = Duration::from_secs(15);
 /// How many ranks ask.
@@ -179,11 +182,14 @@ impl Look {
     fn question(&mut self, members: &[Rank], places: &Question) -> Option<Question> {
         let (suspects, now) = (self.desk.suspects(), Instant::now());
         self.since.retain(|rank, _| suspects.contains(rank));
-        suspects.iter().for_each(|rank| drop(self.since.entry(*rank).or_insert(now)));
+        for rank in &suspects {
+            self.since.entry(*rank).or_insert(now);
+        }
         let mut others: Vec<Rank> = members.iter().filter(|rank| !suspects.contains(rank)).copied().collect();
         others.sort_unstable();
         let asks = others.iter().take(ASKERS).any(|rank| *rank == self.me);
-        if !asks || self.asked.is_some_and(|asked| asked.elapsed() < ASK_EVERY) {
+        let every = if suspects.iter().any(|rank| members.contains(rank)) { ASK_EVERY } else { ASK_LATER };
+        if !asks || self.asked.is_some_and(|asked| asked.elapsed() < every) {
             return None;
         }
         let due =

@@ -144,13 +144,11 @@ fn survival(script: &mut Script, job: &Job) -> Result<(), SubmitError> {
     script.directive("output", &format!("{}-{log}.log", job.name))?;
     if slurm.requeues_max == 0 {
         script.flag("no-requeue");
-        return Ok(());
+    } else {
+        script.head_comment("It may go back into the queue, and on from its newest checkpoint; its log goes on, too.");
+        script.flag("requeue");
+        script.directive("open-mode", "append")?;
     }
-    script.head_comment(
-        "When the node of this script is lost, the job begins again, at its newest checkpoint. Logs go on.",
-    );
-    script.flag("requeue");
-    script.directive("open-mode", "append")?;
     script.head_comment(&format!("{} s before the time limit this script gets USR1.", slurm.checkpoint_before_s));
     script.directive("signal", &format!("B:USR1@{}", slurm.checkpoint_before_s))?;
     Ok(())
@@ -218,13 +216,19 @@ fn launch(script: &mut Script, job: &Job, request: &Request) -> Result<(), Submi
     script.lines("launch=$!\n");
     script.gap();
     script.comment("USR1, at the time limit, makes the ranks write a checkpoint and end. A wait that a signal cuts short begins again.");
+    script.lines(if slurm.requeues_max > 0 { TRAP_AND_NOTE } else { TRAP });
     script.lines(WAIT);
     Ok(())
 }
 
-const WAIT: &str = "\
+const TRAP_AND_NOTE: &str = "\
 limit=no
 trap 'limit=yes; kill -USR1 \"$launch\"' USR1
+";
+
+const TRAP: &str = "trap 'kill -USR1 \"$launch\"' USR1\n";
+
+const WAIT: &str = "\
 wait \"$launch\"
 code=$?
 while [ \"$code\" -gt 128 ] && kill -0 \"$launch\" 2>/dev/null; do

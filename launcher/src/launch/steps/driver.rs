@@ -23,6 +23,8 @@ use super::story::{Story, Told};
 use super::supervisor::{Action, Event, Supervisor};
 use crate::run::say;
 
+/// Tells ranks on which node the batch script runs that they belong to.
+pub const BATCH_NODE_VARIABLE: &str = "RANKZERO_BATCH_NODE";
 /// Between two looks at processes and signals.
 const PAUSE: Duration = Duration::from_millis(20);
 /// Between two looks at files, which lie on a file system that many share.
@@ -41,6 +43,8 @@ pub struct Steps {
     pub layout: Layout,
     /// How srun is told.
     pub manner: Manner,
+    /// The node of the batch script that this is called from, if it is.
+    pub batch_node: Option<String>,
     /// A word for this start of the job, which no other start of it has.
     pub tag: String,
 }
@@ -76,6 +80,9 @@ pub fn run_steps(
         answers: channel(),
         variables: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
     };
+    if let Some(node) = &steps.batch_node {
+        driver.variables.push((BATCH_NODE_VARIABLE.to_owned(), node.clone()));
+    }
     driver.variables.push((OUTCOME_VARIABLE.to_owned(), outcome.path().display().to_string()));
     for share in &steps.layout.shares {
         driver.start_ranks(share, &meeting.0)?;

@@ -11,7 +11,7 @@ mod story;
 mod supervisor;
 
 pub use command::{Manner, one_step};
-pub use driver::{Steps, run_steps};
+pub use driver::{BATCH_NODE_VARIABLE, Steps, run_steps};
 pub use layout::Layout;
 
 #[cfg(test)]
