@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Most of the nodes lose their power: who is left has no majority and waits, until Slurm says that they are down.
 # nodes: 4
-# limit: 200
+# limit: 300
 login() {
     start run 4
     reach run 40

@@ -7,7 +7,7 @@ login() {
     local file script jobs=() scripts=("${JOB%/slurm/*}"/jobs/*.sbatch)
     for script in "${scripts[@]}"; do
         file=$(sed -n 's/^job=//p' "$script")
-        [ -z "$file" ] || sed 's/steps: 1200/steps: 20/' "$JOB" >"$file"
+        [ -z "$file" ] || sed "s/steps: 1200/steps: 20/; s/heartbeat_timeout_ms: 3000/heartbeat_timeout_ms: 60000/" "$JOB" >"$file"
         jobs+=("$(sbatch --parsable "$script")")
     done
     for job in "${jobs[@]}"; do
