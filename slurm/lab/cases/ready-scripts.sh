@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Every batch script of jobs/ runs as it is. The jobs that they name are shorter here: 64 ranks share what cores there are.
 # nodes: 8
-# limit: 400
+# limit: 600
 login() {
     mkdir -p jobs
     local file script jobs=() scripts=("${JOB%/slurm/*}"/jobs/*.sbatch)
