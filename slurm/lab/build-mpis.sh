@@ -14,7 +14,12 @@ for mpi in "$@"; do
         python3 -m venv "$home"
         "$home/bin/pip" install --quiet "$mpi"
     } >&2
-    [ -d "$home/target" ] || cp -a --reflink=auto "$target/release/." "$(mkdir -p "$home/target/release" && echo "$home/target/release")"
+    if [ ! -d "$home/target" ]; then
+        mkdir -p "$home/target"
+        cp -a --reflink=auto "$target/release" "$home/target/"
+        # Its build script does not notice that MPICC is another one.
+        cargo clean --release --target-dir "$home/target" -p mpi -p mpi-sys -p rankzero-comm >&2
+    fi
     MPICC=$home/bin/mpicc CARGO_TARGET_DIR=$home/target cargo build --release -p rankzero --bin rankzero </dev/null >&2
     echo "$mpi $home $home/target/release/rankzero"
 done

@@ -14,7 +14,7 @@ SlurmUser=root
 SlurmdUser=root
 SlurmctldPort=6817
 SlurmdPort=6818
-NodeName=n[1-$nodes] NodeAddr=10.77.0.[11-$((10 + nodes))] CPUs=4 RealMemory=4096 Gres=gpu:8
+NodeName=n[1-$nodes] NodeAddr=10.77.0.[11-$((10 + nodes))] CPUs=64 RealMemory=4096 Gres=gpu:8
 GresTypes=gpu
 # Nodes share no folder for temporary files; each finds its own there.
 TmpFS=$directory/tmp

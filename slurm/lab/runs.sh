@@ -49,9 +49,9 @@ tells() { # RUN EVENT
     grep -q "\"event\":\"$2\"" "$1/events.jsonl"
 }
 
-# The state of a job: PENDING, RUNNING, COMPLETED, …
+# The states of a job, of an array all that its tasks have: PENDING, RUNNING, COMPLETED, …
 state_of() { # JOB
-    scontrol show job -o "$1" | sed -nE 's/.* JobState=([A-Z_]+).*/\1/p'
+    scontrol show job -o "$1" | sed -nE 's/.* JobState=([A-Z_]+).*/\1/p' | sort -u
 }
 
 is_in_state() { # JOB STATE
@@ -60,12 +60,12 @@ is_in_state() { # JOB STATE
 
 # Waits until a job is in a state.
 becomes() { # JOB STATE
-    patiently 120 is_in_state "$@"
+    patiently 300 is_in_state "$@"
 }
 
 # Whether a job is over, however it has ended.
 has_left() { # JOB
-    case $(state_of "$1") in PENDING | CONFIGURING | RUNNING | COMPLETING) return 1 ;; esac
+    ! state_of "$1" | grep -qE 'PENDING|CONFIGURING|RUNNING|COMPLETING'
 }
 
 # Starts the job in an allocation of its own, as a person at the login node would; rank 0 is on n1, rank 1 on n2, and so on. It goes

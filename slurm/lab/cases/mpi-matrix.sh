@@ -13,7 +13,8 @@ cell() { # NAME COMMAND…
     local starter=$!
     if [[ $run = *-killed ]]; then
         loss=killed
-        patiently 40 has_reached "$run" 30 || true
+        # A subshell, which alone ends where the run does not begin.
+        (patiently 40 has_reached "$run" 30) || true
         kill_on n2 rankzero || loss='not killed'
     fi
     wait "$starter" || status=$?

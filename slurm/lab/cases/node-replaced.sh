@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # A node crashes, and the node that stands by takes its place.
 # nodes: 4
-# limit: 200
+# limit: 300
 login() {
     start run 4 -n 3 --set time.steps=4000 --set fault_tolerance.newcomers=auto
     reach run 40

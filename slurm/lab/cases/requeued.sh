@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # A job is told that its time is up: it writes a checkpoint, goes back into the queue, and goes on from there.
 # nodes: 3
-# limit: 200
+# limit: 300
 login() {
     job=$(submit run 3 --set time.steps=3000)
     reach run 100

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # slurmctld is gone for a while: no rank needs it.
 # nodes: 3
-# limit: 150
+# limit: 240
 login() {
     start run 3
     reach run 40

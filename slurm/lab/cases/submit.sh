@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # A job is submitted; then one for each number of an array; and one that waits for them.
 # nodes: 4
-# limit: 200
+# limit: 300
 login() {
     job=$(submit run 4 --set time.steps=300)
     array=$(submit study 2 --array 100,200,300 --array-field time.steps)

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # A task is killed: the others go on.
 # nodes: 4
-# limit: 150
+# limit: 240
 login() {
     start run 4
     reach run 40

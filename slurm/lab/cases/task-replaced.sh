@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # A task is killed: a new one takes its place, on the same node.
 # nodes: 3
-# limit: 200
+# limit: 300
 login() {
     start run 3 --set time.steps=4000 --set fault_tolerance.newcomers=auto
     reach run 40

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Half of the nodes crash, that of rank 0 among them, one after the other.
 # nodes: 4
-# limit: 150
+# limit: 240
 login() {
     start run 4
     reach run 40
