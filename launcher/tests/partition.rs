@@ -145,8 +145,7 @@ fn who_is_not_to_wait_for_a_majority_ends_with_its_code() {
 #[test]
 fn after_a_cut_a_newcomer_fills_the_gap() {
     let Some(network) = Network::in_parts(3, 2, WHAT) else { return };
-    // By TCP alone the newcomer was not let in within a minute in 2 of 5 runs; why is not known yet.
-    let work = work().with("network.fabric=auto");
+    let work = work();
     let mut live = Live::on_hosts(&work, "run", &network, 3);
     let past = live.events().len();
     network.cable(false);
