@@ -13,7 +13,7 @@ RUN_DIR ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 BIN     := $(or $(CARGO_TARGET_DIR),target)/release/rankzero
 
 .DEFAULT_GOAL := help
-.PHONY: help deps run test sim lab-rdma bench convergence counts lint docs clean
+.PHONY: help deps run test sim lab-rdma lab-gpu bench convergence counts lint docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,7 +32,7 @@ run: deps ## Build, simulate JOB (jobs/demo.yaml) on RANKS (4) ranks, once in pe
 	@echo "picture:  $(RUN_DIR)/picture.png"
 	@echo "ParaView: $(RUN_DIR)/frames/frames.pvd"
 
-test: deps ## Run all tests, each fuzz target for FUZZ_S (20) seconds, then lab-rdma and counts
+test: deps ## Run all tests, each fuzz target for FUZZ_S (20) seconds, then lab-rdma, lab-gpu and counts
 	@.ci/test.sh
 
 sim: ## Simulate RUNS (100000) whole runs with faults, from SEED (0) on: epochs, copies, commit, recovery
@@ -41,6 +41,9 @@ sim: ## Simulate RUNS (100000) whole runs with faults, from SEED (0) on: epochs,
 
 lab-rdma: deps ## Run RDMA code, or CASES of it, in an emulated machine with a soft-RoCE device
 	@comm/lab/run.sh $(ARGS) $(CASES)
+
+lab-gpu: deps ## Compile all kernels for GPUs with NVRTC, and look at their instructions; no GPU is needed
+	@gpu/lab/run.sh $(ARGS)
 
 bench: ## Run the benchmarks, or those of SUITE (overhead, fabrics, recovery, solver); ARGS, say, --quick
 	@.ci/deps.sh $(if $(filter fabrics,$(SUITE)),valgrind,$(if $(filter overhead recovery,$(SUITE)),,cmake valgrind))

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs every test of the workspace, each fuzz target for FUZZ_S (20) seconds, the RDMA laboratory, and the counts.
+# Runs every test of the workspace, each fuzz target for FUZZ_S (20) seconds, the RDMA and GPU laboratories, and the counts.
 # The last line is "N passed, N failed"; the exit code is 0 only where nothing failed and everything ran.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit 1
@@ -60,6 +60,11 @@ comm/lab/run.sh </dev/null 2>&1 | tee "$log"
 status=${PIPESTATUS[0]}
 totals='^[0-9]+ passed, [0-9]+ failed$'
 account "$status" "$(sum "$totals" passed)" "$(sum "$totals" failed)" comm/lab/run.sh
+
+echo "lab-gpu: kernels for GPUs"
+gpu/lab/run.sh </dev/null 2>&1 | tee "$log"
+status=${PIPESTATUS[0]}
+account "$status" "$(sum "$totals" passed)" "$(sum "$totals" failed)" gpu/lab/run.sh
 
 echo "counts: instructions of the solver"
 .ci/deps.sh valgrind && bench/counts.sh </dev/null

@@ -1,5 +1,5 @@
 //! The calls into the CUDA libraries. `cudarc` panics when a library is missing, so each function here asks for its
-//! library first, and nothing else in the crate calls `cudarc`.
+//! library first.
 
 use std::ffi::{CStr, c_char, c_int};
 

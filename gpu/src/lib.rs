@@ -6,9 +6,14 @@
 #![deny(unsafe_code)]
 
 #[allow(unsafe_code)]
+pub mod compile;
+#[allow(unsafe_code)]
 mod cuda;
+mod error;
+pub mod law;
 mod report;
 
+pub use error::GpuError;
 pub use report::{Device, GpuReport, Lack, Library, Version};
 
 /// Looks for the CUDA driver, the run-time compiler NVRTC and the devices. Never panics for want of any of them,

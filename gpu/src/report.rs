@@ -54,6 +54,8 @@ pub enum Lack {
     Nvrtc,
     /// `libnvrtc.so` is there but does not answer.
     BrokenNvrtc(String),
+    /// NVRTC is older than what the kernels are written for.
+    OldNvrtc(Version),
     /// NVRTC is newer than what the driver can load.
     OldDriver {
         /// Newest CUDA the driver supports.
@@ -61,6 +63,18 @@ pub enum Lack {
         /// NVRTC's version.
         nvrtc: Version,
     },
+}
+
+/// The oldest NVRTC that is used: from this release on it does all that is asked of it.
+const NVRTC_MIN: Version = Version { major: 12, minor: 0 };
+
+/// What is lacking for compiling kernels.
+pub(crate) fn nvrtc_lack(nvrtc: &Library) -> Option<Lack> {
+    match nvrtc {
+        Library::Missing => Some(Lack::Nvrtc),
+        Library::Broken(words) => Some(Lack::BrokenNvrtc(words.clone())),
+        Library::Ready(version) => (*version < NVRTC_MIN).then_some(Lack::OldNvrtc(*version)),
+    }
 }
 
 /// What [`probe`](crate::probe) found.
@@ -89,11 +103,7 @@ impl GpuReport {
             Library::Ready(_) if devices.is_empty() => lacks.push(unreadable.unwrap_or(Lack::Device)),
             Library::Ready(_) => {}
         }
-        match &nvrtc {
-            Library::Missing => lacks.push(Lack::Nvrtc),
-            Library::Broken(words) => lacks.push(Lack::BrokenNvrtc(words.clone())),
-            Library::Ready(_) => {}
-        }
+        lacks.extend(nvrtc_lack(&nvrtc));
         // PTX of a newer minor release does not load in an older driver.
         if let (Library::Ready(d), Library::Ready(n)) = (&driver, &nvrtc)
             && n > d
@@ -170,6 +180,12 @@ impl fmt::Display for Lack {
                     "NVRTC does not answer ({words}): kernels cannot be compiled; runs go on the CPU. Reinstall it"
                 )
             }
+            Lack::OldNvrtc(version) => {
+                write!(
+                    f,
+                    "NVRTC is {version}: kernels want {NVRTC_MIN} or newer; runs go on the CPU. Install a newer CUDA toolkit"
+                )
+            }
             Lack::OldDriver { driver, nvrtc } => write!(
                 f,
                 "the driver supports CUDA {driver}, older than NVRTC {nvrtc}: compiled kernels may not load. \
@@ -192,6 +208,7 @@ impl fmt::Display for GpuReport {
 mod tests {
     use super::*;
 
+    const ANCIENT: Version = Version { major: 11, minor: 8 };
     const OLD: Version = Version { major: 12, minor: 2 };
     const NEW: Version = Version { major: 12, minor: 8 };
 
@@ -219,6 +236,7 @@ mod tests {
             (Ready(NEW), Broken(words()), one(), vec![Lack::BrokenNvrtc(words())]),
             (Ready(OLD), Ready(NEW), one(), vec![Lack::OldDriver { driver: OLD, nvrtc: NEW }]),
             (Ready(NEW), Ready(OLD), one(), vec![]),
+            (Ready(NEW), Ready(ANCIENT), one(), vec![Lack::OldNvrtc(ANCIENT)]),
         ];
         for (driver, nvrtc, devices, lacks) in table {
             let report = GpuReport::new(driver, nvrtc, devices);

@@ -1,0 +1,74 @@
+// Kernels with mistakes in them, which tests of the emulator expect it to show.
+#include "cuda_on_host.hpp"
+
+// The product's step without the barrier between colours.
+#define BETWEEN_COLOURS()
+#define whole_step whole_step_without_barriers
+#include "step.cu"
+#undef whole_step
+
+namespace {
+
+struct Numbers {
+    u32* out;
+};
+
+// Each thread takes its neighbour's number, which may not be there yet.
+void neighbour_without_barrier(const Numbers numbers) {
+    BLOCK_MEMORY(memory);
+    u32* shared = static_cast<u32*>(memory);
+    shared[threadIdx.x] = threadIdx.x;
+    numbers.out[threadIdx.x] = shared[(threadIdx.x + 1) % blockDim.x];
+}
+
+void neighbour(const Numbers numbers) {
+    BLOCK_MEMORY(memory);
+    u32* shared = static_cast<u32*>(memory);
+    shared[threadIdx.x] = threadIdx.x;
+    __syncthreads();
+    numbers.out[threadIdx.x] = shared[(threadIdx.x + 1) % blockDim.x];
+}
+
+// Half of the threads never come to the barrier.
+void divergent_barrier(const Numbers numbers) {
+    if (threadIdx.x % 2 == 0) {
+        __syncthreads();
+    }
+    numbers.out[threadIdx.x] = 1;
+}
+
+void outside(const Numbers numbers) {
+    BLOCK_MEMORY(memory);
+    static_cast<u32*>(memory)[blockDim.x] = 1;
+    numbers.out[threadIdx.x] = 1;
+}
+
+template <typename Parameter, void (*kernel)(Parameter)>
+void call(const void* parameter) {
+    kernel(*static_cast<const Parameter*>(parameter));
+}
+
+}  // namespace
+
+namespace emulator {
+
+Kernel planted(const char* name) {
+    const struct {
+        const char* name;
+        Kernel kernel;
+    } all[] = {
+        {"whole_step_without_barriers", call<Step, whole_step_without_barriers>},
+        {"neighbour", call<Numbers, neighbour>},
+        {"neighbour_without_barrier", call<Numbers, neighbour_without_barrier>},
+        {"divergent_barrier", call<Numbers, divergent_barrier>},
+        {"outside", call<Numbers, outside>},
+    };
+    for (const auto& one : all) {
+        if (std::strcmp(name, one.name) == 0) {
+            return one.kernel;
+        }
+    }
+    return nullptr;
+}
+
+}  // namespace emulator

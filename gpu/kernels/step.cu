@@ -1,0 +1,47 @@
+// The whole step of bodies that touch nothing that moves freely: a block each.
+//
+// A body's state is read once and written once; in between it lives in the block's memory.
+#include "collider.cuh"
+#include "end.cuh"
+#include "substep.cuh"
+
+struct Step {
+    const u32* form;
+    // For each block the slot of its body; for each slot, where in `states` its canonical state begins, and its reach.
+    const u32* slots;
+    const u64* state_at;
+    u32* states;
+    Reach* reaches;
+    Colliders colliders;
+    Rule rule;
+};
+
+static_assert(sizeof(Step) == 128, "gpu/solver/src/step.rs");
+
+extern "C" __global__ void whole_step(const Step step) {
+    BLOCK_MEMORY(memory);
+    const Form form = form_at(step.form);
+    const Rule& rule = step.rule;
+    Body body = body_in(memory, form.head.nodes);
+    u32* near = reinterpret_cast<u32*>(body.shared + SHARED_WORDS);
+
+    const u32 slot = step.slots[blockIdx.x];
+    u32* state = step.states + step.state_at[slot];
+    take_state(form, body, state);
+    const u32 quiet = state[6 * form.head.nodes];
+    gather_near(step.colliders, swept_by(step.reaches[slot], rule.step), near);
+    __syncthreads();
+
+    for (u32 s = 0; s < rule.substeps; ++s) {
+        predict(form, body, rule);
+        elastic(form, body, rule);
+        collide(form, body, step.colliders, near, rule.h * static_cast<float>(s) + rule.h, rule);
+        velocities(form, body, rule);
+    }
+
+    const Reach reach = end_step(form, body, rule, quiet);
+    give_state(form, body, reach.quiet, state);
+    if (threadIdx.x == 0) {
+        step.reaches[slot] = reach;
+    }
+}

@@ -1,0 +1,45 @@
+//! The parameter of the kernel `whole_step`.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::rule::Rule;
+
+/// Words of a body's reach as kernels keep it: [`Reach::to_words`](rankzero_soft::reach::Reach::to_words), then whether the body is
+/// finite.
+pub const NEXT_REACH_WORDS: usize = rankzero_soft::reach::REACH_WORDS + 1;
+
+/// Words that a block needs for each node: position, predicted position, velocity, inverse mass.
+const NODE_WORDS: usize = 10;
+/// `SHARED_WORDS` of `body.cuh`.
+const SHARED_WORDS: usize = 32;
+
+/// What `whole_step` takes, as `Step` of `step.cu`. Pointers are addresses in device memory.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+pub struct Step {
+    /// The words of the bodies' form.
+    pub form: u64,
+    /// For each block a slot, `u32`.
+    pub slots: u64,
+    /// For each slot the word at which its state begins, `u64`.
+    pub state_at: u64,
+    /// Canonical states, read and written.
+    pub states: u64,
+    /// For each slot [`NEXT_REACH_WORDS`] words, read and written.
+    pub reaches: u64,
+    /// The colliders' records.
+    pub colliders: u64,
+    /// How many.
+    pub collider_count: u64,
+    /// What the records refer to.
+    pub pool: u64,
+    /// What the step asks.
+    pub rule: Rule,
+}
+
+const _: () = assert!(size_of::<Step>() == 128);
+
+/// Bytes of memory that the block of a body of `nodes` nodes needs, among `colliders` colliders.
+pub fn block_bytes(nodes: usize, colliders: usize) -> usize {
+    4 * (NODE_WORDS * nodes + SHARED_WORDS + colliders.div_ceil(32))
+}
