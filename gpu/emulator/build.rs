@@ -1,5 +1,7 @@
 //! Compiles the CUDA kernels of `gpu/kernels` with the C++ compiler, and what runs them.
 
+use std::path::PathBuf;
+
 fn main() {
     let kernels = "../kernels";
     for folder in [kernels, "cpp"] {
@@ -9,6 +11,22 @@ fn main() {
     build.cpp(true).std("c++17").include(kernels).include("cpp").opt_level(2).warnings(true);
     // The law of the kernels, in the compiler's words.
     build.flag("-ffp-contract=off").flag("-fno-math-errno").flag("-fno-fast-math");
-    build.file("cpp/fibers.cpp").file("cpp/kernels.cpp").file("cpp/planted.cpp");
-    build.compile("rankzero_gpu_emulator");
+    let sources = ["cpp/fibers.cpp", "cpp/kernels.cpp", "cpp/planted.cpp"];
+    build.files(sources).compile("rankzero_gpu_emulator");
+
+    shared(&build, "libcuda.so", &[&sources[..], &["cpp/driver.cpp"]].concat());
+    shared(&build, "libnvrtc.so", &["cpp/nvrtc.cpp"]);
+    println!("cargo::rustc-env=EMULATED_LIBRARIES={}", out_dir().display());
+}
+
+/// Links a library that is found by those who open it by its name, once somebody has opened it by its path.
+fn shared(build: &cc::Build, name: &str, sources: &[&str]) {
+    let mut link = build.get_compiler().to_command();
+    link.args(["-shared", "-fvisibility=default", &format!("-Wl,-soname,{name}"), "-o"]).arg(out_dir().join(name));
+    let status = link.args(sources).status().expect("the C++ compiler starts");
+    assert!(status.success(), "{name} does not compile: {status}");
+}
+
+fn out_dir() -> PathBuf {
+    PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"))
 }

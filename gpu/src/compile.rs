@@ -1,6 +1,7 @@
 //! Compiling kernels on the machine that has the card.
 
 use std::ffi::{CStr, CString, c_char, c_int};
+use std::fmt;
 
 use cudarc::nvrtc::sys;
 
@@ -25,20 +26,41 @@ pub struct Unit<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Capability(pub u32, pub u32);
 
-impl Capability {
-    /// The compiler's name of the machine code for it.
-    pub fn sm(self) -> String {
-        format!("sm_{}{}", self.0, self.1)
+/// The oldest card that is used: from Volta on the threads of a warp make progress by themselves.
+pub const OLDEST: Capability = Capability(7, 0);
+
+/// What kernels are compiled for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Machine code, for cards of this capability and later ones of the same major number.
+    Machine(Capability),
+    /// PTX, which the driver turns into machine code for a card that the compiler does not know yet.
+    Portable(Capability),
+}
+
+impl Target {
+    /// The best that a compiler that knows `known` capabilities can do for a card; `None` where that is too old for it.
+    pub fn of(card: Capability, known: &[Capability]) -> Option<Self> {
+        let best = *known.iter().filter(|&&known| known <= card).max()?;
+        Some(if best.0 == card.0 { Self::Machine(best) } else { Self::Portable(best) })
+    }
+}
+
+impl fmt::Display for Target {
+    /// The compiler's name of it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Machine(Capability(major, minor)) => write!(f, "sm_{major}{minor}"),
+            Self::Portable(Capability(major, minor)) => write!(f, "compute_{major}{minor}"),
+        }
     }
 }
 
 /// Compiled kernels.
 #[derive(Clone, Debug)]
 pub struct Compiled {
-    /// Machine code for the one capability.
-    pub cubin: Vec<u8>,
-    /// What it was assembled from.
-    pub ptx: String,
+    /// What the driver loads: machine code, or PTX that ends with NUL.
+    pub image: Vec<u8>,
     /// What the law's keeper saw.
     pub census: Census,
     /// What each kernel takes of a multiprocessor.
@@ -60,16 +82,16 @@ pub struct Usage {
     pub shared: u32,
 }
 
-/// Compiles a unit for a capability, with the options of the [`LAW`] and `further` ones, and looks whether the law was kept.
+/// Compiles a unit for a target, with the options of the [`LAW`] and `further` ones, and looks whether the law was kept.
 ///
 /// # Errors
 /// [`GpuError::Lack`] without NVRTC, [`GpuError::Compile`] with the compiler's words, [`GpuError::Unlawful`].
-pub fn compile(unit: &Unit<'_>, target: Capability, further: &[&str]) -> Result<Compiled, GpuError> {
+pub fn compile(unit: &Unit<'_>, target: Target, further: &[&str]) -> Result<Compiled, GpuError> {
     if let Some(lack) = crate::report::nvrtc_lack(&crate::cuda::nvrtc()) {
         return Err(GpuError::Lack(lack));
     }
-    let fail = |words: String| GpuError::Compile { unit: unit.name.to_owned(), target: target.sm(), words };
-    let arch = format!("--gpu-architecture={}", target.sm());
+    let fail = |words: String| GpuError::Compile { unit: unit.name.to_owned(), target: target.to_string(), words };
+    let arch = format!("--gpu-architecture={target}");
     let mut options = vec![arch.as_str(), "--std=c++17", "--ptxas-options=-v"];
     options.extend(LAW);
     options.extend(further);
@@ -80,10 +102,14 @@ pub fn compile(unit: &Unit<'_>, target: Capability, further: &[&str]) -> Result<
     let ptx = program.ptx().map_err(fail)?;
     let census = law::check(&ptx).map_err(|breach| GpuError::Unlawful {
         unit: unit.name.to_owned(),
-        target: target.sm(),
+        target: target.to_string(),
         breach,
     })?;
-    Ok(Compiled { cubin: program.cubin().map_err(fail)?, ptx, census, usage: usage(&log) })
+    let image = match target {
+        Target::Machine(_) => program.cubin().map_err(fail)?,
+        Target::Portable(_) => [ptx.as_bytes(), b"\0"].concat(),
+    };
+    Ok(Compiled { image, census, usage: usage(&log) })
 }
 
 /// The capabilities that this machine's NVRTC makes machine code for, ascending.
@@ -233,9 +259,25 @@ ptxas info    : Used 7 registers
     }
 
     #[test]
+    fn a_card_gets_the_newest_code_that_runs_on_it() {
+        let known = [Capability(8, 0), Capability(8, 6), Capability(9, 0)];
+        let table = [
+            (Capability(9, 0), Some(Target::Machine(Capability(9, 0)))),
+            (Capability(8, 9), Some(Target::Machine(Capability(8, 6)))),
+            (Capability(8, 5), Some(Target::Machine(Capability(8, 0)))),
+            (Capability(12, 0), Some(Target::Portable(Capability(9, 0)))),
+            (Capability(7, 5), None),
+        ];
+        for (card, target) in table {
+            assert_eq!(Target::of(card, &known), target, "{card:?}");
+        }
+        assert_eq!(Target::Portable(Capability(10, 0)).to_string(), "compute_100");
+    }
+
+    #[test]
     fn without_nvrtc_the_answer_is_what_is_lacking() {
         let unit = Unit { name: "nothing.cu", text: "", headers: &[] };
-        match (crate::cuda::nvrtc(), compile(&unit, Capability(9, 0), &[])) {
+        match (crate::cuda::nvrtc(), compile(&unit, Target::Machine(Capability(9, 0)), &[])) {
             (crate::Library::Ready(_), outcome) => assert!(outcome.is_ok(), "{outcome:?}"),
             (_, outcome) => assert!(matches!(outcome, Err(GpuError::Lack(_))), "{outcome:?}"),
         }

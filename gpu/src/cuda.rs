@@ -76,7 +76,8 @@ fn pci_bus_id(handle: sys::CUdevice) -> Result<String, DriverError> {
     Ok(id.to_ascii_lowercase())
 }
 
-fn words(error: DriverError) -> String {
+/// The driver's own words.
+pub(crate) fn words(error: DriverError) -> String {
     match error.error_string() {
         Ok(text) => format!("{:?}: {}", error.0, text.to_string_lossy()),
         Err(_) => format!("{:?}", error.0),

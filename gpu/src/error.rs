@@ -1,5 +1,8 @@
 //! What can go wrong with a GPU.
 
+use std::time::Duration;
+
+use crate::budget::Shortfall;
 use crate::law::Breach;
 use crate::report::Lack;
 
@@ -32,4 +35,47 @@ pub enum GpuError {
         /// The instruction.
         breach: Breach,
     },
+    /// No device has this number.
+    #[error("there is no CUDA device {ordinal}: {devices} are visible. Check CUDA_VISIBLE_DEVICES")]
+    NoDevice {
+        /// The number.
+        ordinal: u32,
+        /// How many there are.
+        devices: usize,
+    },
+    /// The device has not what kernels need.
+    #[error(
+        "device {device} is too old: kernels need compute capability 7.0 (Volta) and an NVRTC that knows it; runs go on the CPU"
+    )]
+    TooOld {
+        /// The device.
+        device: String,
+    },
+    /// The device cannot export its memory.
+    #[error(
+        "device {device} does not export its memory as a dma-buf: its driver must be the open kernel modules, on Linux 5.12 or newer"
+    )]
+    NoDmaBuf {
+        /// The device.
+        device: String,
+    },
+    /// The driver refused, or the device failed in earlier work.
+    #[error("{operation}: the CUDA driver says {words}")]
+    Driver {
+        /// What was going on.
+        operation: &'static str,
+        /// The driver's words.
+        words: String,
+    },
+    /// The device does not come to an end.
+    #[error("device {device} has not finished its work after {waited:?}: it hangs. nvidia-smi may tell more")]
+    Deadline {
+        /// The device.
+        device: String,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// Bodies do not fit into device memory.
+    #[error("{0}")]
+    Memory(Shortfall),
 }

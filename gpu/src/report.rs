@@ -46,6 +46,8 @@ pub enum Lack {
     Driver,
     /// `libcuda.so` is there but does not start.
     BrokenDriver(String),
+    /// The driver is older than what is asked of it.
+    AncientDriver(Version),
     /// The driver works and knows no device.
     Device,
     /// The driver works and could not describe its devices.
@@ -64,6 +66,9 @@ pub enum Lack {
         nvrtc: Version,
     },
 }
+
+/// The oldest driver that is used, by the CUDA that it supports: it has all the functions that are called.
+const DRIVER_MIN: Version = Version { major: 12, minor: 0 };
 
 /// The oldest NVRTC that is used: from this release on it does all that is asked of it.
 const NVRTC_MIN: Version = Version { major: 12, minor: 0 };
@@ -90,6 +95,14 @@ pub struct GpuReport {
     pub lacks: Vec<Lack>,
 }
 
+impl Lack {
+    /// Whether the driver or the devices are what is lacking, so that no card can be opened.
+    pub(crate) fn is_of_driver(&self) -> bool {
+        use Lack::{AncientDriver, BrokenDriver, Device, Driver, UnreadableDevice};
+        matches!(self, Driver | BrokenDriver(_) | AncientDriver(_) | Device | UnreadableDevice(_))
+    }
+}
+
 impl GpuReport {
     pub(crate) fn new(driver: Library, nvrtc: Library, devices: Result<Vec<Device>, String>) -> Self {
         let mut lacks = Vec::new();
@@ -100,6 +113,7 @@ impl GpuReport {
         match &driver {
             Library::Missing => lacks.push(Lack::Driver),
             Library::Broken(words) => lacks.push(Lack::BrokenDriver(words.clone())),
+            Library::Ready(version) if *version < DRIVER_MIN => lacks.push(Lack::AncientDriver(*version)),
             Library::Ready(_) if devices.is_empty() => lacks.push(unreadable.unwrap_or(Lack::Device)),
             Library::Ready(_) => {}
         }
@@ -159,6 +173,10 @@ impl fmt::Display for Lack {
                 f,
                 "the CUDA driver does not start ({words}): no device can be used; runs go on the CPU. \
                  Check that the kernel module is loaded and of the version of libcuda.so (nvidia-smi tells)"
+            ),
+            Lack::AncientDriver(version) => write!(
+                f,
+                "the CUDA driver supports CUDA {version}: {DRIVER_MIN} or newer is needed; runs go on the CPU. Update the NVIDIA driver"
             ),
             Lack::Device => f.write_str(
                 "no CUDA device is visible: runs go on the CPU. \
@@ -236,6 +254,7 @@ mod tests {
             (Ready(NEW), Broken(words()), one(), vec![Lack::BrokenNvrtc(words())]),
             (Ready(OLD), Ready(NEW), one(), vec![Lack::OldDriver { driver: OLD, nvrtc: NEW }]),
             (Ready(NEW), Ready(OLD), one(), vec![]),
+            (Ready(ANCIENT), Ready(ANCIENT), one(), vec![Lack::AncientDriver(ANCIENT), Lack::OldNvrtc(ANCIENT)]),
             (Ready(NEW), Ready(ANCIENT), one(), vec![Lack::OldNvrtc(ANCIENT)]),
         ];
         for (driver, nvrtc, devices, lacks) in table {

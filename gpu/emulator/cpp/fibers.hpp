@@ -24,6 +24,16 @@ void barrier();
 // A kernel with its parameter, a single structure.
 using Kernel = void (*)(const void* parameter);
 
+// A kernel by its name, and the size of its parameter.
+struct Entry {
+    const char* name;
+    Kernel kernel;
+    size_t parameter_bytes;
+};
+
+// Null where there is none of that name.
+const Entry* find(const char* name);
+
 // In which order the threads of a block run between two barriers.
 enum class Order : int { ascending, descending, shuffled };
 

@@ -5,16 +5,21 @@
 
 namespace emulator {
 
-extern Kernel planted(const char* name);
+extern const Entry* planted(const char* name);
 
 template <typename Parameter, void (*kernel)(Parameter)>
 void call(const void* parameter) {
     kernel(*static_cast<const Parameter*>(parameter));
 }
 
-Kernel find(const char* name) {
-    if (std::strcmp(name, "whole_step") == 0) {
-        return call<Step, whole_step>;
+const Entry* find(const char* name) {
+    static const Entry all[] = {
+        {"whole_step", call<Step, whole_step>, sizeof(Step)},
+    };
+    for (const Entry& one : all) {
+        if (std::strcmp(name, one.name) == 0) {
+            return &one;
+        }
     }
     return planted(name);
 }
@@ -23,10 +28,10 @@ Kernel find(const char* name) {
 
 extern "C" int emulator_run(const char* name, const void* parameter, unsigned blocks, unsigned threads, size_t block_bytes,
                             int order, uint64_t seed) {
-    const emulator::Kernel kernel = emulator::find(name);
-    if (kernel == nullptr) {
+    const emulator::Entry* const entry = emulator::find(name);
+    if (entry == nullptr) {
         return -1;
     }
-    return static_cast<int>(emulator::run(kernel, parameter, blocks, threads, block_bytes,
+    return static_cast<int>(emulator::run(entry->kernel, parameter, blocks, threads, block_bytes,
                                           static_cast<emulator::Order>(order), seed));
 }

@@ -52,20 +52,17 @@ void call(const void* parameter) {
 
 namespace emulator {
 
-Kernel planted(const char* name) {
-    const struct {
-        const char* name;
-        Kernel kernel;
-    } all[] = {
-        {"whole_step_without_barriers", call<Step, whole_step_without_barriers>},
-        {"neighbour", call<Numbers, neighbour>},
-        {"neighbour_without_barrier", call<Numbers, neighbour_without_barrier>},
-        {"divergent_barrier", call<Numbers, divergent_barrier>},
-        {"outside", call<Numbers, outside>},
+const Entry* planted(const char* name) {
+    static const Entry all[] = {
+        {"whole_step_without_barriers", call<Step, whole_step_without_barriers>, sizeof(Step)},
+        {"neighbour", call<Numbers, neighbour>, sizeof(Numbers)},
+        {"neighbour_without_barrier", call<Numbers, neighbour_without_barrier>, sizeof(Numbers)},
+        {"divergent_barrier", call<Numbers, divergent_barrier>, sizeof(Numbers)},
+        {"outside", call<Numbers, outside>, sizeof(Numbers)},
     };
-    for (const auto& one : all) {
+    for (const Entry& one : all) {
         if (std::strcmp(name, one.name) == 0) {
-            return one.kernel;
+            return &one;
         }
     }
     return nullptr;

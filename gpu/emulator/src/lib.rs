@@ -7,6 +7,11 @@
 //! kernels compile to), and how fast it is.
 #![deny(unsafe_code)]
 
+#[allow(unsafe_code)]
+mod driver;
+
+pub use driver::{Behaviour, EmulatedCuda, libraries};
+
 use std::ffi::{CString, c_char, c_int, c_uint, c_void};
 
 /// The order in which the threads of a block run between two barriers.
@@ -64,11 +69,7 @@ pub unsafe fn run<P: Copy>(name: &str, parameter: &P, launch: Launch, order: Ord
         return Err(Fault::Size);
     }
     let name = CString::new(name).map_err(|_| Fault::Unknown)?;
-    let (order, seed) = match order {
-        Order::Ascending => (0, 0),
-        Order::Descending => (1, 0),
-        Order::Shuffled(seed) => (2, seed),
-    };
+    let (order, seed) = order_words(order);
     let parameter = std::ptr::from_ref(parameter).cast::<c_void>();
     // SAFETY: the name ends with NUL; the rest is the caller's promise.
     let outcome = unsafe {
@@ -80,6 +81,15 @@ pub unsafe fn run<P: Copy>(name: &str, parameter: &P, launch: Launch, order: Ord
         2 => Err(Fault::Barrier),
         3 => Err(Fault::Outside),
         _ => Err(Fault::Unknown),
+    }
+}
+
+/// As `Order` of cpp/fibers.hpp, and the seed.
+fn order_words(order: Order) -> (c_int, u64) {
+    match order {
+        Order::Ascending => (0, 0),
+        Order::Descending => (1, 0),
+        Order::Shuffled(seed) => (2, seed),
     }
 }
 

@@ -6,11 +6,12 @@
 use std::process::ExitCode;
 
 use rankzero_gpu::GpuError;
-use rankzero_gpu::compile::{Capability, Compiled, Unit, compile};
+use rankzero_gpu::compile::{Capability, Compiled, Target, Unit, compile};
 use rankzero_gpu_solver::{HEADERS, Source, UNITS};
 
 /// Ampere, Hopper, Blackwell.
-const TARGETS: [Capability; 3] = [Capability(8, 0), Capability(9, 0), Capability(10, 0)];
+const TARGETS: [Target; 3] =
+    [Target::Machine(Capability(8, 0)), Target::Machine(Capability(9, 0)), Target::Machine(Capability(10, 0))];
 
 /// Registers of a thread, at most: with these a multiprocessor's 65536 serve two of the largest blocks.
 const REGISTERS_MAX: u32 = 128;
@@ -45,7 +46,7 @@ fn main() -> ExitCode {
     for (Source { name, text }, kernels) in UNITS {
         let unit = Unit { name, text, headers: &headers };
         for target in TARGETS {
-            let what = format!("{name} for {}", target.sm());
+            let what = format!("{name} for {}", target);
             tally.count(&what, lawful(&unit, target, kernels));
             tally.count(&format!("{what}, nothing contracted"), uncontracted(&unit, target));
         }
@@ -61,8 +62,8 @@ fn words(error: GpuError) -> String {
 }
 
 /// The law is kept, all kernels are there, and they fit.
-fn lawful(unit: &Unit<'_>, target: Capability, kernels: &[&str]) -> Result<String, String> {
-    let Compiled { census, usage, cubin, .. } = compile(unit, target, &[]).map_err(words)?;
+fn lawful(unit: &Unit<'_>, target: Target, kernels: &[&str]) -> Result<String, String> {
+    let Compiled { census, usage, image, .. } = compile(unit, target, &[]).map_err(words)?;
     let mut found: Vec<&str> = usage.iter().map(|usage| usage.kernel.as_str()).collect();
     let mut listed = kernels.to_vec();
     found.sort_unstable();
@@ -76,11 +77,11 @@ fn lawful(unit: &Unit<'_>, target: Capability, kernels: &[&str]) -> Result<Strin
     }
     let usage: Vec<String> = usage.iter().map(|u| format!("{} {} registers", u.kernel, u.registers)).collect();
     let (fused, divisions, barriers) = (census.fused, census.divisions, census.barriers);
-    Ok(format!("{}; {fused} fused, {divisions} divided, {barriers} barriers; {} bytes", usage.join(", "), cubin.len()))
+    Ok(format!("{}; {fused} fused, {divisions} divided, {barriers} barriers; {} bytes", usage.join(", "), image.len()))
 }
 
 /// Where the source fuses nothing, nothing is fused.
-fn uncontracted(unit: &Unit<'_>, target: Capability) -> Result<String, String> {
+fn uncontracted(unit: &Unit<'_>, target: Target) -> Result<String, String> {
     match compile(unit, target, &[NOTHING_FUSED]).map_err(words)?.census.fused {
         0 => Ok("no fused operation without fmaf".into()),
         fused => Err(format!("{fused} fused operations that the source does not ask for")),
