@@ -1,6 +1,6 @@
 // The whole step of bodies that touch nothing that moves freely: a block each.
 //
-// A body's state is read once and written once; in between it lives in the block's memory.
+// A body's state is read once and written once; in between it lives in the block's memory, or, where that is too small, in a workspace.
 #include "collider.cuh"
 #include "end.cuh"
 #include "substep.cuh"
@@ -13,13 +13,15 @@ struct Step {
     u32* states;
     Reach* reaches;
     Colliders colliders;
+    // Where bodies live that are too large for a block's memory, and how many words each has there, a multiple of four.
+    u32* workspace;
+    u64 workspace_words;
     Rule rule;
 };
 
-static_assert(sizeof(Step) == 128, "gpu/solver/src/step.rs");
+static_assert(sizeof(Step) == 144, "gpu/solver/src/step.rs");
 
-extern "C" __global__ void whole_step(const Step step) {
-    BLOCK_MEMORY(memory);
+DEVICE void whole_step_in(const Step& step, void* memory) {
     const Form form = form_at(step.form);
     const Rule& rule = step.rule;
     Body body = body_in(memory, form.head.nodes);
@@ -44,4 +46,13 @@ extern "C" __global__ void whole_step(const Step step) {
     if (threadIdx.x == 0) {
         step.reaches[slot] = reach;
     }
+}
+
+extern "C" __global__ void whole_step(const Step step) {
+    BLOCK_MEMORY(memory);
+    whole_step_in(step, memory);
+}
+
+extern "C" __global__ void whole_step_large(const Step step) {
+    whole_step_in(step, step.workspace + blockIdx.x * step.workspace_words);
 }

@@ -223,6 +223,18 @@ impl Lane {
         self.graph.is_some()
     }
 
+    /// Forgets what was noted.
+    ///
+    /// # Errors
+    /// As [`Lane::wait`].
+    pub fn forget_record(&mut self) -> Result<(), GpuError> {
+        if self.graph.is_some() {
+            self.wait()?;
+            self.graph = None;
+        }
+        Ok(())
+    }
+
     /// Does what was noted, in its turn. Nothing where nothing is noted.
     ///
     /// # Errors

@@ -70,6 +70,8 @@ struct Settings {
     uint64_t seed = 0;
     // Work that hangs: so many queries of an event say "not ready" before anything moves.
     uint64_t stall = 0;
+    // The most that a block may ask for.
+    int block_bytes = 232448;
 };
 
 struct Machine {
@@ -184,9 +186,9 @@ Result copy(void* to, const void* from, size_t bytes) {
 extern "C" {
 
 // For tests.
-void emulated_cuda_reset(uint64_t memory, int order, uint64_t seed, uint64_t stall) {
+void emulated_cuda_reset(uint64_t memory, int order, uint64_t seed, uint64_t stall, int block_bytes) {
     ENTER;
-    m.settings = Settings{static_cast<size_t>(memory), order, seed, stall};
+    m.settings = Settings{static_cast<size_t>(memory), order, seed, stall, block_bytes};
     m.broken = SUCCESS;
     m.launches = 0;
 }
@@ -242,11 +244,12 @@ int cuDeviceGetPCIBusId(char* id, int length, int device) {
     return SUCCESS;
 }
 int cuDeviceGetAttribute(int* value, int attribute, int device) {
+    ENTER;
     switch (attribute) {
         case 16: *value = 4; break;                      // multiprocessors
         case 75: *value = device == 0 ? 9 : 3; break;    // compute capability, major
         case 76: *value = 0; break;                      // and minor
-        case 97: *value = 232448; break;                 // block memory that may be asked for
+        case 97: *value = m.settings.block_bytes; break;  // block memory that may be asked for
         case 124: *value = device == 0; break;           // dma-buf
         default: *value = 0; break;
     }
@@ -452,7 +455,7 @@ int cuFuncSetAttribute(void* function, int attribute, int value) {
     ENTER_CONTEXT;
     // The block memory that launches may ask for.
     if (attribute == 8) {
-        if (value < 0 || value > 232448) {
+        if (value < 0 || value > m.settings.block_bytes) {
             return INVALID_VALUE;
         }
         static_cast<Function*>(function)->block_bytes_max = static_cast<size_t>(value);

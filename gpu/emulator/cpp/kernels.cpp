@@ -15,6 +15,7 @@ void call(const void* parameter) {
 const Entry* find(const char* name) {
     static const Entry all[] = {
         {"whole_step", call<Step, whole_step>, sizeof(Step)},
+        {"whole_step_large", call<Step, whole_step_large>, sizeof(Step)},
     };
     for (const Entry& one : all) {
         if (std::strcmp(name, one.name) == 0) {

@@ -4,8 +4,10 @@
 // The product's step without the barrier between colours.
 #define BETWEEN_COLOURS()
 #define whole_step whole_step_without_barriers
+#define whole_step_large whole_step_large_without_barriers
 #include "step.cu"
 #undef whole_step
+#undef whole_step_large
 
 namespace {
 

@@ -28,11 +28,13 @@ pub struct Behaviour {
     pub order: Order,
     /// So often it is asked for finished work, in vain, before work goes on.
     pub stall: u64,
+    /// Bytes of memory that a block may ask for.
+    pub block_bytes: u32,
 }
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { memory: 512 << 20, order: Order::Shuffled(1), stall: 0 }
+        Self { memory: 512 << 20, order: Order::Shuffled(1), stall: 0, block_bytes: 232_448 }
     }
 }
 
@@ -61,13 +63,13 @@ impl EmulatedCuda {
     }
 
     /// Has it behave otherwise, and forget failures.
-    pub fn reset(&self, Behaviour { memory, order, stall }: Behaviour) {
+    pub fn reset(&self, Behaviour { memory, order, stall, block_bytes }: Behaviour) {
         let (order, seed) = crate::order_words(order);
         // SAFETY: declared as in cpp/driver.cpp.
         unsafe {
-            type Reset = unsafe extern "C" fn(u64, c_int, u64, u64);
+            type Reset = unsafe extern "C" fn(u64, c_int, u64, u64, c_int);
             let reset = self.library.get::<Reset>(b"emulated_cuda_reset").expect("build.rs made it so");
-            reset(memory, order, seed, stall);
+            reset(memory, order, seed, stall, block_bytes as c_int);
         }
     }
 

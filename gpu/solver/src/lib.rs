@@ -9,16 +9,21 @@
 //!   contracted, approximated or flushed to zero.
 //! - **G2** A sum over nodes is added up by one thread, in the nodes' order.
 //! - **G3** Two threads write to one place only with a barrier in between.
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod collider;
 mod form;
+mod kernels;
 mod rule;
 mod source;
 mod step;
+#[allow(unsafe_code)]
+mod troop;
 
 pub use collider::{Colliders, Unsupported};
 pub use form::Form;
+pub use kernels::Kernels;
 pub use rule::Rule;
-pub use source::{HEADERS, Source, UNITS};
+pub use source::{HEADERS, STEP, Source, UNITS};
 pub use step::{NEXT_REACH_WORDS, Step, block_bytes};
+pub use troop::Troop;

@@ -5,7 +5,7 @@ use rankzero_soft::rule::{FASTEST, StepRule};
 use rankzero_soft::vec3::length;
 
 /// A [`StepRule`] with all that follows from it alone, as `Rule` of `rule.cuh`.
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Rule {
     step: f32,

@@ -13,9 +13,11 @@ macro_rules! sources {
     ($($name:literal),* $(,)?) => { &[$(Source { name: $name, text: include_str!(concat!("../../kernels/", $name)) }),*] };
 }
 
+/// The whole step.
+pub const STEP: Source = Source { name: "step.cu", text: include_str!("../../kernels/step.cu") };
+
 /// What is compiled, each with the kernels in it.
-pub const UNITS: &[(Source, &[&str])] =
-    &[(Source { name: "step.cu", text: include_str!("../../kernels/step.cu") }, &["whole_step"])];
+pub const UNITS: &[(Source, &[&str])] = &[(STEP, &["whole_step", "whole_step_large"])];
 
 /// What these include.
 pub const HEADERS: &[Source] = sources![

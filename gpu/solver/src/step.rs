@@ -1,4 +1,4 @@
-//! The parameter of the kernel `whole_step`.
+//! The parameter of the kernels `whole_step` and `whole_step_large`.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -13,8 +13,8 @@ const NODE_WORDS: usize = 10;
 /// `SHARED_WORDS` of `body.cuh`.
 const SHARED_WORDS: usize = 32;
 
-/// What `whole_step` takes, as `Step` of `step.cu`. Pointers are addresses in device memory.
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+/// What both take, as `Step` of `step.cu`. Pointers are addresses in device memory.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Step {
     /// The words of the bodies' form.
@@ -33,11 +33,15 @@ pub struct Step {
     pub collider_count: u64,
     /// What the records refer to.
     pub pool: u64,
+    /// Where bodies live that are too large for a block's memory; of no meaning to `whole_step`.
+    pub workspace: u64,
+    /// Words of each there.
+    pub workspace_words: u64,
     /// What the step asks.
     pub rule: Rule,
 }
 
-const _: () = assert!(size_of::<Step>() == 128);
+const _: () = assert!(size_of::<Step>() == 144);
 
 /// Bytes of memory that the block of a body of `nodes` nodes needs, among `colliders` colliders.
 pub fn block_bytes(nodes: usize, colliders: usize) -> usize {

@@ -1,10 +1,13 @@
 //! The kernel `whole_step` has the bits of the CPU's solver, in whatever order its threads run.
 
 mod common;
+#[path = "common/kernel.rs"]
+mod kernel;
 
 use common::random::Random;
-use common::rig::{Bodies, in_emulator, on_cpu};
+use common::rig::{Bodies, on_cpu};
 use common::scene::Scene;
+use kernel::in_emulator;
 use rankzero_gpu_emulator::Order;
 use rankzero_gpu_solver::Form;
 
@@ -62,6 +65,20 @@ fn a_barrier_taken_out_of_the_sweep_is_noticed() {
     }
     // Where a colour has one tetrahedron, or none touches the next colour's, there is no race.
     assert!(noticed >= 5, "{noticed} of 10");
+}
+
+#[test]
+fn a_body_too_large_for_a_block_has_the_same_bits() {
+    for seed in 0..5 {
+        let scene = Scene::new(seed, 3, 2);
+        let mut expected = Bodies::of(&scene);
+        let mut emulated = expected.clone();
+        for _ in 0..3 {
+            on_cpu(&scene, &mut expected);
+            in_emulator("whole_step_large", &scene, &mut emulated, 32, Order::Shuffled(seed)).unwrap();
+            assert_eq!(emulated.clone().with_one_nan(), expected.clone().with_one_nan(), "seed {seed}");
+        }
+    }
 }
 
 #[test]
