@@ -14,7 +14,7 @@ fn main() {
     let sources = ["cpp/fibers.cpp", "cpp/kernels.cpp", "cpp/planted.cpp"];
     build.files(sources).compile("rankzero_gpu_emulator");
 
-    shared(&build, "libcuda.so", &[&sources[..], &["cpp/driver.cpp"]].concat());
+    shared(&build, "libcuda.so", &[&sources[..], &["cpp/driver.cpp", "cpp/driver_work.cpp"]].concat());
     shared(&build, "libnvrtc.so", &["cpp/nvrtc.cpp"]);
     println!("cargo::rustc-env=EMULATED_LIBRARIES={}", out_dir().display());
 }

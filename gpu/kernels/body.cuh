@@ -13,6 +13,8 @@ struct Body {
     Vec3* x;
     Vec3* predicted;
     Vec3* v;
+    // Further vectors of each node, for solvers that need them.
+    Vec3* more;
     float* inverse_mass;
     // For sums and choices over all nodes.
     float* shared;
@@ -21,14 +23,15 @@ struct Body {
 // Words at the end of a body's memory for what the block's threads tell each other.
 #define SHARED_WORDS 32
 
-// Lays a body out in memory of 10 words a node, and SHARED_WORDS.
-DEVICE Body body_in(void* memory, u32 nodes) {
+// Lays a body out in memory of so many vectors a node, at least 3, another word a node, and SHARED_WORDS.
+DEVICE Body body_in(void* memory, u32 nodes, u32 vectors) {
     Body body;
     body.origin = zero3();
     body.x = static_cast<Vec3*>(memory);
     body.predicted = body.x + nodes;
     body.v = body.predicted + nodes;
-    body.inverse_mass = reinterpret_cast<float*>(body.v + nodes);
+    body.more = body.v + nodes;
+    body.inverse_mass = reinterpret_cast<float*>(body.x + vectors * nodes);
     body.shared = body.inverse_mass + nodes;
     return body;
 }

@@ -21,11 +21,14 @@ struct FormHead {
     float friction_dynamic;
     // Of all nodes in their order, kg.
     float total_mass;
-    u32 padding[2];
+    // Where the head of the implicit solve lies, 0 where the form is swept.
+    u32 implicit;
+    u32 padding;
 };
 static_assert(sizeof(FormHead) == 64, "gpu/solver/src/form.rs");
 
 struct Form {
+    const u32* words;
     FormHead head;
     const float* mass;
     const float* inverse_mass;
@@ -36,6 +39,7 @@ struct Form {
 
 DEVICE Form form_at(const u32* words) {
     Form form;
+    form.words = words;
     form.head = *reinterpret_cast<const FormHead*>(words);
     form.mass = reinterpret_cast<const float*>(words + form.head.mass);
     form.inverse_mass = reinterpret_cast<const float*>(words + form.head.inverse_mass);

@@ -9,7 +9,7 @@ typedef unsigned int u32;
 typedef unsigned long long u64;
 typedef unsigned char u8;
 
-// `static`, since the emulator compiles the same functions several times over.
+// `static`, since the emulator compiles the same functions several times over; members belong into a nameless namespace for that.
 #define DEVICE static __device__ __forceinline__
 
 // The block's memory, of as many bytes as the launch asks for.

@@ -32,6 +32,16 @@ DEVICE void project_tet(const Form& form, Body& body, Vec3* moved, u32 tet, floa
     }
 }
 
+// Moves the nodes from their predicted positions by what `body.x` holds, and gives the velocities their share of it.
+DEVICE void take_ways(const Form& form, Body& body, const Rule& rule) {
+    for (u32 i = threadIdx.x; i < form.head.nodes; i += blockDim.x) {
+        const Vec3 way = body.x[i];
+        body.v[i] = add_scaled(body.v[i], way, rule.inverse_h);
+        body.predicted[i] = add(body.predicted[i], way);
+        body.x[i] = body.predicted[i];
+    }
+}
+
 // Sweeps over all tetrahedra in colour order; those of a colour at once.
 DEVICE void elastic(const Form& form, Body& body, const Rule& rule) {
     // Until the sweep is over nobody asks for positions.
@@ -49,12 +59,7 @@ DEVICE void elastic(const Form& form, Body& body, const Rule& rule) {
         first = end;
         BETWEEN_COLOURS();
     }
-    for (u32 i = threadIdx.x; i < form.head.nodes; i += blockDim.x) {
-        const Vec3 way = moved[i];
-        body.v[i] = add_scaled(body.v[i], way, rule.inverse_h);
-        body.predicted[i] = add(body.predicted[i], way);
-        body.x[i] = body.predicted[i];
-    }
+    take_ways(form, body, rule);
 }
 
 // Adds what colliders and contacts did after elasticity.

@@ -31,6 +31,13 @@ pub fn numa_node(sysfs: &Path, pci_bus_id: &str) -> Option<u32> {
     text.trim().parse().ok()
 }
 
+/// The NUMA node of a processor, by the system's number of it, from `sysfs` (`/sys`). `None` where the system does not say.
+pub fn numa_node_of_processor(sysfs: &Path, processor: u32) -> Option<u32> {
+    let folder = sysfs.join(format!("devices/system/cpu/cpu{processor}"));
+    let nodes = std::fs::read_dir(folder).ok()?.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    nodes.filter_map(|name| name.strip_prefix("node")?.parse().ok()).next()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -59,5 +66,16 @@ mod tests {
         std::fs::write(folder.join("numa_node"), "-1\n").unwrap();
         assert_eq!(numa_node(sysfs.path(), "0000:1b:00.0"), None);
         assert_eq!(numa_node(sysfs.path(), "0000:5e:00.0"), None);
+    }
+
+    #[test]
+    fn the_numa_node_of_a_processor_is_read_from_sysfs() {
+        let sysfs = tempfile::tempdir().unwrap();
+        let folder = sysfs.path().join("devices/system/cpu/cpu7");
+        std::fs::create_dir_all(folder.join("cache")).unwrap();
+        assert_eq!(numa_node_of_processor(sysfs.path(), 7), None);
+        std::fs::create_dir(folder.join("node1")).unwrap();
+        assert_eq!(numa_node_of_processor(sysfs.path(), 7), Some(1));
+        assert_eq!(numa_node_of_processor(sysfs.path(), 8), None);
     }
 }

@@ -1,5 +1,6 @@
 //! What can go wrong with a GPU.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::budget::Shortfall;
@@ -34,6 +35,14 @@ pub enum GpuError {
         target: String,
         /// The instruction.
         breach: Breach,
+    },
+    /// Kernels that were compiled elsewhere cannot be read.
+    #[error("compiled kernels {file}: {source}", file = .file.display())]
+    Image {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
     },
     /// No device has this number.
     #[error("there is no CUDA device {ordinal}: {devices} are visible. Check CUDA_VISIBLE_DEVICES")]

@@ -4,6 +4,7 @@
 //! to it and done later; meanwhile the lane is busy, and its memory can be looked at only after [`Lane::wait`]. Since a lane owns what it
 //! works on, nothing is freed or read too early.
 
+use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -43,6 +44,12 @@ pub struct Lane {
     graph: Option<CudaGraph>,
     buffers: Vec<Memory>,
     arenas: Vec<Arena>,
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane").field("card", &self.card).field("busy", &self.busy).finish_non_exhaustive()
+    }
 }
 
 // SAFETY: what CUDA asks of a graph is that no two threads use it at once; a lane has one owner at a time.
@@ -106,6 +113,11 @@ impl Lane {
             self.arenas[arena.0] = Arena::new(&self.card, words)?;
         }
         Ok(())
+    }
+
+    /// Words of a buffer.
+    pub fn size(&self, buffer: BufferId) -> usize {
+        self.buffers[buffer.0].words()
     }
 
     /// The address of a buffer on the card.

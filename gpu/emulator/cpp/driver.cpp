@@ -1,89 +1,12 @@
-// The part of the CUDA driver's interface that rankzero calls, over the emulated kernels: libcuda.so for tests.
-//
-// Device memory is the host's, with a page behind each allocation that nobody may touch. Work on a stream waits until somebody asks for
-// its outcome, as late as a real device could be: who forgets to wait reads what was there before. Copies from and to pinned memory
-// happen when their turn comes; those from other memory at once, as CUDA promises.
+// The part of the CUDA driver's interface that rankzero calls, over the emulated kernels: libcuda.so for tests. Devices and memory.
+#include "driver.hpp"
+
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include <cstdint>
-#include <cstring>
-#include <deque>
-#include <functional>
-#include <map>
-#include <mutex>
-#include <string>
-#include <vector>
+using namespace emulated;
 
-#include "fibers.hpp"
-
-namespace {
-
-using Address = unsigned long long;
-
-enum Result : int {
-    SUCCESS = 0,
-    INVALID_VALUE = 1,
-    OUT_OF_MEMORY = 2,
-    NOT_INITIALIZED = 3,
-    INVALID_DEVICE = 101,
-    INVALID_IMAGE = 200,
-    INVALID_CONTEXT = 201,
-    NOT_FOUND = 500,
-    NOT_READY = 600,
-    ILLEGAL_ADDRESS = 700,
-    LAUNCH_FAILED = 719,
-    NOT_SUPPORTED = 801,
-};
-
-constexpr size_t PAGE = 4096;
-
-struct Allocation {
-    char* mapped;
-    size_t mapped_bytes;
-    size_t bytes;
-};
-
-using Work = std::function<Result()>;
-
-struct Stream;
-
-struct Event {
-    Stream* stream = nullptr;
-    bool done = true;
-};
-
-struct Stream {
-    std::deque<Work> queue;
-    std::vector<Work>* capture = nullptr;
-};
-
-struct Function {
-    const emulator::Entry* entry;
-    size_t block_bytes_max = 48 << 10;
-};
-
-// What tests set.
-struct Settings {
-    size_t memory = size_t{256} << 20;
-    int order = 0;
-    uint64_t seed = 0;
-    // Work that hangs: so many queries of an event say "not ready" before anything moves.
-    uint64_t stall = 0;
-    // The most that a block may ask for.
-    int block_bytes = 232448;
-};
-
-struct Machine {
-    std::recursive_mutex lock;
-    bool initialized = false;
-    Settings settings;
-    std::map<uintptr_t, Allocation> device, pinned;
-    size_t used = 0;
-    Result broken = SUCCESS;
-    Stream default_stream;
-    uint64_t launches = 0;
-};
+namespace emulated {
 
 Machine& machine() {
     static Machine* const one = new Machine();
@@ -91,7 +14,6 @@ Machine& machine() {
 }
 
 thread_local void* current_context = nullptr;
-int the_context;
 
 const Allocation* holding(const std::map<uintptr_t, Allocation>& all, uintptr_t at, size_t bytes) {
     auto next = all.upper_bound(at);
@@ -100,35 +22,6 @@ const Allocation* holding(const std::map<uintptr_t, Allocation>& all, uintptr_t 
     }
     --next;
     return at + bytes <= next->first + next->second.bytes ? &next->second : nullptr;
-}
-
-// Memory that ends, but for up to 255 bytes, where a page begins that may not be touched; it is filled with ones.
-Result allocate(std::map<uintptr_t, Allocation>& all, size_t bytes, uintptr_t& at) {
-    const size_t rounded = (bytes + 255) / 256 * 256;
-    const size_t mapped_bytes = (rounded + PAGE - 1) / PAGE * PAGE + PAGE;
-    void* mapped = mmap(nullptr, mapped_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (mapped == MAP_FAILED) {
-        return OUT_OF_MEMORY;
-    }
-    char* guard = static_cast<char*>(mapped) + mapped_bytes - PAGE;
-    mprotect(guard, PAGE, PROT_NONE);
-    memset(guard - rounded, 0xff, rounded);
-    at = reinterpret_cast<uintptr_t>(guard - rounded);
-    all[at] = Allocation{static_cast<char*>(mapped), mapped_bytes, bytes};
-    return SUCCESS;
-}
-
-Result release(std::map<uintptr_t, Allocation>& all, uintptr_t at, size_t* used) {
-    const auto found = all.find(at);
-    if (found == all.end()) {
-        return INVALID_VALUE;
-    }
-    munmap(found->second.mapped, found->second.mapped_bytes);
-    if (used != nullptr) {
-        *used -= found->second.bytes;
-    }
-    all.erase(found);
-    return SUCCESS;
 }
 
 Stream& stream_of(void* handle) { return handle == nullptr ? machine().default_stream : *static_cast<Stream*>(handle); }
@@ -166,6 +59,41 @@ Result drain(Stream& stream) {
     return machine().broken;
 }
 
+}  // namespace emulated
+
+namespace {
+
+int the_context;
+
+// Memory that ends, but for up to 255 bytes, where a page begins that may not be touched; it is filled with ones.
+Result allocate(std::map<uintptr_t, Allocation>& all, size_t bytes, uintptr_t& at) {
+    const size_t rounded = (bytes + 255) / 256 * 256;
+    const size_t mapped_bytes = (rounded + PAGE - 1) / PAGE * PAGE + PAGE;
+    void* mapped = mmap(nullptr, mapped_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (mapped == MAP_FAILED) {
+        return OUT_OF_MEMORY;
+    }
+    char* guard = static_cast<char*>(mapped) + mapped_bytes - PAGE;
+    mprotect(guard, PAGE, PROT_NONE);
+    memset(guard - rounded, 0xff, rounded);
+    at = reinterpret_cast<uintptr_t>(guard - rounded);
+    all[at] = Allocation{static_cast<char*>(mapped), mapped_bytes, bytes};
+    return SUCCESS;
+}
+
+Result release(std::map<uintptr_t, Allocation>& all, uintptr_t at, size_t* used) {
+    const auto found = all.find(at);
+    if (found == all.end()) {
+        return INVALID_VALUE;
+    }
+    munmap(found->second.mapped, found->second.mapped_bytes);
+    if (used != nullptr) {
+        *used -= found->second.bytes;
+    }
+    all.erase(found);
+    return SUCCESS;
+}
+
 Result copy(void* to, const void* from, size_t bytes) {
     memcpy(to, from, bytes);
     return SUCCESS;
@@ -173,22 +101,13 @@ Result copy(void* to, const void* from, size_t bytes) {
 
 }  // namespace
 
-#define ENTER                                              \
-    Machine& m = machine();                                \
-    const std::lock_guard<std::recursive_mutex> held(m.lock); \
-    (void)m
-
-#define ENTER_CONTEXT                   \
-    ENTER;                              \
-    if (!m.initialized) return NOT_INITIALIZED; \
-    if (current_context == nullptr) return INVALID_CONTEXT
-
 extern "C" {
 
+
 // For tests.
-void emulated_cuda_reset(uint64_t memory, int order, uint64_t seed, uint64_t stall, int block_bytes) {
+void emulated_cuda_reset(uint64_t memory, int order, uint64_t seed, uint64_t stall, int block_bytes, uint64_t good) {
     ENTER;
-    m.settings = Settings{static_cast<size_t>(memory), order, seed, stall, block_bytes};
+    m.settings = Settings{static_cast<size_t>(memory), order, seed, stall, block_bytes, good};
     m.broken = SUCCESS;
     m.launches = 0;
 }
@@ -357,172 +276,6 @@ int cuMemcpyDtoHAsync_v2(void* to, Address from, size_t bytes, void* stream) {
     const Result result = enqueue(stream, [=] { return copy(to, source, bytes); });
     const bool pinned = holding(m.pinned, reinterpret_cast<uintptr_t>(to), bytes) != nullptr;
     return result == SUCCESS && !pinned ? drain(stream_of(stream)) : result;
-}
-
-int cuStreamCreate(void** stream, unsigned) {
-    ENTER_CONTEXT;
-    *stream = new Stream();
-    return SUCCESS;
-}
-int cuStreamDestroy_v2(void* stream) {
-    ENTER_CONTEXT;
-    drain(stream_of(stream));
-    delete static_cast<Stream*>(stream);
-    return SUCCESS;
-}
-int cuStreamSynchronize(void* stream) {
-    ENTER_CONTEXT;
-    return drain(stream_of(stream));
-}
-
-int cuEventCreate(void** event, unsigned) {
-    ENTER_CONTEXT;
-    *event = new Event();
-    return SUCCESS;
-}
-int cuEventDestroy_v2(void* event) {
-    ENTER_CONTEXT;
-    Event* const one = static_cast<Event*>(event);
-    if (one->stream != nullptr && !one->done) {
-        drain(*one->stream);
-    }
-    delete one;
-    return SUCCESS;
-}
-int cuEventRecord(void* event, void* stream) {
-    ENTER_CONTEXT;
-    Event* const one = static_cast<Event*>(event);
-    one->stream = &stream_of(stream);
-    one->done = false;
-    return enqueue(stream, [=] {
-        one->done = true;
-        return SUCCESS;
-    });
-}
-int cuEventQuery(void* event) {
-    ENTER_CONTEXT;
-    Event& one = *static_cast<Event*>(event);
-    if (!one.done) {
-        if (m.settings.stall > 0) {
-            --m.settings.stall;
-        } else {
-            advance(*one.stream);
-        }
-    }
-    return m.broken != SUCCESS ? m.broken : one.done ? SUCCESS : NOT_READY;
-}
-int cuEventSynchronize(void* event) {
-    ENTER_CONTEXT;
-    Event& one = *static_cast<Event*>(event);
-    return one.done ? m.broken : drain(*one.stream);
-}
-int cuStreamWaitEvent(void* stream, void* event, unsigned) {
-    ENTER_CONTEXT;
-    Event* const one = static_cast<Event*>(event);
-    return enqueue(stream, [=] {
-        while (!one->done && one->stream != nullptr && !one->stream->queue.empty()) {
-            advance(*one->stream);
-        }
-        return machine().broken;
-    });
-}
-
-int cuModuleLoadData(void** module, const void* image) {
-    ENTER_CONTEXT;
-    const char* const words = static_cast<const char*>(image);
-    // What NVRTC makes, or a test that has no NVRTC.
-    if (memcmp(words, "\177ELF", 4) != 0 && memcmp(words, "EMUL", 4) != 0) {
-        return INVALID_IMAGE;
-    }
-    static int loaded;
-    *module = &loaded;
-    return SUCCESS;
-}
-int cuModuleUnload(void*) { return SUCCESS; }
-int cuModuleGetFunction(void** function, void*, const char* name) {
-    ENTER_CONTEXT;
-    const emulator::Entry* const entry = emulator::find(name);
-    if (entry == nullptr) {
-        return NOT_FOUND;
-    }
-    static std::map<std::string, Function>* const all = new std::map<std::string, Function>();
-    Function& one = (*all)[name];
-    one.entry = entry;
-    *function = &one;
-    return SUCCESS;
-}
-int cuFuncSetAttribute(void* function, int attribute, int value) {
-    ENTER_CONTEXT;
-    // The block memory that launches may ask for.
-    if (attribute == 8) {
-        if (value < 0 || value > m.settings.block_bytes) {
-            return INVALID_VALUE;
-        }
-        static_cast<Function*>(function)->block_bytes_max = static_cast<size_t>(value);
-    }
-    return SUCCESS;
-}
-int cuLaunchKernel(void* function, unsigned blocks, unsigned y, unsigned z, unsigned threads, unsigned ty, unsigned tz,
-                   unsigned block_bytes, void* stream, void** parameters, void**) {
-    ENTER_CONTEXT;
-    Function* const one = static_cast<Function*>(function);
-    const bool flat = y == 1 && z == 1 && ty == 1 && tz == 1;
-    if (!flat || blocks == 0 || threads == 0 || threads > 1024 || block_bytes > one->block_bytes_max) {
-        return INVALID_VALUE;
-    }
-    // The driver copies the parameter when it is called.
-    const emulator::Entry* const entry = one->entry;
-    const std::string parameter(static_cast<const char*>(parameters[0]), entry->parameter_bytes);
-    ++m.launches;
-    return enqueue(stream, [=] {
-        Machine& now = machine();
-        const auto outcome = emulator::run(entry->kernel, parameter.data(), blocks, threads, block_bytes,
-                                           static_cast<emulator::Order>(now.settings.order), now.settings.seed++);
-        return outcome == emulator::Outcome::done ? SUCCESS : LAUNCH_FAILED;
-    });
-}
-
-int cuStreamBeginCapture_v2(void* stream, int) {
-    ENTER_CONTEXT;
-    Stream& one = stream_of(stream);
-    if (one.capture != nullptr) {
-        return INVALID_VALUE;
-    }
-    one.capture = new std::vector<Work>();
-    return SUCCESS;
-}
-int cuStreamEndCapture(void* stream, void** graph) {
-    ENTER_CONTEXT;
-    Stream& one = stream_of(stream);
-    if (one.capture == nullptr) {
-        return INVALID_VALUE;
-    }
-    *graph = one.capture;
-    one.capture = nullptr;
-    return SUCCESS;
-}
-int cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long long) {
-    ENTER_CONTEXT;
-    *executable = new std::vector<Work>(*static_cast<std::vector<Work>*>(graph));
-    return SUCCESS;
-}
-int cuGraphLaunch(void* executable, void* stream) {
-    ENTER_CONTEXT;
-    for (const Work& work : *static_cast<std::vector<Work>*>(executable)) {
-        const Result result = enqueue(stream, work);
-        if (result != SUCCESS) {
-            return result;
-        }
-    }
-    return SUCCESS;
-}
-int cuGraphExecDestroy(void* executable) {
-    delete static_cast<std::vector<Work>*>(executable);
-    return SUCCESS;
-}
-int cuGraphDestroy(void* graph) {
-    delete static_cast<std::vector<Work>*>(graph);
-    return SUCCESS;
 }
 
 }  // extern "C"

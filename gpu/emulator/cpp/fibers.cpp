@@ -1,19 +1,46 @@
 #include "fibers.hpp"
 
 #include <sys/mman.h>
-#include <ucontext.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <cstring>
 #include <memory>
 #include <new>
 #include <numeric>
 #include <vector>
 
+#include "context.hpp"
+
+#ifdef __x86_64__
+asm(R"(
+    .text
+    .globl rankzero_emulator_switch
+    .type rankzero_emulator_switch, @function
+rankzero_emulator_switch:
+    pushq %rbp
+    pushq %rbx
+    pushq %r12
+    pushq %r13
+    pushq %r14
+    pushq %r15
+    movq %rsp, (%rdi)
+    movq %rsi, %rsp
+    popq %r15
+    popq %r14
+    popq %r13
+    popq %r12
+    popq %rbx
+    popq %rbp
+    ret
+    .size rankzero_emulator_switch, . - rankzero_emulator_switch
+)");
+#endif
+
 namespace emulator {
 namespace {
 
-constexpr size_t STACK = 64 << 10;
+constexpr size_t STACK = 128 << 10;
 constexpr size_t GUARD = 4 << 10;
 
 enum class State { running, at_barrier, ended };
@@ -39,7 +66,7 @@ class Stack {
 };
 
 struct Fiber {
-    ucontext_t context;
+    Context context;
     Stack stack;
     Self self;
     State state;
@@ -47,7 +74,7 @@ struct Fiber {
 
 struct Block {
     std::vector<std::unique_ptr<Fiber>> fibers;
-    ucontext_t scheduler;
+    Context scheduler;
     Fiber* current = nullptr;
     Kernel kernel = nullptr;
     const void* parameter = nullptr;
@@ -58,8 +85,11 @@ thread_local Block* running = nullptr;
 void enter() {
     Block& block = *running;
     block.kernel(block.parameter);
-    block.current->state = State::ended;
-    // uc_link leads back to the scheduler.
+    Fiber& fiber = *block.current;
+    fiber.state = State::ended;
+    fiber.context.leave_for(block.scheduler);
+    // Nobody comes back here.
+    abort();
 }
 
 // SplitMix64.
@@ -81,15 +111,6 @@ void arrange(std::vector<size_t>& turns, Order order, uint64_t& seed) {
     }
 }
 
-void prepare(Block& block, Fiber& fiber) {
-    getcontext(&fiber.context);
-    fiber.context.uc_stack.ss_sp = fiber.stack.memory();
-    fiber.context.uc_stack.ss_size = STACK;
-    fiber.context.uc_link = &block.scheduler;
-    makecontext(&fiber.context, enter, 0);
-    fiber.state = State::running;
-}
-
 // From one barrier to the next, or to the end. False where some have ended and others wait for them.
 bool round(Block& block, const std::vector<size_t>& turns, bool& ended) {
     size_t at_end = 0;
@@ -97,7 +118,7 @@ bool round(Block& block, const std::vector<size_t>& turns, bool& ended) {
         Fiber& fiber = *block.fibers[turn];
         fiber.state = State::running;
         block.current = &fiber;
-        swapcontext(&block.scheduler, &fiber.context);
+        block.scheduler.leave_for(fiber.context);
         at_end += fiber.state == State::ended;
     }
     ended = at_end == turns.size();
@@ -111,7 +132,7 @@ Self& self() { return running->current->self; }
 void barrier() {
     Fiber& fiber = *running->current;
     fiber.state = State::at_barrier;
-    swapcontext(&fiber.context, &running->scheduler);
+    fiber.context.leave_for(running->scheduler);
 }
 
 Outcome run(Kernel kernel, const void* parameter, unsigned blocks, unsigned threads, size_t block_bytes, Order order,
@@ -138,7 +159,8 @@ Outcome run(Kernel kernel, const void* parameter, unsigned blocks, unsigned thre
         for (unsigned i = 0; i < threads; ++i) {
             Fiber& fiber = *block.fibers[i];
             fiber.self = Self{{i, 0, 0}, {b, 0, 0}, {threads, 1, 1}, {blocks, 1, 1}, memory.get()};
-            prepare(block, fiber);
+            fiber.context.prepare(fiber.stack.memory(), STACK, enter);
+            fiber.state = State::running;
         }
         for (bool ended = false; !ended && outcome == Outcome::done;) {
             arrange(turns, order, seed);

@@ -1,6 +1,7 @@
 // The product's kernels, found by name.
 #include "cuda_on_host.hpp"
 
+#include "implicit.cu"
 #include "step.cu"
 
 namespace emulator {
@@ -16,6 +17,8 @@ const Entry* find(const char* name) {
     static const Entry all[] = {
         {"whole_step", call<Step, whole_step>, sizeof(Step)},
         {"whole_step_large", call<Step, whole_step_large>, sizeof(Step)},
+        {"implicit_step", call<Step, implicit_step>, sizeof(Step)},
+        {"implicit_step_large", call<Step, implicit_step_large>, sizeof(Step)},
     };
     for (const Entry& one : all) {
         if (std::strcmp(name, one.name) == 0) {

@@ -1,13 +1,18 @@
 // Kernels with mistakes in them, which tests of the emulator expect it to show.
 #include "cuda_on_host.hpp"
 
-// The product's step without the barrier between colours.
+// The product's steps without the barrier between colours.
 #define BETWEEN_COLOURS()
 #define whole_step whole_step_without_barriers
 #define whole_step_large whole_step_large_without_barriers
+#define implicit_step implicit_step_without_barriers
+#define implicit_step_large implicit_step_large_without_barriers
+#include "implicit.cu"
 #include "step.cu"
 #undef whole_step
 #undef whole_step_large
+#undef implicit_step
+#undef implicit_step_large
 
 namespace {
 
@@ -57,6 +62,7 @@ namespace emulator {
 const Entry* planted(const char* name) {
     static const Entry all[] = {
         {"whole_step_without_barriers", call<Step, whole_step_without_barriers>, sizeof(Step)},
+        {"implicit_step_without_barriers", call<Step, implicit_step_without_barriers>, sizeof(Step)},
         {"neighbour", call<Numbers, neighbour>, sizeof(Numbers)},
         {"neighbour_without_barrier", call<Numbers, neighbour_without_barrier>, sizeof(Numbers)},
         {"divergent_barrier", call<Numbers, divergent_barrier>, sizeof(Numbers)},

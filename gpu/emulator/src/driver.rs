@@ -30,11 +30,13 @@ pub struct Behaviour {
     pub stall: u64,
     /// Bytes of memory that a block may ask for.
     pub block_bytes: u32,
+    /// So many kernels run before one fails.
+    pub good: u64,
 }
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { memory: 512 << 20, order: Order::Shuffled(1), stall: 0, block_bytes: 232_448 }
+        Self { memory: 512 << 20, order: Order::Shuffled(1), stall: 0, block_bytes: 232_448, good: u64::MAX }
     }
 }
 
@@ -63,13 +65,13 @@ impl EmulatedCuda {
     }
 
     /// Has it behave otherwise, and forget failures.
-    pub fn reset(&self, Behaviour { memory, order, stall, block_bytes }: Behaviour) {
+    pub fn reset(&self, Behaviour { memory, order, stall, block_bytes, good }: Behaviour) {
         let (order, seed) = crate::order_words(order);
         // SAFETY: declared as in cpp/driver.cpp.
         unsafe {
-            type Reset = unsafe extern "C" fn(u64, c_int, u64, u64, c_int);
+            type Reset = unsafe extern "C" fn(u64, c_int, u64, u64, c_int, u64);
             let reset = self.library.get::<Reset>(b"emulated_cuda_reset").expect("build.rs made it so");
-            reset(memory, order, seed, stall, block_bytes as c_int);
+            reset(memory, order, seed, stall, block_bytes as c_int, good);
         }
     }
 

@@ -1,8 +1,10 @@
 //! Compiles every kernel for every architecture that it is written for, with this machine's NVRTC, and looks at what came out.
 //!
-//! No GPU is needed. `make lab-gpu` fetches an NVRTC and runs this; the last line is "N passed, N failed".
+//! No GPU is needed. `make lab-gpu` fetches an NVRTC and runs this; the last line is "N passed, N failed". With a folder as argument, the
+//! machine code goes there, as `UNIT.sm_XY`, for machines that have no NVRTC.
 #![forbid(unsafe_code)]
 
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use rankzero_gpu::GpuError;
@@ -43,16 +45,19 @@ impl Tally {
 fn main() -> ExitCode {
     let headers: Vec<(&str, &str)> = HEADERS.iter().map(|h| (h.name, h.text)).collect();
     let mut tally = Tally::default();
+    let folder = std::env::args_os().nth(1).map(PathBuf::from);
     for (Source { name, text }, kernels) in UNITS {
         let unit = Unit { name, text, headers: &headers };
         for target in TARGETS {
             let what = format!("{name} for {}", target);
-            tally.count(&what, lawful(&unit, target, kernels));
+            tally.count(&what, lawful(&unit, target, kernels, folder.as_deref()));
             tally.count(&format!("{what}, nothing contracted"), uncontracted(&unit, target));
         }
-        tally.count(&format!("{name}, contraction is noticed"), contraction_shows(&unit));
-        tally.count(&format!("{name}, approximation is noticed"), approximation_shows(&unit));
     }
+    let (Source { name, text }, _) = UNITS[0];
+    let unit = Unit { name, text, headers: &headers };
+    tally.count("contraction is noticed", contraction_shows(&unit));
+    tally.count("approximation is noticed", approximation_shows(&unit));
     println!("{} passed, {} failed", tally.passed, tally.failed);
     if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
@@ -62,7 +67,7 @@ fn words(error: GpuError) -> String {
 }
 
 /// The law is kept, all kernels are there, and they fit.
-fn lawful(unit: &Unit<'_>, target: Target, kernels: &[&str]) -> Result<String, String> {
+fn lawful(unit: &Unit<'_>, target: Target, kernels: &[&str], folder: Option<&Path>) -> Result<String, String> {
     let Compiled { census, usage, image, .. } = compile(unit, target, &[]).map_err(words)?;
     let mut found: Vec<&str> = usage.iter().map(|usage| usage.kernel.as_str()).collect();
     let mut listed = kernels.to_vec();
@@ -74,6 +79,10 @@ fn lawful(unit: &Unit<'_>, target: Target, kernels: &[&str]) -> Result<String, S
     let bad = usage.iter().find(|u| u.spilled > 0 || u.stack > 0 || u.registers > REGISTERS_MAX || u.registers == 0);
     if let Some(usage) = bad {
         return Err(format!("{usage:?}, where at most {REGISTERS_MAX} registers are wanted and no local memory"));
+    }
+    if let Some(folder) = folder {
+        let file = folder.join(format!("{}.{target}", unit.name));
+        std::fs::write(&file, &image).map_err(|error| format!("{}: {error}", file.display()))?;
     }
     let usage: Vec<String> = usage.iter().map(|u| format!("{} {} registers", u.kernel, u.registers)).collect();
     let (fused, divisions, barriers) = (census.fused, census.divisions, census.barriers);

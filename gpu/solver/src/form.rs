@@ -4,6 +4,8 @@ use bytemuck::{Pod, Zeroable};
 use rankzero_soft::Topology;
 use rankzero_soft::topology::Tet;
 
+use crate::implicit;
+
 /// The head, as `FormHead` of `form.cuh`.
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
 #[repr(C)]
@@ -22,9 +24,17 @@ struct Head {
     friction_static: f32,
     friction_dynamic: f32,
     total_mass: f32,
-    padding: [u32; 2],
+    implicit: u32,
+    padding: u32,
 }
 const _: () = assert!(size_of::<Head>() == 64);
+
+/// Words that a block needs for each node: position, predicted position, velocity, inverse mass.
+const SWEPT_NODE_WORDS: usize = 10;
+/// The same, and seven vectors more: `Vectors` of `implicit_form.cuh`.
+const IMPLICIT_NODE_WORDS: usize = SWEPT_NODE_WORDS + 21;
+/// `SHARED_WORDS` of `body.cuh`.
+const SHARED_WORDS: usize = 32;
 
 /// Threads of a block, at most: more only wait for each other at barriers.
 const THREADS_MAX: usize = 256;
@@ -37,6 +47,7 @@ pub struct Form {
     words: Vec<u32>,
     nodes: usize,
     threads: u32,
+    implicit: bool,
 }
 
 impl Form {
@@ -59,12 +70,13 @@ impl Form {
             friction_static: material.friction.static_,
             friction_dynamic: material.friction.dynamic,
             total_mass: topology.mass.iter().sum(),
-            padding: [0; 2],
+            implicit: topology.factor().map_or(0, |factor| implicit::append(&mut words, &factor.parts())),
+            padding: 0,
         };
         words[..size_of::<Head>() / 4].copy_from_slice(bytemuck::cast_slice(&[head]));
         let widest = topology.colours.windows(2).map(|run| (run[1] - run[0]) as usize).max().unwrap_or(1);
         let threads = widest.next_multiple_of(WARP).min(THREADS_MAX) as u32;
-        Self { words, nodes: topology.layout.nodes, threads }
+        Self { words, nodes: topology.layout.nodes, threads, implicit: topology.is_implicit() }
     }
 
     /// The words that lie in device memory, from a multiple of 16 bytes on.
@@ -72,9 +84,15 @@ impl Form {
         &self.words
     }
 
-    /// Nodes of a body.
-    pub fn nodes(&self) -> usize {
-        self.nodes
+    /// Whether its substeps are solved implicitly.
+    pub fn is_implicit(&self) -> bool {
+        self.implicit
+    }
+
+    /// Bytes of memory that the block of a body needs among so many colliders.
+    pub fn block_bytes(&self, colliders: usize) -> usize {
+        let node = if self.implicit { IMPLICIT_NODE_WORDS } else { SWEPT_NODE_WORDS };
+        4 * (node * self.nodes + SHARED_WORDS + colliders.div_ceil(32))
     }
 
     /// Threads of a body's block: as many as the largest colour has tetrahedra, in whole warps, up to 256.
@@ -84,7 +102,7 @@ impl Form {
 }
 
 /// Appends an array, from a multiple of four words on, and gives its place.
-fn array(words: &mut Vec<u32>, array: impl Iterator<Item = u32>) -> u32 {
+pub(crate) fn array(words: &mut Vec<u32>, array: impl IntoIterator<Item = u32>) -> u32 {
     words.resize(words.len().next_multiple_of(4), 0);
     let place = words.len() as u32;
     words.extend(array);

@@ -13,6 +13,7 @@
 
 mod collider;
 mod form;
+mod implicit;
 mod kernels;
 mod rule;
 mod source;
@@ -24,6 +25,6 @@ pub use collider::{Colliders, Unsupported};
 pub use form::Form;
 pub use kernels::Kernels;
 pub use rule::Rule;
-pub use source::{HEADERS, STEP, Source, UNITS};
-pub use step::{NEXT_REACH_WORDS, Step, block_bytes};
+pub use source::{HEADERS, Source, UNITS};
+pub use step::{NEXT_REACH_WORDS, Step};
 pub use troop::Troop;

@@ -13,11 +13,17 @@ macro_rules! sources {
     ($($name:literal),* $(,)?) => { &[$(Source { name: $name, text: include_str!(concat!("../../kernels/", $name)) }),*] };
 }
 
-/// The whole step.
+/// The whole step of bodies that are swept.
 pub const STEP: Source = Source { name: "step.cu", text: include_str!("../../kernels/step.cu") };
+/// Its kernels: for bodies that live in a block's memory, and for those that are too large.
+pub const STEP_KERNELS: [&str; 2] = ["whole_step", "whole_step_large"];
+/// The whole step of bodies that are solved implicitly.
+pub const IMPLICIT: Source = Source { name: "implicit.cu", text: include_str!("../../kernels/implicit.cu") };
+/// Its kernels, likewise.
+pub const IMPLICIT_KERNELS: [&str; 2] = ["implicit_step", "implicit_step_large"];
 
 /// What is compiled, each with the kernels in it.
-pub const UNITS: &[(Source, &[&str])] = &[(STEP, &["whole_step", "whole_step_large"])];
+pub const UNITS: &[(Source, &[&str])] = &[(STEP, &STEP_KERNELS), (IMPLICIT, &IMPLICIT_KERNELS)];
 
 /// What these include.
 pub const HEADERS: &[Source] = sources![
@@ -25,6 +31,10 @@ pub const HEADERS: &[Source] = sources![
     "collider.cuh",
     "end.cuh",
     "form.cuh",
+    "implicit_elastic.cuh",
+    "implicit_factor.cuh",
+    "implicit_form.cuh",
+    "implicit_momentum.cuh",
     "neo_hookean.cuh",
     "platform.cuh",
     "quat.cuh",
@@ -33,6 +43,7 @@ pub const HEADERS: &[Source] = sources![
     "substep.cuh",
     "table.cuh",
     "vec3.cuh",
+    "whole.cuh",
 ];
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The parameter of the kernels `whole_step` and `whole_step_large`.
+//! The parameter of the kernels of a whole step.
 
 use bytemuck::{Pod, Zeroable};
 
@@ -8,12 +8,7 @@ use crate::rule::Rule;
 /// finite.
 pub const NEXT_REACH_WORDS: usize = rankzero_soft::reach::REACH_WORDS + 1;
 
-/// Words that a block needs for each node: position, predicted position, velocity, inverse mass.
-const NODE_WORDS: usize = 10;
-/// `SHARED_WORDS` of `body.cuh`.
-const SHARED_WORDS: usize = 32;
-
-/// What both take, as `Step` of `step.cu`. Pointers are addresses in device memory.
+/// What they take, as `Step` of `whole.cuh`. Pointers are addresses in device memory.
 #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub struct Step {
@@ -33,7 +28,7 @@ pub struct Step {
     pub collider_count: u64,
     /// What the records refer to.
     pub pool: u64,
-    /// Where bodies live that are too large for a block's memory; of no meaning to `whole_step`.
+    /// Where bodies live that are too large for a block's memory; of no meaning to kernels that use the block's.
     pub workspace: u64,
     /// Words of each there.
     pub workspace_words: u64,
@@ -42,8 +37,3 @@ pub struct Step {
 }
 
 const _: () = assert!(size_of::<Step>() == 144);
-
-/// Bytes of memory that the block of a body of `nodes` nodes needs, among `colliders` colliders.
-pub fn block_bytes(nodes: usize, colliders: usize) -> usize {
-    4 * (NODE_WORDS * nodes + SHARED_WORDS + colliders.div_ceil(32))
-}

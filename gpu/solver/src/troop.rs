@@ -14,17 +14,18 @@ use crate::collider::Colliders;
 use crate::form::Form;
 use crate::kernels::Kernels;
 use crate::rule::Rule;
-use crate::step::{NEXT_REACH_WORDS, Step, block_bytes};
+use crate::step::{NEXT_REACH_WORDS, Step};
 
 /// Words of a collider's record.
 const RECORD_WORDS: usize = 27;
 
 /// A form's bodies on a card.
+#[derive(Debug)]
 pub struct Troop {
     kernels: Arc<Kernels>,
     layout: StateLayout,
-    threads: u32,
-    form: Memory,
+    form: Form,
+    form_memory: Memory,
     lane: Lane,
     /// What goes to the card and comes back: see [`Places`].
     arena: ArenaId,
@@ -33,7 +34,8 @@ pub struct Troop {
     pool: BufferId,
     pool_arena: ArenaId,
     pool_version: u64,
-    count: usize,
+    /// The step that the card is at.
+    running: Option<Places>,
     noted: Option<Note>,
 }
 
@@ -47,6 +49,7 @@ struct Note {
 /// Where things lie in the arena and, alike, in the buffer, in words.
 #[derive(Clone, Copy, Debug)]
 struct Places {
+    bodies: usize,
     slots: usize,
     records: usize,
     reaches: usize,
@@ -64,7 +67,7 @@ impl Places {
         let records = slots + bodies;
         let reaches = records + RECORD_WORDS * colliders;
         let states = reaches + NEXT_REACH_WORDS * bodies;
-        Self { state_at, slots, records, reaches, states, end: states + state_words * bodies }
+        Self { bodies, state_at, slots, records, reaches, states, end: states + state_words * bodies }
     }
 }
 
@@ -80,8 +83,8 @@ impl Troop {
         Ok(Self {
             kernels: kernels.clone(),
             layout: topology.layout,
-            threads: form.threads(),
-            form: Memory::holding(card, form.words())?,
+            form_memory: Memory::holding(card, form.words())?,
+            form,
             arena: lane.add_arena(0)?,
             buffer: lane.add_buffer(0)?,
             workspace: lane.add_buffer(0)?,
@@ -89,17 +92,20 @@ impl Troop {
             pool_arena: lane.add_arena(0)?,
             pool_version: 0,
             lane,
-            count: 0,
+            running: None,
             noted: None,
         })
     }
 
-    /// Bytes of device memory that `bodies` bodies of a form of so many nodes take, among `colliders` colliders, beside the form itself.
-    pub fn bytes(layout: StateLayout, bodies: usize, colliders: usize, block_bytes_max: usize) -> u64 {
-        let block = block_bytes(layout.nodes, colliders);
-        let workspace = if block > block_bytes_max { block.next_multiple_of(16) } else { 0 };
-        let words = Places::new(bodies, colliders, layout.words()).end;
-        (4 * words + workspace * bodies) as u64
+    /// Bytes of device memory that have to be reserved before so many bodies take a step among so many colliders.
+    pub fn more_bytes(&self, bodies: usize, colliders: usize) -> u64 {
+        let block = self.form.block_bytes(colliders);
+        let large = block > self.kernels.card().block_bytes_max();
+        let workspace = if large { block.div_ceil(16) * 4 * bodies } else { 0 };
+        let needed =
+            [(self.buffer, Places::new(bodies, colliders, self.layout.words()).end), (self.workspace, workspace)];
+        let more = |&(buffer, words): &(BufferId, usize)| if words > self.lane.size(buffer) { words } else { 0 };
+        4 * needed.iter().map(more).sum::<usize>() as u64
     }
 
     /// Begins a step of `bodies`: each is written down by `give` (number of the body, its state, words to be filled in), which gives its
@@ -114,7 +120,7 @@ impl Troop {
         bodies: usize,
         mut give: impl FnMut(usize, &mut [u32]) -> Reach,
     ) -> Result<(), GpuError> {
-        self.count = bodies;
+        self.running = None;
         if bodies == 0 {
             return Ok(());
         }
@@ -133,7 +139,9 @@ impl Troop {
             arena[places.reaches + body * NEXT_REACH_WORDS..][..REACH_WORDS].copy_from_slice(&reach.to_words());
         }
         arena[places.records..places.reaches].copy_from_slice(bytemuck::cast_slice(colliders.records()));
-        self.compute(rule, colliders, places)
+        self.compute(rule, colliders, places)?;
+        self.running = Some(places);
+        Ok(())
     }
 
     /// Brings the pool to the card where it has changed.
@@ -151,15 +159,15 @@ impl Troop {
     }
 
     fn compute(&mut self, rule: &StepRule, colliders: &Colliders, places: Places) -> Result<(), GpuError> {
-        let block = block_bytes(self.layout.nodes, colliders.len());
+        let block = self.form.block_bytes(colliders.len());
         let large = block > self.kernels.card().block_bytes_max();
         let workspace_words = block.div_ceil(16) * 4;
         if large {
-            self.lane.grow_buffer(self.workspace, workspace_words * self.count)?;
+            self.lane.grow_buffer(self.workspace, workspace_words * places.bodies)?;
         }
         let at = |lane: &Lane, place: usize| lane.address(self.buffer) + 4 * place as u64;
         let step = Step {
-            form: self.form.address(),
+            form: self.form_memory.address(),
             slots: at(&self.lane, places.slots),
             state_at: at(&self.lane, places.state_at),
             states: at(&self.lane, places.states),
@@ -172,8 +180,8 @@ impl Troop {
             rule: Rule::new(rule),
         };
         let block_bytes = if large { 0 } else { block as u32 };
-        let shape = Shape { blocks: self.count as u32, threads: self.threads, block_bytes };
-        let kernel = self.kernels.whole_step(large).clone();
+        let shape = Shape { blocks: places.bodies as u32, threads: self.form.threads(), block_bytes };
+        let kernel = self.kernels.whole_step(self.form.is_implicit(), large).clone();
         let (arena, buffer) = (self.arena, self.buffer);
         let work = |lane: &mut Lane| {
             lane.upload(arena, 0..places.end, buffer, 0)?;
@@ -195,27 +203,27 @@ impl Troop {
         self.lane.replay()
     }
 
+    /// Waits for the step's end, and changes nothing.
+    ///
+    /// # Errors
+    /// As [`Troop::start`].
+    pub fn wait(&mut self) -> Result<(), GpuError> {
+        self.lane.wait()
+    }
+
     /// Waits for the step's end and hands each body over: its number, new state, new reach, and whether it is finite.
     ///
     /// # Errors
     /// As [`Troop::start`].
-    pub fn finish(
-        &mut self,
-        colliders: &Colliders,
-        mut take: impl FnMut(usize, &[u32], Reach, bool),
-    ) -> Result<(), GpuError> {
-        if self.count == 0 {
-            return Ok(());
-        }
+    pub fn finish(&mut self, mut take: impl FnMut(usize, &[u32], Reach, bool)) -> Result<(), GpuError> {
+        let Some(places) = self.running.take() else { return Ok(()) };
         let words = self.layout.words();
-        let places = Places::new(self.count, colliders.len(), words);
         let arena = self.lane.words(self.arena)?;
-        for body in 0..self.count {
+        for body in 0..places.bodies {
             let reach = &arena[places.reaches + body * NEXT_REACH_WORDS..][..NEXT_REACH_WORDS];
             let state = &arena[places.states + body * words..][..words];
             take(body, state, Reach::from_words(&std::array::from_fn(|i| reach[i])), reach[REACH_WORDS] != 0);
         }
-        self.count = 0;
         Ok(())
     }
 }

@@ -27,7 +27,7 @@ struct Part {
 
 impl Part {
     fn new(kernels: &Arc<Kernels>, seed: u64) -> Self {
-        let scene = Scene::new(seed, 5, 2);
+        let scene = if seed % 3 == 0 { Scene::implicit(seed, 5, 2) } else { Scene::new(seed, 5, 2) };
         let (expected, on_card) = (Bodies::of(&scene), Bodies::of(&scene));
         let troop = Troop::new(kernels, &scene.topology).unwrap();
         Self { scene, colliders: Colliders::default(), troop, expected, on_card }
@@ -47,7 +47,7 @@ impl Part {
     fn finish(&mut self, bodies: &[usize]) {
         let on_card = &mut self.on_card;
         self.troop
-            .finish(&self.colliders, |i, state, reach, finite| {
+            .finish(|i, state, reach, finite| {
                 on_card.states[bodies[i]].copy_from_slice(state);
                 on_card.reaches[bodies[i]] = with_finite(&reach, finite);
             })
@@ -91,13 +91,20 @@ fn bodies_too_large_for_a_block_step_like_the_cpu() {
 }
 
 #[test]
-fn the_bytes_of_bodies_are_what_is_reserved() {
-    let scene = Scene::new(20, 1, 2);
-    let layout = scene.topology.layout;
-    let small = Troop::bytes(layout, 10, 3, 1 << 20);
-    assert!(small > 10 * 4 * layout.words() as u64 && small < 10 * 4 * (layout.words() as u64 + 100));
-    let large = Troop::bytes(layout, 10, 3, 0);
-    assert!(large >= small + 10 * 40 * layout.nodes as u64);
+fn what_a_step_needs_more_of_memory_is_known_before() {
+    for block_bytes in [512, 232_448] {
+        let _cuda = EmulatedCuda::start(Behaviour { block_bytes, ..Behaviour::default() });
+        let kernels = kernels();
+        let mut part = Part::new(&kernels, 20);
+        part.colliders.set(&part.scene.colliders).unwrap();
+        let free = || kernels.card().free_bytes().unwrap();
+        let (before, more) = (free(), part.troop.more_bytes(5, part.colliders.len()));
+        part.start(&[0, 1, 2, 3, 4]);
+        // The pool of colliders comes on top.
+        assert!(more > 0 && (more..more + 20_000).contains(&(before - free())), "{more}, took {}", before - free());
+        assert_eq!(part.troop.more_bytes(4, part.colliders.len()), 0);
+        part.finish(&[0, 1, 2, 3, 4]);
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A whole step by a kernel in the emulator.
 
 use rankzero_gpu_emulator::{Fault, Launch, Order, run};
-use rankzero_gpu_solver::{Colliders, Form, Rule, Step, block_bytes};
+use rankzero_gpu_solver::{Colliders, Form, Rule, Step};
 
 use super::common::rig::Bodies;
 use super::common::scene::Scene;
@@ -17,7 +17,7 @@ pub fn in_emulator(kernel: &str, scene: &Scene, bodies: &mut Bodies, threads: u3
     let mut states: Vec<u32> = bodies.states.iter().rev().flatten().copied().collect();
     let state_at: Vec<u64> = (0..count).map(|slot| ((count - 1 - slot) * words) as u64).collect();
     let slots: Vec<u32> = (0..count as u32).collect();
-    let block_bytes = block_bytes(form.nodes(), colliders.len());
+    let block_bytes = form.block_bytes(colliders.len());
     let mut workspace = vec![u32::MAX; count * block_bytes.div_ceil(16) * 4];
     let step = Step {
         form: form.words().as_ptr() as u64,

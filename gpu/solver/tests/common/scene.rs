@@ -20,11 +20,41 @@ pub struct Scene {
 }
 
 impl Scene {
-    /// A scene by its seed: `bodies` bodies of up to `cells` cells a side.
+    /// A scene by its seed: `bodies` bodies of up to `cells` cells a side, whose elasticity is swept.
     pub fn new(seed: u64, bodies: usize, cells: u64) -> Self {
+        Self::of(seed, bodies, cells, false)
+    }
+
+    /// The same, their elasticity solved implicitly.
+    pub fn implicit(seed: u64, bodies: usize, cells: u64) -> Self {
+        Self::of(seed, bodies, cells, true)
+    }
+
+    /// A cube of so many cells a side, at rest in the air, in steps of so many substeps.
+    pub fn cube(cells: u32, substeps: u32, implicit: bool) -> Self {
+        let mut random = Random(1);
+        let (points, tets) = lattice(&mut random, [cells; 3]);
+        let surface = boundary(&tets);
+        let friction = Friction { static_: 0.5, dynamic: 0.4 };
+        let material = Material { density: 1000.0, young: 1e5, poisson: 0.3, damping: 0.1, friction };
+        let mesh = RestMesh { points: &points, tets: &tets, surface: &surface };
+        let mut topology = Topology::new(mesh, material, |_| false).unwrap();
+        let rule = StepRule { step: 1.0 / 60.0, substeps, per_interval: substeps, ..rule(&mut random) };
+        if implicit {
+            topology.solve_implicitly(rule.substep());
+        }
+        let states = vec![state(&mut random, &topology)];
+        Scene { topology: Arc::new(topology), rule, colliders: Vec::new(), states }
+    }
+
+    fn of(seed: u64, bodies: usize, cells: u64, implicit: bool) -> Self {
         let mut random = Random(seed);
-        let topology = Arc::new(topology(&mut random, cells));
+        let mut topology = topology(&mut random, cells);
         let rule = rule(&mut random);
+        if implicit {
+            topology.solve_implicitly(rule.substep());
+        }
+        let topology = Arc::new(topology);
         let colliders = (0..random.below(5)).map(|_| collider(&mut random, rule.step)).collect();
         let states = (0..bodies).map(|_| state(&mut random, &topology)).collect();
         Scene { topology, rule, colliders, states }
