@@ -14,6 +14,7 @@ fn main() {
     let sources = ["cpp/fibers.cpp", "cpp/kernels.cpp", "cpp/planted.cpp"];
     build.files(sources).compile("rankzero_gpu_emulator");
 
+    std::fs::create_dir_all(out_dir()).expect("OUT_DIR can be written");
     shared(&build, "libcuda.so", &[&sources[..], &["cpp/driver.cpp", "cpp/driver_work.cpp"]].concat());
     shared(&build, "libnvrtc.so", &["cpp/nvrtc.cpp"]);
     println!("cargo::rustc-env=EMULATED_LIBRARIES={}", out_dir().display());
@@ -27,6 +28,7 @@ fn shared(build: &cc::Build, name: &str, sources: &[&str]) {
     assert!(status.success(), "{name} does not compile: {status}");
 }
 
+/// A folder of their own: cargo has tests look for libraries in OUT_DIR itself, where nobody is to find a CUDA driver by chance.
 fn out_dir() -> PathBuf {
-    PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it"))
+    PathBuf::from(std::env::var_os("OUT_DIR").expect("cargo sets it")).join("cuda")
 }

@@ -110,10 +110,15 @@ void emulated_cuda_reset(uint64_t memory, int order, uint64_t seed, uint64_t sta
     m.settings = Settings{static_cast<size_t>(memory), order, seed, stall, block_bytes, good};
     m.broken = SUCCESS;
     m.launches = 0;
+    m.runs = 0;
 }
 uint64_t emulated_cuda_launches() {
     ENTER;
     return m.launches;
+}
+uint64_t emulated_cuda_runs() {
+    ENTER;
+    return m.runs;
 }
 uint64_t emulated_cuda_allocations() {
     ENTER;

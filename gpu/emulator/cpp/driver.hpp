@@ -62,7 +62,7 @@ struct Function {
 
 // What tests set.
 struct Settings {
-    size_t memory = size_t{256} << 20;
+    size_t memory = size_t{1} << 30;
     int order = 0;
     uint64_t seed = 0;
     // Work that hangs: so many queries of an event say "not ready" before anything moves.
@@ -81,7 +81,9 @@ struct Machine {
     size_t used = 0;
     Result broken = SUCCESS;
     Stream default_stream;
+    // Kernels launched, and kernels run, those of graphs each time.
     uint64_t launches = 0;
+    uint64_t runs = 0;
 };
 
 Machine& machine();

@@ -122,6 +122,7 @@ int cuLaunchKernel(void* function, unsigned blocks, unsigned y, unsigned z, unsi
     ++m.launches;
     return enqueue(stream, [=] {
         Machine& now = machine();
+        ++now.runs;
         if (now.settings.good-- == 0) {
             return LAUNCH_FAILED;
         }

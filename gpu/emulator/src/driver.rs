@@ -36,7 +36,7 @@ pub struct Behaviour {
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { memory: 512 << 20, order: Order::Shuffled(1), stall: 0, block_bytes: 232_448, good: u64::MAX }
+        Self { memory: 1 << 30, order: Order::Shuffled(1), stall: 0, block_bytes: 232_448, good: u64::MAX }
     }
 }
 
@@ -78,6 +78,11 @@ impl EmulatedCuda {
     /// Kernels launched since the last reset, those of recorded work once.
     pub fn launches(&self) -> u64 {
         self.count(b"emulated_cuda_launches")
+    }
+
+    /// Kernels run since the last reset, those of recorded work each time.
+    pub fn runs(&self) -> u64 {
+        self.count(b"emulated_cuda_runs")
     }
 
     /// Pieces of memory, of the device and pinned, that are reserved now.

@@ -49,7 +49,7 @@ fn main() -> ExitCode {
     for (Source { name, text }, kernels) in UNITS {
         let unit = Unit { name, text, headers: &headers };
         for target in TARGETS {
-            let what = format!("{name} for {}", target);
+            let what = format!("{name} for {target}");
             tally.count(&what, lawful(&unit, target, kernels, folder.as_deref()));
             tally.count(&format!("{what}, nothing contracted"), uncontracted(&unit, target));
         }

@@ -7,7 +7,7 @@ use rankzero_frames::{FrameChoice, FrameError, Picture, RenderOptions, View, ren
 
 use super::args::{Cli, DrainArgs, JoinArgs, LaunchArgs, RenderArgs, RunArgs};
 use crate::launch::{self, LaunchError, Plan, Request, report_outcome, shell};
-use crate::run::{Options, PROGRESS_VARIABLE, RunError, leave_after_failure, run as run_rank, wants_bar};
+use crate::run::{Device, Options, PROGRESS_VARIABLE, RunError, leave_after_failure, run as run_rank, wants_bar};
 
 /// `rankzero run`.
 pub fn run(args: &RunArgs) -> u8 {
@@ -19,6 +19,7 @@ pub fn run(args: &RunArgs) -> u8 {
         threads: args.threads,
         json: args.json,
         isa: args.isa,
+        device: args.device,
         quiet: args.quiet,
     };
     match run_rank(&options) {
@@ -37,6 +38,8 @@ pub fn join(args: &JoinArgs) -> u8 {
         threads: args.threads,
         json: false,
         isa: args.isa,
+        // Places of ranks on the node, and so their cards, are known of founders only.
+        device: Device::Cpu,
         quiet: args.quiet,
     };
     match crate::run::join(&args.run_dir, &options) {
@@ -140,6 +143,9 @@ fn run_words(args: &LaunchArgs) -> Vec<String> {
     }
     words.extend(run.json.then(|| "--json".to_owned()));
     words.extend(run.isa.iter().flat_map(|isa| ["--isa".to_owned(), isa.name().to_owned()]));
+    if run.device != Device::Auto {
+        words.extend(["--device".to_owned(), run.device.name().to_owned()]);
+    }
     words.extend(run.quiet.then(|| "--quiet".to_owned()));
     words
 }

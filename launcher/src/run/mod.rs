@@ -8,6 +8,7 @@
 mod checkpoints;
 mod control;
 mod crossing;
+mod device;
 mod door;
 mod doorway;
 mod drive;
@@ -32,6 +33,7 @@ mod watch;
 mod words;
 
 pub(crate) use crossing::Crossing;
+pub use device::Device;
 pub use error::RunError;
 pub use join::join;
 pub use progress::{PROGRESS_VARIABLE, wants_bar};
