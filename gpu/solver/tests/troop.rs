@@ -27,7 +27,7 @@ struct Part {
 
 impl Part {
     fn new(kernels: &Arc<Kernels>, seed: u64) -> Self {
-        let scene = if seed % 3 == 0 { Scene::implicit(seed, 5, 2) } else { Scene::new(seed, 5, 2) };
+        let scene = if seed.is_multiple_of(3) { Scene::implicit(seed, 5, 2) } else { Scene::new(seed, 5, 2) };
         let (expected, on_card) = (Bodies::of(&scene), Bodies::of(&scene));
         let troop = Troop::new(kernels, &scene.topology).unwrap();
         Self { scene, colliders: Colliders::default(), troop, expected, on_card }
