@@ -6,9 +6,11 @@ use std::path::Path;
 use std::process::{Command, Output};
 use std::sync::Arc;
 
-use common::{Run, scene};
+use common::{Run, Spread, digest, digest_of, scene};
 use rankzero::engine::card::CardCrew;
+use rankzero::engine::migrate::Move;
 use rankzero::scene::Scene;
+use rankzero_comm::Rank;
 use rankzero_gpu::Card;
 use rankzero_gpu::cache::Cache;
 use rankzero_gpu_emulator::{Behaviour, EmulatedCuda, libraries};
@@ -44,8 +46,12 @@ fn jobs() -> [Arc<Scene>; 2] {
     ["xpbd", "implicit"].map(|solver| scene(&format!("{JOB}solver: {solver}\n")))
 }
 
+fn kernels() -> Arc<Kernels> {
+    Kernels::load(&Card::open(0).unwrap(), &Cache::new(None)).unwrap().0
+}
+
 fn on_card(scene: &Arc<Scene>) -> Run {
-    let kernels = Kernels::load(&Card::open(0).unwrap(), &Cache::new(None)).unwrap().0;
+    let kernels = kernels();
     let mut run = Run::of(scene.clone());
     run.engine.use_card(CardCrew::new(kernels, scene).unwrap());
     run
@@ -90,6 +96,26 @@ fn a_card_that_fails_in_mid_run_is_done_without() {
     }
 }
 
+#[test]
+fn ranks_with_cards_and_ranks_without_have_one_digest_and_batches_move_between_them() {
+    let cuda = EmulatedCuda::start(Behaviour::default());
+    let kernels = kernels();
+    let scene = scene(&format!("{JOB}batches: {{ bodies: 1 }}\n"));
+    let alone = digest(&scene, &Spread { ranks: 1, ..Default::default() });
+    // Rank 2 has no card; a batch goes there from rank 0, and another back.
+    let moves = [(8, 0, Rank(2)), (14, 0, Rank(1)), (20, 2, Rank(0))];
+    let moves = moves.map(|(step, batch, to)| (step, Move { batch, to })).to_vec();
+    let spread = Spread { ranks: 3, owners: Vec::new(), moves };
+    let mixed = digest_of(&scene, &spread, move |engine| {
+        if engine.rank() != Rank(2) {
+            let card = CardCrew::new(kernels.clone(), engine.scene()).unwrap();
+            engine.use_card(card);
+        }
+    });
+    assert_eq!(mixed, alone);
+    assert!(cuda.runs() > 20, "{} kernels", cuda.runs());
+}
+
 /// Runs the program on one rank.
 fn rankzero(folder: &Path, arguments: &[&str], library_path: Option<&Path>) -> Output {
     let job = folder.join("job.yaml");
@@ -103,7 +129,7 @@ fn rankzero(folder: &Path, arguments: &[&str], library_path: Option<&Path>) -> O
     command.output().unwrap()
 }
 
-fn digest(folder: &Path) -> String {
+fn digest_in(folder: &Path) -> String {
     let summary = std::fs::read_to_string(folder.join("run/summary.json")).unwrap();
     let summary: serde_json::Value = serde_json::from_str(&summary).unwrap();
     summary["digest"].as_str().unwrap().to_owned()
@@ -120,7 +146,7 @@ fn the_program_finds_the_card_compiles_for_it_and_says_so() {
     let without = rankzero(folders[1].path(), &["--device", "cpu"], Some(libraries()));
     let words = String::from_utf8_lossy(&without.stderr).into_owned() + &String::from_utf8_lossy(&without.stdout);
     assert!(without.status.success() && words.contains("on the CPU ("), "{words}");
-    assert_eq!(digest(folders[0].path()), digest(folders[1].path()));
+    assert_eq!(digest_in(folders[0].path()), digest_in(folders[1].path()));
 }
 
 #[test]
