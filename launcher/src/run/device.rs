@@ -59,10 +59,13 @@ pub fn open(
         Err(report.lacks.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     };
     match outcome {
-        Ok(card) => Ok(Some(card)),
+        Ok(card) => {
+            tracing::info!("rank {} computes on {} as well", launch.rank, card.name());
+            Ok(Some(card))
+        }
         Err(why) if device == Device::Gpu => Err(RunError::Device(why)),
         Err(why) if report.devices.is_empty() => {
-            tracing::info!("{} computes on the processor: {why}", launch.rank);
+            tracing::info!("rank {} computes on the processor: {why}", launch.rank);
             Ok(None)
         }
         Err(why) => {
