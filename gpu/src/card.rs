@@ -7,7 +7,7 @@ use cudarc::driver::{CudaContext, CudaFunction, DriverError, result};
 use cudarc::nvrtc::Ptx;
 
 use crate::cache::{Cache, Key};
-use crate::compile::{Capability, OLDEST, Target, Unit, capabilities, compile};
+use crate::compile::{OLDEST, Target, Unit, capabilities, compile};
 use crate::error::GpuError;
 use crate::report::{Device, Library, Version};
 
@@ -51,8 +51,7 @@ impl Card {
         };
         let found = report.devices.iter().find(|device| device.ordinal == ordinal);
         let device = found.cloned().ok_or(GpuError::NoDevice { ordinal, devices: report.devices.len() })?;
-        let (major, minor) = device.compute_capability;
-        if Capability(major, minor) < OLDEST {
+        if device.capability() < OLDEST {
             return Err(GpuError::TooOld { device: device.to_string() });
         }
         let context = CudaContext::new(ordinal as usize).map_err(during("opening the device"))?;
@@ -94,8 +93,7 @@ impl Card {
             Library::Ready(version) => version,
             library => return Err(GpuError::Lack(crate::report::nvrtc_lack(&library).unwrap_or(crate::Lack::Nvrtc))),
         };
-        let (major, minor) = self.device.compute_capability;
-        let target = Target::of(Capability(major, minor), &capabilities()?)
+        let target = Target::of(self.device.capability(), &capabilities()?)
             .ok_or_else(|| GpuError::TooOld { device: self.device.to_string() })?;
         let key = Key::new(unit, target, nvrtc, self.driver);
         let (image, complaint) = cache.get_or_make(key, || compile(unit, target, &[]).map(|made| made.image))?;

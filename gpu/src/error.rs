@@ -54,7 +54,7 @@ pub enum GpuError {
     },
     /// The device has not what kernels need.
     #[error(
-        "device {device} is too old: kernels need compute capability 7.0 (Volta) and an NVRTC that knows it; runs go on the CPU"
+        "too old for the kernels, which need compute capability 7.0 (Volta) and an NVRTC that knows the card: device {device}"
     )]
     TooOld {
         /// The device.

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::compile::Capability;
+
 /// A version of a CUDA library, as major and minor number. Versions order as one expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
@@ -37,6 +39,13 @@ pub struct Device {
     pub pci_bus_id: String,
     /// Whether the device can export memory as a dma-buf, which RDMA cards read and write without the host.
     pub dma_buf: bool,
+}
+
+impl Device {
+    /// What it can do.
+    pub fn capability(&self) -> Capability {
+        Capability(self.compute_capability.0, self.compute_capability.1)
+    }
 }
 
 /// Something a machine lacks for running on CUDA. Its display says what is missing, what that means, what to do.

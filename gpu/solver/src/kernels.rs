@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use rankzero_gpu::cache::Cache;
-use rankzero_gpu::compile::Unit;
+use rankzero_gpu::compile::{Target, Unit};
 use rankzero_gpu::{Card, GpuError, Kernel};
 
 use crate::source::{HEADERS, IMPLICIT, IMPLICIT_KERNELS, STEP, STEP_KERNELS, Source};
@@ -40,9 +40,9 @@ impl Kernels {
     /// # Errors
     /// [`GpuError::Image`] where a file cannot be read, [`GpuError::Driver`].
     pub fn compiled(card: &Arc<Card>, folder: &Path) -> Result<Arc<Self>, GpuError> {
-        let (major, minor) = card.device().compute_capability;
+        let target = Target::Machine(card.device().capability());
         Self::with(card, |source, names| {
-            let file = folder.join(format!("{}.sm_{major}{minor}", source.name));
+            let file = folder.join(format!("{}.{target}", source.name));
             let image = std::fs::read(&file).map_err(|source| GpuError::Image { file, source })?;
             card.load(image, names)
         })

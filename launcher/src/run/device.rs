@@ -5,6 +5,7 @@ use std::path::Path;
 use clap::ValueEnum;
 use rankzero_gpu::cache::Cache;
 use rankzero_gpu::choose::{choose, numa_node, numa_node_of_processor};
+use rankzero_gpu::compile::OLDEST;
 use rankzero_gpu::{Card, GpuReport};
 use rankzero_gpu_solver::Kernels;
 use rankzero_slurm::launch::Launch;
@@ -85,16 +86,19 @@ fn crew(report: &GpuReport, launch: &Launch, threads: Option<usize>, scene: &Sce
     CardCrew::new(kernels, scene)
 }
 
-/// The number of this rank's device, by the ranks of its node and where they run.
+/// The number of this rank's device, by the ranks of its node and where they run. Devices that are too old are left out, where any is
+/// not.
 fn ordinal(report: &GpuReport, launch: &Launch, threads: Option<usize>) -> u32 {
     let sysfs = Path::new("/sys");
-    let cards: Vec<Option<u32>> = report.devices.iter().map(|d| numa_node(sysfs, &d.pci_bus_id)).collect();
+    let new_enough = |device: &&rankzero_gpu::Device| device.capability() >= OLDEST;
+    let devices: Vec<&rankzero_gpu::Device> = report.devices.iter().filter(new_enough).collect();
+    let cards: Vec<Option<u32>> = devices.iter().map(|d| numa_node(sysfs, &d.pci_bus_id)).collect();
     let place = |local_rank| {
         // One card leaves nothing to choose; reading the machine takes a while.
         let binding = (cards.len() > 1).then(|| plan(local_rank, launch.local_size, threads).ok()).flatten()?;
         numa_node_of_processor(sysfs, *binding.units().first()?)
     };
     let ranks: Vec<Option<u32>> = (0..launch.local_size).map(place).collect();
-    let chosen = choose(&cards, &ranks).get(launch.local_rank as usize).copied().unwrap_or(0);
-    report.devices.get(chosen).map_or(0, |device| device.ordinal)
+    let chosen = choose(&cards, &ranks).get(launch.local_rank as usize).and_then(|&card| devices.get(card));
+    chosen.copied().or(report.devices.first()).map_or(0, |device| device.ordinal)
 }
