@@ -14,7 +14,7 @@ RUN_DIR ?= runs/demo-$(shell date +%Y%m%d-%H%M%S)
 BIN     := $(or $(CARGO_TARGET_DIR),target)/release/rankzero
 
 .DEFAULT_GOAL := help
-.PHONY: help deps run test sweep sim lab-rdma lab-slurm bench convergence counts lint docs clean
+.PHONY: help deps run test sweep sim lab-rdma lab-slurm lab-gpu bench convergence counts lint docs clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -33,7 +33,7 @@ run: deps ## Build, simulate JOB (jobs/demo.yaml) on RANKS (4) ranks, once in pe
 	@echo "picture:  $(RUN_DIR)/picture.png"
 	@echo "ParaView: $(RUN_DIR)/frames/frames.pvd"
 
-test: deps ## Run all tests, each fuzz target for FUZZ_S (20) seconds, then lab-rdma, lab-slurm and counts
+test: deps ## Run all tests, each fuzz target for FUZZ_S (20) seconds, then lab-rdma, lab-slurm, lab-gpu and counts
 	@.ci/test.sh
 
 sweep: deps ## Run JOB (jobs/demo.yaml) on NODES (1,2,4,8) ranks, 3 times each, and draw how it scales; ARGS, say, --weak
@@ -49,6 +49,9 @@ lab-rdma: deps ## Run RDMA code, or CASES of it, in an emulated machine with a s
 
 lab-slurm: deps ## Run CASES (all) on Slurm clusters of namespaces; ARGS=--shell, up or down for one to try things on
 	@slurm/lab/run.sh $(ARGS) $(CASES)
+
+lab-gpu: deps ## Compile all kernels for GPUs with NVRTC, and look at their instructions; no GPU is needed
+	@gpu/lab/run.sh $(ARGS)
 
 bench: ## Run the benchmarks, or those of SUITE (overhead, fabrics, recovery, solver); ARGS, say, --quick
 	@.ci/deps.sh $(if $(filter fabrics,$(SUITE)),valgrind,$(if $(filter overhead recovery,$(SUITE)),,cmake valgrind))

@@ -55,7 +55,7 @@ for script in physx/mesh/fuzz/run.sh launcher/job/fuzz/run.sh launcher/checkpoin
     account "$status" "$((status == 0))" "$((status != 0))" "$script"
 done
 
-for script in comm/lab/run.sh slurm/lab/run.sh; do
+for script in comm/lab/run.sh slurm/lab/run.sh gpu/lab/run.sh; do
     echo "lab: $script"
     "$script" </dev/null 2>&1 | tee "$log"
     status=${PIPESTATUS[0]}

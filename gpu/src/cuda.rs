@@ -1,5 +1,5 @@
 //! The calls into the CUDA libraries. `cudarc` panics when a library is missing, so each function here asks for its
-//! library first, and nothing else in the crate calls `cudarc`.
+//! library first.
 
 use std::ffi::{CStr, c_char, c_int};
 
@@ -76,7 +76,8 @@ fn pci_bus_id(handle: sys::CUdevice) -> Result<String, DriverError> {
     Ok(id.to_ascii_lowercase())
 }
 
-fn words(error: DriverError) -> String {
+/// The driver's own words.
+pub(crate) fn words(error: DriverError) -> String {
     match error.error_string() {
         Ok(text) => format!("{:?}: {}", error.0, text.to_string_lossy()),
         Err(_) => format!("{:?}", error.0),

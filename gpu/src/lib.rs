@@ -5,10 +5,27 @@
 
 #![deny(unsafe_code)]
 
+pub mod budget;
+pub mod cache;
+#[allow(unsafe_code)]
+mod card;
+pub mod choose;
+#[allow(unsafe_code)]
+pub mod compile;
 #[allow(unsafe_code)]
 mod cuda;
+mod error;
+#[allow(unsafe_code)]
+mod export;
+#[allow(unsafe_code)]
+mod lane;
+pub mod law;
 mod report;
 
+pub use card::{Card, Kernel, Memory};
+pub use error::GpuError;
+pub use export::{Exported, Route};
+pub use lane::{ArenaId, BufferId, Lane, Shape, WORK_MAX};
 pub use report::{Device, GpuReport, Lack, Library, Version};
 
 /// Looks for the CUDA driver, the run-time compiler NVRTC and the devices. Never panics for want of any of them,

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::compile::Capability;
+
 /// A version of a CUDA library, as major and minor number. Versions order as one expects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Version {
@@ -39,6 +41,13 @@ pub struct Device {
     pub dma_buf: bool,
 }
 
+impl Device {
+    /// What it can do.
+    pub fn capability(&self) -> Capability {
+        Capability(self.compute_capability.0, self.compute_capability.1)
+    }
+}
+
 /// Something a machine lacks for running on CUDA. Its display says what is missing, what that means, what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lack {
@@ -46,6 +55,8 @@ pub enum Lack {
     Driver,
     /// `libcuda.so` is there but does not start.
     BrokenDriver(String),
+    /// The driver is older than what is asked of it.
+    AncientDriver(Version),
     /// The driver works and knows no device.
     Device,
     /// The driver works and could not describe its devices.
@@ -54,6 +65,8 @@ pub enum Lack {
     Nvrtc,
     /// `libnvrtc.so` is there but does not answer.
     BrokenNvrtc(String),
+    /// NVRTC is older than what the kernels are written for.
+    OldNvrtc(Version),
     /// NVRTC is newer than what the driver can load.
     OldDriver {
         /// Newest CUDA the driver supports.
@@ -61,6 +74,21 @@ pub enum Lack {
         /// NVRTC's version.
         nvrtc: Version,
     },
+}
+
+/// The oldest driver that is used, by the CUDA that it supports: it has all the functions that are called.
+const DRIVER_MIN: Version = Version { major: 12, minor: 0 };
+
+/// The oldest NVRTC that is used: from this release on it does all that is asked of it.
+const NVRTC_MIN: Version = Version { major: 12, minor: 0 };
+
+/// What is lacking for compiling kernels.
+pub(crate) fn nvrtc_lack(nvrtc: &Library) -> Option<Lack> {
+    match nvrtc {
+        Library::Missing => Some(Lack::Nvrtc),
+        Library::Broken(words) => Some(Lack::BrokenNvrtc(words.clone())),
+        Library::Ready(version) => (*version < NVRTC_MIN).then_some(Lack::OldNvrtc(*version)),
+    }
 }
 
 /// What [`probe`](crate::probe) found.
@@ -76,6 +104,14 @@ pub struct GpuReport {
     pub lacks: Vec<Lack>,
 }
 
+impl Lack {
+    /// Whether the driver or the devices are what is lacking, so that no card can be opened.
+    pub(crate) fn is_of_driver(&self) -> bool {
+        use Lack::{AncientDriver, BrokenDriver, Device, Driver, UnreadableDevice};
+        matches!(self, Driver | BrokenDriver(_) | AncientDriver(_) | Device | UnreadableDevice(_))
+    }
+}
+
 impl GpuReport {
     pub(crate) fn new(driver: Library, nvrtc: Library, devices: Result<Vec<Device>, String>) -> Self {
         let mut lacks = Vec::new();
@@ -86,14 +122,11 @@ impl GpuReport {
         match &driver {
             Library::Missing => lacks.push(Lack::Driver),
             Library::Broken(words) => lacks.push(Lack::BrokenDriver(words.clone())),
+            Library::Ready(version) if *version < DRIVER_MIN => lacks.push(Lack::AncientDriver(*version)),
             Library::Ready(_) if devices.is_empty() => lacks.push(unreadable.unwrap_or(Lack::Device)),
             Library::Ready(_) => {}
         }
-        match &nvrtc {
-            Library::Missing => lacks.push(Lack::Nvrtc),
-            Library::Broken(words) => lacks.push(Lack::BrokenNvrtc(words.clone())),
-            Library::Ready(_) => {}
-        }
+        lacks.extend(nvrtc_lack(&nvrtc));
         // PTX of a newer minor release does not load in an older driver.
         if let (Library::Ready(d), Library::Ready(n)) = (&driver, &nvrtc)
             && n > d
@@ -150,6 +183,10 @@ impl fmt::Display for Lack {
                 "the CUDA driver does not start ({words}): no device can be used; runs go on the CPU. \
                  Check that the kernel module is loaded and of the version of libcuda.so (nvidia-smi tells)"
             ),
+            Lack::AncientDriver(version) => write!(
+                f,
+                "the CUDA driver supports CUDA {version}: {DRIVER_MIN} or newer is needed; runs go on the CPU. Update the NVIDIA driver"
+            ),
             Lack::Device => f.write_str(
                 "no CUDA device is visible: runs go on the CPU. \
                  Check --gres or --gpus of the allocation, and CUDA_VISIBLE_DEVICES",
@@ -168,6 +205,12 @@ impl fmt::Display for Lack {
                 write!(
                     f,
                     "NVRTC does not answer ({words}): kernels cannot be compiled; runs go on the CPU. Reinstall it"
+                )
+            }
+            Lack::OldNvrtc(version) => {
+                write!(
+                    f,
+                    "NVRTC is {version}: kernels want {NVRTC_MIN} or newer; runs go on the CPU. Install a newer CUDA toolkit"
                 )
             }
             Lack::OldDriver { driver, nvrtc } => write!(
@@ -192,6 +235,7 @@ impl fmt::Display for GpuReport {
 mod tests {
     use super::*;
 
+    const ANCIENT: Version = Version { major: 11, minor: 8 };
     const OLD: Version = Version { major: 12, minor: 2 };
     const NEW: Version = Version { major: 12, minor: 8 };
 
@@ -219,6 +263,8 @@ mod tests {
             (Ready(NEW), Broken(words()), one(), vec![Lack::BrokenNvrtc(words())]),
             (Ready(OLD), Ready(NEW), one(), vec![Lack::OldDriver { driver: OLD, nvrtc: NEW }]),
             (Ready(NEW), Ready(OLD), one(), vec![]),
+            (Ready(ANCIENT), Ready(ANCIENT), one(), vec![Lack::AncientDriver(ANCIENT), Lack::OldNvrtc(ANCIENT)]),
+            (Ready(NEW), Ready(ANCIENT), one(), vec![Lack::OldNvrtc(ANCIENT)]),
         ];
         for (driver, nvrtc, devices, lacks) in table {
             let report = GpuReport::new(driver, nvrtc, devices);

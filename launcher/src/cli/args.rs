@@ -8,6 +8,7 @@ use rankzero_soft::simd::Isa;
 use super::submit_args::SubmitArgs;
 use super::sweep::SweepArgs;
 use crate::launch::Via;
+use crate::run::Device;
 
 const AFTER: &str = "\
 Exit codes:
@@ -119,6 +120,15 @@ pub struct RunArgs {
     /// Instructions to compute with: scalar, fused, avx2 or avx512 [default: the widest that the CPU has]. The result is the same.
     #[arg(long, value_name = "NAME", env = "RANKZERO_ISA")]
     pub isa: Option<Isa>,
+    /// What to compute on: `auto` uses a GPU where there is one that can be used, `gpu` refuses to run without. The result is the same.
+    #[arg(
+        long,
+        value_name = "auto|cpu|gpu",
+        env = "RANKZERO_DEVICE",
+        default_value = "auto",
+        hide_possible_values = true
+    )]
+    pub device: Device,
     /// Print the summary as JSON on stdout.
     #[arg(long)]
     pub json: bool,

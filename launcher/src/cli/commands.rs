@@ -7,7 +7,7 @@ use rankzero_frames::{FrameChoice, FrameError, Picture, RenderOptions, View, ren
 
 use super::args::{Cli, DrainArgs, JoinArgs, RenderArgs, RunArgs};
 use crate::launch::report_outcome;
-use crate::run::{Ending, Options, RunError, leave_after_failure, run as run_rank};
+use crate::run::{Device, Ending, Options, RunError, leave_after_failure, run as run_rank};
 
 /// `rankzero run`.
 pub fn run(args: &RunArgs) -> u8 {
@@ -19,6 +19,7 @@ pub fn run(args: &RunArgs) -> u8 {
         threads: args.threads,
         json: args.json,
         isa: args.isa,
+        device: args.device,
         quiet: args.quiet,
     };
     match run_rank(&options) {
@@ -37,6 +38,8 @@ pub fn join(args: &JoinArgs) -> u8 {
         threads: args.threads,
         json: false,
         isa: args.isa,
+        // Places of ranks on the node, and so their cards, are known of founders only.
+        device: Device::Cpu,
         quiet: args.quiet,
     };
     match crate::run::join(&args.run_dir, &options) {

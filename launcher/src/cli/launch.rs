@@ -7,7 +7,7 @@ use rankzero_slurm::commands::Slurm;
 use super::args::{LaunchArgs, RunArgs};
 use super::commands::{refuse, run};
 use crate::launch::{self, LaunchError, Plan, Request, Steps, Via, Wishes, shell};
-use crate::run::{PROGRESS_VARIABLE, new_run_dir, say, wants_bar};
+use crate::run::{Device, PROGRESS_VARIABLE, new_run_dir, say, wants_bar};
 use crate::sweep::SWEEP_VARIABLE;
 
 /// Slurm's word on the GPUs of a task.
@@ -126,6 +126,9 @@ pub(super) fn further_words(run: &RunArgs) -> Vec<String> {
     words.extend(run.threads.iter().flat_map(|threads| ["--threads".to_owned(), threads.to_string()]));
     words.extend(run.json.then(|| "--json".to_owned()));
     words.extend(run.isa.iter().flat_map(|isa| ["--isa".to_owned(), isa.name().to_owned()]));
+    if run.device != Device::Auto {
+        words.extend(["--device".to_owned(), run.device.name().to_owned()]);
+    }
     words.extend(run.quiet.then(|| "--quiet".to_owned()));
     words
 }

@@ -110,7 +110,7 @@ pub fn shown<'a>(own: &'a Own, members: &'a [Member]) -> (&'a [f32], &'a Shell) 
     match own.part {
         Part::Coupled { member, lane } => members[member as usize].surface(lane as usize),
         Part::SleepsBeside => (&own.still, &own.shell),
-        Part::Sleeps | Part::Free => panic!("body {} shows nobody its surface", own.id),
+        Part::Sleeps | Part::Free | Part::OnCard => panic!("body {} shows nobody its surface", own.id),
     }
 }
 

@@ -10,6 +10,7 @@
 //! - **E3** A rank writes into a peer only what the peer expects for the running step, or for the exchange after it.
 
 pub mod board;
+pub mod card;
 pub mod contacts;
 pub mod couple;
 pub mod crew;
@@ -41,6 +42,7 @@ pub use step::Header;
 
 use crate::scene::Scene;
 use board::Board;
+use card::CardCrew;
 use contacts::{Contacts, Remote};
 use couple::Coupling;
 use crew::{Crew, Floaters, Team};
@@ -81,6 +83,7 @@ pub struct Engine<F> {
     free: Vec<Team>,
     teams: Vec<Team>,
     crew: Crew,
+    card: Option<CardCrew>,
     floaters: Floaters,
     rigids: Rigids,
     reaches: Vec<Reach>,
@@ -147,6 +150,7 @@ impl<F: Fabric + Bootstrap> Engine<F> {
             free: Vec::new(),
             teams: Vec::new(),
             crew: Crew::default(),
+            card: None,
             floaters: Floaters::default(),
             rigids,
             coupling: Coupling::default(),
@@ -182,6 +186,16 @@ impl<F: Fabric> Engine<F> {
         self.isa = isa;
         self.crew.clear();
         self.floaters = Floaters::default();
+    }
+
+    /// Has a card compute those of this rank's bodies that it can, from now on. The result is the same.
+    pub fn use_card(&mut self, card: CardCrew) {
+        self.card = Some(card);
+    }
+
+    /// The card that computes some of this rank's bodies, as long as it does not fail.
+    pub fn card(&self) -> Option<&CardCrew> {
+        self.card.as_ref()
     }
 
     /// The instructions that it computes with.

@@ -39,6 +39,8 @@ pub enum Part {
     SleepsBeside,
     /// It moves without touching anything that moves freely: the whole step at once.
     Free,
+    /// The same, and the card computes it.
+    OnCard,
     /// It moves interval by interval.
     Coupled {
         /// The crew member that computes it.

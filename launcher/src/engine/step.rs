@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use rankzero_comm::{Fabric, Rank};
+use rankzero_gpu::GpuError;
 use rankzero_soft::reach::{REACH_WORDS, Reach};
 use rankzero_soft::rigid::Wrench;
 use rayon::prelude::*;
@@ -169,6 +170,9 @@ impl<F: Fabric> Engine<F> {
     /// Puts the bodies that move into packs; those that sleep beside others show their surfaces.
     fn muster(&mut self) {
         let lanes = self.isa.lanes();
+        if let Some(card) = &mut self.card {
+            card.claim(&mut self.own, &self.rigids.colliders);
+        }
         muster(&self.own, |part| part == Part::Free, lanes, &mut self.order, &mut self.free);
         muster(&self.own, Part::is_coupled, lanes, &mut self.order, &mut self.teams);
         for (member, team) in self.teams.iter().enumerate() {
@@ -188,6 +192,38 @@ impl<F: Fabric> Engine<F> {
             member.begin(team, &orders);
             pulse.beat();
         });
+        self.start_card();
+    }
+
+    /// Has the card begin with its bodies; where it fails they are the processor's.
+    fn start_card(&mut self) {
+        let Some(card) = &mut self.card else { return };
+        let Err(error) = card.start(&orders!(self)) else { return };
+        self.give_card_up(&error);
+        let free = |part| matches!(part, Part::Free | Part::OnCard);
+        muster(&self.own, free, self.isa.lanes(), &mut self.order, &mut self.free);
+    }
+
+    /// Takes the card's bodies back; where it has failed the processor computes them now.
+    fn finish_card(&mut self) -> Result<(), EngineError> {
+        let Some(card) = &mut self.card else { return Ok(()) };
+        let start = Instant::now();
+        let outcome = card.finish(&orders!(self));
+        self.time.solve += start.elapsed();
+        match outcome {
+            Ok(blown) => self.blown(blown),
+            Err(error) => {
+                self.give_card_up(&error);
+                let on_card = |part| part == Part::OnCard;
+                muster(&self.own, on_card, self.isa.lanes(), &mut self.order, &mut self.free);
+                self.run_free(0..self.free.len())
+            }
+        }
+    }
+
+    fn give_card_up(&mut self, error: &GpuError) {
+        tracing::warn!("{} computes on the processor from step {} on: {error}", self.rank(), self.step);
+        self.card = None;
     }
 
     /// Runs the step's intervals; free bodies are computed while the surfaces of others travel.
@@ -359,6 +395,7 @@ impl<F: Fabric> Engine<F> {
     }
 
     fn end_bodies(&mut self) -> Result<(), EngineError> {
+        self.finish_card()?;
         let start = Instant::now();
         let orders = orders!(self);
         let blown = self.crew.members_mut().par_iter_mut().filter_map(|member| member.end(&orders)).min();
@@ -447,7 +484,7 @@ impl<F: Fabric> Engine<F> {
 fn coupled(part: Part) -> Part {
     match part {
         Part::Sleeps | Part::SleepsBeside => Part::SleepsBeside,
-        Part::Free | Part::Coupled { .. } => Part::COUPLED,
+        Part::Free | Part::OnCard | Part::Coupled { .. } => Part::COUPLED,
     }
 }
 

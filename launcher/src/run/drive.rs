@@ -17,6 +17,7 @@ use serde_json::json;
 use super::Ending;
 use super::checkpoints::Checkpoints;
 use super::control::{Decision, Heard, Own, decode, encode};
+use super::device;
 use super::door::Notice;
 use super::doorway::Doorway;
 use super::epochs::Epochs;
@@ -115,6 +116,9 @@ pub fn drive<F: Fabric + Bootstrap>(
     })?;
     if let Some(isa) = options.isa {
         engine.use_isa(isa);
+    }
+    if let Some(card) = device::open(options.device, launch, options.threads, &start.scene)? {
+        engine.use_card(card);
     }
     let view = View::first(start.founders);
     let journal = if me == Rank(0) { Some(Journal::begin(&start)?) } else { None };

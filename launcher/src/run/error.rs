@@ -50,6 +50,9 @@ pub enum RunError {
     /// The faults to inject cannot be read.
     #[error("{0}")]
     Faults(String),
+    /// The GPU that was asked for cannot be used.
+    #[error("--device gpu: {0}")]
+    Device(String),
     /// The fabric that was asked for is not there.
     #[error("network.fabric asks for {asked}, but {why}")]
     Fabric {
@@ -219,6 +222,7 @@ impl RunError {
             | RunError::OtherWorld { .. }
             | RunError::Disagreement { .. }
             | RunError::Fabric { .. }
+            | RunError::Device(_)
             | RunError::Faults(_)
             | RunError::NoLinks(_)
             | RunError::NoDoor { .. }

@@ -60,10 +60,19 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
                 fabric,
                 launch.launcher.name(),
                 self.start.binding.description,
-                self.engine.isa().name(),
+                self.computes_on(),
             ));
         }
         Ok(())
+    }
+
+    /// What this rank computes on, for people.
+    fn computes_on(&self) -> String {
+        let isa = self.engine.isa().name();
+        match self.engine.card() {
+            Some(card) => format!("on {} and the CPU ({isa})", card.name()),
+            None => format!("on the CPU ({isa})"),
+        }
     }
 
     /// What is to be said where nodes do not reach each other by RDMA; the same on all ranks.

@@ -4,6 +4,7 @@
 //! the master asks for a view with it, and from then on it is a rank like the others. It owns nothing at first; balancing gives it
 //! batches.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,6 +12,8 @@ use rankzero_comm::control::Control;
 use rankzero_comm::member::{Status, View};
 use rankzero_comm::world::{self, Options as FabricOptions, Wish, WorldFabric};
 use rankzero_comm::{Rank, Resident, RunKey, node_identity};
+
+use rankzero_job::{Network, PortRange};
 
 use super::door::{Door, Notice, Party};
 use super::doorway::Doorway;
@@ -24,6 +27,8 @@ use crate::engine::Engine;
 
 /// How long a newcomer waits to be let in.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// For its control links and for its data.
+const PORTS_OF_A_RANK: u32 = 2;
 /// Between two looks whether the door at which it waits is still there.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
@@ -41,7 +46,8 @@ pub fn join(run_dir: &Path, options: &Options) -> Result<Ending, RunError> {
     if !options.quiet {
         say(format_args!("joins {} as rank {}", run_dir.display(), me.0));
     }
-    let links = watch::links(me, notice.capacity, &start.job, &key)?;
+    let ports = ports(&start.job.network, me.0 - notice.founders.len() as u32);
+    let links = watch::links(me, notice.capacity, ports.clone(), &start.job, &key)?;
     let info = start.introduce(me);
     let party = Party { info, node: node_identity(), offer: links.offer() };
     let offers = notice.founders.iter().map(|founder| (Rank(founder.info.rank), founder.offer.clone())).collect();
@@ -49,7 +55,7 @@ pub fn join(run_dir: &Path, options: &Options) -> Result<Ending, RunError> {
     let nearby = watch::nearby(&notice.founders);
     let control =
         Control::start(me, view.clone(), watch::settings(&start.job), links, &offers, &nearby, on_alarm(me, &run_dir))?;
-    let fabric = fabric(me, &notice, &start, &key, &control)?;
+    let fabric = fabric(me, &notice, &start, ports, &key, &control)?;
     let owners = vec![Rank(0); start.scene.batches.len()];
     let timeout = Duration::from_millis(start.job.network.result_timeout_ms);
     let engine = Engine::later(start.scene.clone(), fabric, owners, timeout)?;
@@ -71,13 +77,28 @@ pub fn join(run_dir: &Path, options: &Options) -> Result<Ending, RunError> {
     Ok(ending)
 }
 
+/// Where the `nth` newcomer listens: not at the ports that are tried first. Those of a rank that has ended are better left unanswered until all others
+/// have tried them, which proves its death; only then is anybody let in.
+fn ports(network: &Network, nth: u32) -> RangeInclusive<u16> {
+    let PortRange { first, last } = network.control_ports;
+    let offset = (PORTS_OF_A_RANK * (1 + nth)) % (u32::from(last.saturating_sub(first)) + 1);
+    first + offset as u16..=last
+}
+
 /// The fabric of a newcomer.
-fn fabric(me: Rank, notice: &Notice, start: &Start, key: &RunKey, control: &Control) -> Result<WorldFabric, RunError> {
+fn fabric(
+    me: Rank,
+    notice: &Notice,
+    start: &Start,
+    ports: RangeInclusive<u16>,
+    key: &RunKey,
+    control: &Control,
+) -> Result<WorldFabric, RunError> {
     let founders = notice.founders.iter();
     let residents: Vec<Resident> =
         founders.map(|party| Resident { rank: Rank(party.info.rank), node: party.node.clone() }).collect();
     let newcomers = notice.capacity - notice.founders.len() as u32;
-    let wish = Wish { newcomers, ..paths::wish(&start.job.network) };
+    let wish = Wish { newcomers, ports, ..paths::wish(&start.job.network) };
     let courier = Box::new(control.desk().clone());
     let options = FabricOptions::default();
     Ok(world::join(me, notice.capacity, &residents, &wish, key, &options, courier)?)

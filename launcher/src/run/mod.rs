@@ -8,6 +8,7 @@
 mod checkpoints;
 mod control;
 mod crossing;
+mod device;
 mod direct;
 mod door;
 mod doorway;
@@ -38,6 +39,7 @@ mod witness;
 mod words;
 
 pub(crate) use crossing::Crossing;
+pub use device::Device;
 pub use error::RunError;
 pub use join::join;
 pub(crate) use progress::say;

@@ -12,6 +12,7 @@ use rankzero_slurm::launch::{Launch, environment};
 use rankzero_soft::simd::Isa;
 use serde::{Deserialize, Serialize};
 
+use super::device::Device;
 use super::door::Notice;
 use super::error::RunError;
 use super::fence::{Claim, Claimant};
@@ -38,6 +39,8 @@ pub struct Options {
     pub threads: Option<usize>,
     /// Instructions to compute with; the widest that the CPU has where absent.
     pub isa: Option<Isa>,
+    /// What to compute on.
+    pub device: Device,
     /// The checkpoint to begin at: its folder, a directory of checkpoints, a run directory, or `latest`.
     pub restore: Option<PathBuf>,
     /// Print the summary as JSON.

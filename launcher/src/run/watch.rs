@@ -1,6 +1,7 @@
 //! The watch over the other ranks: links of its own between all of them, and the thread that decides who is alive.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
 use rankzero_comm::control::links::Links;
@@ -42,7 +43,8 @@ pub fn start<F: Fabric + Bootstrap>(
 ) -> Result<(Control, Vec<Party>), RunError> {
     let deadline = Instant::now() + START_TIMEOUT;
     let (me, capacity, founders) = (engine.rank(), engine.capacity(), start.ranks.len() as u32);
-    let links = links(me, capacity, &start.job, key);
+    let ports = start.job.network.control_ports;
+    let links = links(me, capacity, ports.first..=ports.last, &start.job, key);
     let offer = links.as_ref().map_or_else(|_| Vec::new(), Links::offer);
     let mine = Party { info: start.ranks[me.index()].clone(), node: node_identity(), offer };
     let introduced = engine.all_gather(&serde_json::to_vec(&mine).unwrap_or_default(), deadline)?;
@@ -77,8 +79,7 @@ pub fn nearby(parties: &[Party]) -> BTreeMap<Rank, u32> {
 ///
 /// # Errors
 /// [`RunError::NoLinks`].
-pub fn links(me: Rank, capacity: u32, job: &Job, key: &RunKey) -> Result<Links, RunError> {
-    let ports = job.network.control_ports.first..=job.network.control_ports.last;
+pub fn links(me: Rank, capacity: u32, ports: RangeInclusive<u16>, job: &Job, key: &RunKey) -> Result<Links, RunError> {
     let opened = Links::open(me, capacity, ports, key.control());
     let mut links = opened.map_err(|why| RunError::NoLinks(why.to_string()))?;
     if job.network.tls != Tls::Off {

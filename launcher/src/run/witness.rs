@@ -7,12 +7,13 @@
 //! fact: behind a cut the rank may live. So who is gone by Slurm's word is first forbidden to write in the run directory ([`super::fence`]) and
 //! has time to notice, before it counts as proven dead; else a part that has slurmctld and no majority could go on beside the majority.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use rankzero_comm::control::Desk;
+use rankzero_comm::member::Status;
 use rankzero_comm::{FailureCause, Rank};
 use rankzero_slurm::Allocation;
 use rankzero_slurm::commands::{NodeState, Slurm, SlurmError, Step, StepName};
@@ -180,7 +181,7 @@ impl Look {
 
     /// Whom to ask about, if this rank is one of those that ask, and it is time.
     fn question(&mut self, members: &[Rank], places: &Question) -> Option<Question> {
-        let (suspects, now) = (self.desk.suspects(), Instant::now());
+        let (suspects, now) = (self.silent(members), Instant::now());
         self.since.retain(|rank, _| suspects.contains(rank));
         for rank in &suspects {
             self.since.entry(*rank).or_insert(now);
@@ -200,6 +201,16 @@ impl Look {
         }
         self.asked = Some(now);
         Some(question)
+    }
+
+    /// Who is suspected; without a quorum also who cannot be reached: a member watches the master alone, so it suspects no other.
+    fn silent(&self, members: &[Rank]) -> BTreeSet<Rank> {
+        let mut silent = self.desk.suspects();
+        if self.desk.status() == Status::NoQuorum {
+            let linked = self.desk.linked();
+            silent.extend(members.iter().filter(|rank| **rank != self.me && !linked.contains(rank)));
+        }
+        silent
     }
 
     fn ban(&mut self, rank: Rank, why: &str) {

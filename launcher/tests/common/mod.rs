@@ -122,6 +122,15 @@ pub struct Spread {
 
 /// The digest of a scene after all its steps on several ranks.
 pub fn digest(scene: &Arc<Scene>, spread: &Spread) -> String {
+    digest_of(scene, spread, |_| ())
+}
+
+/// The same, with something done to each engine before its first step.
+pub fn digest_of(
+    scene: &Arc<Scene>,
+    spread: &Spread,
+    prepare: impl Fn(&mut Engine<LocalFabric>) + Clone + Send + 'static,
+) -> String {
     let owners: Vec<Rank> = if spread.owners.is_empty() {
         (0..scene.batches.len()).map(|b| Rank(b as u32 % spread.ranks)).collect()
     } else {
@@ -132,8 +141,10 @@ pub fn digest(scene: &Arc<Scene>, spread: &Spread) -> String {
         .into_iter()
         .map(|fabric| {
             let (scene, owners, moves) = (scene.clone(), owners.clone(), spread.moves.clone());
+            let prepare = prepare.clone();
             std::thread::spawn(move || {
                 let mut engine = Engine::new(scene.clone(), fabric, owners, TIMEOUT).unwrap();
+                prepare(&mut engine);
                 for step in 0..scene.steps {
                     let now: Vec<Move> = moves.iter().filter(|(s, _)| *s == step).map(|(_, m)| *m).collect();
                     engine.migrate(&now).unwrap();

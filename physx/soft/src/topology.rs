@@ -177,6 +177,11 @@ impl Topology {
         self.implicit.is_some()
     }
 
+    /// What the implicit solve of substeps works with, where they are solved so.
+    pub fn factor(&self) -> Option<&Factor> {
+        self.implicit.as_ref()
+    }
+
     /// The tetrahedra in blocks for registers of 8 or of 16 lanes; cut when first asked for.
     pub(crate) fn blocks(&self, lanes: usize) -> &Blocks {
         self.blocks[usize::from(lanes > 8)].get_or_init(|| Blocks::new(self, lanes))

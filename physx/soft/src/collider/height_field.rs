@@ -18,6 +18,19 @@ pub struct HeightField {
     bounds: Aabb,
 }
 
+/// The samples of a [`HeightField`].
+#[derive(Clone, Copy, Debug)]
+pub struct HeightGrid<'a> {
+    /// Rows and columns.
+    pub samples: [usize; 2],
+    /// Metres from one to the next.
+    pub spacing: [f32; 2],
+    /// The first sample's place, were its height 0; m.
+    pub origin: Vec3,
+    /// Metres, row by row.
+    pub heights: &'a [f32],
+}
+
 impl HeightField {
     /// A field of `rows × columns` samples (row-major, metres above the origin's y).
     ///
@@ -38,6 +51,12 @@ impl HeightField {
     /// The box of the ground and what lies under it.
     pub fn bounds(&self) -> Aabb {
         self.bounds
+    }
+
+    /// What it is made of.
+    pub fn grid(&self) -> HeightGrid<'_> {
+        let samples = [self.rows, self.columns];
+        HeightGrid { samples, spacing: self.spacing, origin: self.origin, heights: &self.heights }
     }
 
     /// Depth of `x` below the triangle above or below it (negative above the ground) and that triangle's normal;

@@ -9,11 +9,11 @@ mod near;
 mod sdf;
 mod shape;
 
-pub use height_field::HeightField;
+pub use height_field::{HeightField, HeightGrid};
 pub use mesh::TriangleMesh;
 pub(crate) use near::recoverable;
 pub use near::{Moment, Near, Nodes};
-pub use sdf::SignedDistance;
+pub use sdf::{DistanceGrid, SignedDistance};
 pub use shape::Shape;
 
 use crate::bounds::Aabb;
@@ -122,7 +122,7 @@ impl Moving {
     }
 
     /// A box around the body wherever it turns and moves in the step.
-    fn bounds(&self) -> Aabb {
+    pub fn bounds(&self) -> Aabb {
         let end = add_scaled(self.position, self.linear, self.step);
         Aabb::EMPTY.with(self.position).with(end).grown(self.shape.radius())
     }

@@ -31,6 +31,27 @@ pub struct SignedDistance {
     bounds: Aabb,
 }
 
+/// The samples of a [`SignedDistance`].
+#[derive(Clone, Copy, Debug)]
+pub struct DistanceGrid<'a> {
+    /// Along x, y, z.
+    pub samples: [usize; 3],
+    /// The first sample's place, m.
+    pub origin: Vec3,
+    /// Cells per metre.
+    pub cells: f32,
+    /// Metres from one sample to the next.
+    pub spacing: f32,
+    /// The last sample's place, in cells.
+    pub last: Vec3,
+    /// Metres, negative inside, x fastest.
+    pub values: &'a [f32],
+    /// Blocks of four cells a side, along x and y.
+    pub blocks: [usize; 2],
+    /// Whether a block has an inside, x fastest.
+    pub solid: &'a [bool],
+}
+
 impl SignedDistance {
     /// A field of `dims` samples along x, y, z, `spacing` metres apart, the first at `origin` (metres): `values` are metres, negative
     /// inside, `[z][y][x]` with x fastest.
@@ -59,6 +80,20 @@ impl SignedDistance {
     /// A box around all that is inside.
     pub fn bounds(&self) -> Aabb {
         self.bounds
+    }
+
+    /// What it is made of.
+    pub fn grid(&self) -> DistanceGrid<'_> {
+        DistanceGrid {
+            samples: self.dims,
+            origin: self.origin,
+            cells: self.cells,
+            spacing: self.spacing,
+            last: self.last,
+            values: &self.values,
+            blocks: self.blocks,
+            solid: &self.solid,
+        }
     }
 
     /// Depth of `x` below the surface (m; negative outside) and the outward unit normal there: the direction in which the

@@ -15,7 +15,7 @@ use crate::vec3::{Vec3, add, fused_cross as cross, fused_dot as dot, scale, sub}
 
 /// A tetrahedron as the volumetric term needs it.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Element {
+pub struct Element {
     /// Its nodes.
     pub nodes: [u32; 4],
     /// `1/(6 × rest volume)`, 1/m³.

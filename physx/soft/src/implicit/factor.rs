@@ -2,7 +2,7 @@
 
 use super::block::{self, add_scaled};
 use super::cholesky::Cholesky;
-use super::elastic::{Elastic, rest_hessian};
+use super::elastic::{Elastic, Element, rest_hessian};
 use super::momentum::Momentum;
 use crate::simd::Real;
 use crate::topology::Topology;
@@ -28,7 +28,67 @@ pub struct Factor {
     frame: Vec<Vec3>,
 }
 
+/// What a [`Factor`] is made of, for those who compute elsewhere.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    /// Of each tetrahedron, in their order: `1/(6 × rest volume)` in 1/m³, and `λ × rest volume` in J.
+    pub elements: &'a [Element],
+    /// `1 + μ/λ`.
+    pub gamma: f32,
+    /// Start of each node's springs, and the end of the last one's.
+    pub spring_start: &'a [u32],
+    /// For each spring the node at the other end.
+    pub spring_other: &'a [u32],
+    /// For each spring its stiffness, N/m.
+    pub spring_stiffness: &'a [f32],
+    /// For each node half of what its springs hold at rest, J.
+    pub spring_rest: &'a [f32],
+    /// For each node its mass over the square of the substep, N/m; zero where pinned.
+    pub inertia: &'a [f32],
+    /// `1 / Σ mass`, 1/kg.
+    pub inverse_total_mass: f32,
+    /// No node is pinned.
+    pub free: bool,
+    /// Energies closer than this are the same, J.
+    pub slack: f32,
+    /// For each node the vector of which the sum with the positions is the mean deformation gradient, 1/m.
+    pub frame: &'a [Vec3],
+    /// Of the preconditioner's factor: the node of each column, in order of elimination.
+    pub column_node: &'a [u32],
+    /// Start of each column's entries, and the end of the last one's.
+    pub column_start: &'a [u32],
+    /// For each entry the node of its row.
+    pub entry_row: &'a [u32],
+    /// Each entry with its sign changed, by rows.
+    pub entry: &'a [[f32; 9]],
+    /// Of each column the inverse of the diagonal block, by rows.
+    pub inverse: &'a [[f32; 9]],
+}
+
 impl Factor {
+    /// What it is made of.
+    pub fn parts(&self) -> Parts<'_> {
+        let (elastic, cholesky) = (&self.elastic, &self.cholesky);
+        Parts {
+            elements: &elastic.elements,
+            gamma: elastic.gamma,
+            spring_start: &elastic.start,
+            spring_other: &elastic.other,
+            spring_stiffness: &elastic.stiffness,
+            spring_rest: &elastic.spring_rest,
+            inertia: &elastic.inertia,
+            inverse_total_mass: self.momentum.inverse_total(),
+            free: self.free,
+            slack: self.slack,
+            frame: &self.frame,
+            column_node: &cholesky.node,
+            column_start: &cholesky.start,
+            entry_row: &cholesky.row,
+            entry: &cholesky.entry,
+            inverse: &cholesky.inverse,
+        }
+    }
+
     /// Prepares the mesh for substeps of `h` seconds.
     pub fn new(topology: &Topology, h: f32) -> Self {
         let (laplacian, mut rows) = rest_hessian(topology);

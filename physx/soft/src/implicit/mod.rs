@@ -26,5 +26,6 @@ mod solve;
 #[cfg(test)]
 mod tests;
 
-pub use factor::Factor;
+pub use elastic::Element;
+pub use factor::{Factor, Parts};
 pub use solve::{Effort, ITERATIONS, SCRATCH, TOLERANCE, Work, solve};

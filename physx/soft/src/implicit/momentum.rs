@@ -30,6 +30,11 @@ impl Momentum {
         Self { mass: topology.mass.clone(), inverse_total: (1.0 / total) as f32 }
     }
 
+    /// `1 / Σ mass`, 1/kg.
+    pub(super) fn inverse_total(&self) -> f32 {
+        self.inverse_total
+    }
+
     /// Centre of mass of `x`, or of any other field by node.
     #[inline(always)]
     pub fn mean<R: Real>(&self, x: impl Fn(usize) -> Vec3<R>) -> Vec3<R> {

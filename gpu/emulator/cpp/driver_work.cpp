@@ -1,0 +1,178 @@
+// Streams, events, kernels and graphs of the emulated CUDA driver.
+#include "driver.hpp"
+
+using namespace emulated;
+
+extern "C" {
+
+int cuStreamCreate(void** stream, unsigned) {
+    ENTER_CONTEXT;
+    *stream = new Stream();
+    return SUCCESS;
+}
+int cuStreamDestroy_v2(void* stream) {
+    ENTER_CONTEXT;
+    drain(stream_of(stream));
+    delete static_cast<Stream*>(stream);
+    return SUCCESS;
+}
+int cuStreamSynchronize(void* stream) {
+    ENTER_CONTEXT;
+    return drain(stream_of(stream));
+}
+
+int cuEventCreate(void** event, unsigned) {
+    ENTER_CONTEXT;
+    *event = new Event();
+    return SUCCESS;
+}
+int cuEventDestroy_v2(void* event) {
+    ENTER_CONTEXT;
+    Event* const one = static_cast<Event*>(event);
+    if (one->stream != nullptr && !one->done) {
+        drain(*one->stream);
+    }
+    delete one;
+    return SUCCESS;
+}
+int cuEventRecord(void* event, void* stream) {
+    ENTER_CONTEXT;
+    Event* const one = static_cast<Event*>(event);
+    one->stream = &stream_of(stream);
+    one->done = false;
+    return enqueue(stream, [=] {
+        one->done = true;
+        return SUCCESS;
+    });
+}
+int cuEventQuery(void* event) {
+    ENTER_CONTEXT;
+    Event& one = *static_cast<Event*>(event);
+    if (!one.done) {
+        if (m.settings.stall > 0) {
+            --m.settings.stall;
+        } else {
+            advance(*one.stream);
+        }
+    }
+    return m.broken != SUCCESS ? m.broken : one.done ? SUCCESS : NOT_READY;
+}
+int cuEventSynchronize(void* event) {
+    ENTER_CONTEXT;
+    Event& one = *static_cast<Event*>(event);
+    return one.done ? m.broken : drain(*one.stream);
+}
+int cuStreamWaitEvent(void* stream, void* event, unsigned) {
+    ENTER_CONTEXT;
+    Event* const one = static_cast<Event*>(event);
+    return enqueue(stream, [=] {
+        while (!one->done && one->stream != nullptr && !one->stream->queue.empty()) {
+            advance(*one->stream);
+        }
+        return machine().broken;
+    });
+}
+
+int cuModuleLoadData(void** module, const void* image) {
+    ENTER_CONTEXT;
+    const char* const words = static_cast<const char*>(image);
+    // What NVRTC makes, or a test that has no NVRTC.
+    if (memcmp(words, "\177ELF", 4) != 0 && memcmp(words, "EMUL", 4) != 0) {
+        return INVALID_IMAGE;
+    }
+    static int loaded;
+    *module = &loaded;
+    return SUCCESS;
+}
+int cuModuleUnload(void*) { return SUCCESS; }
+int cuModuleGetFunction(void** function, void*, const char* name) {
+    ENTER_CONTEXT;
+    const emulator::Entry* const entry = emulator::find(name);
+    if (entry == nullptr) {
+        return NOT_FOUND;
+    }
+    static std::map<std::string, Function>* const all = new std::map<std::string, Function>();
+    Function& one = (*all)[name];
+    one.entry = entry;
+    *function = &one;
+    return SUCCESS;
+}
+int cuFuncSetAttribute(void* function, int attribute, int value) {
+    ENTER_CONTEXT;
+    // The block memory that launches may ask for.
+    if (attribute == 8) {
+        if (value < 0 || value > m.settings.block_bytes) {
+            return INVALID_VALUE;
+        }
+        static_cast<Function*>(function)->block_bytes_max = static_cast<size_t>(value);
+    }
+    return SUCCESS;
+}
+int cuLaunchKernel(void* function, unsigned blocks, unsigned y, unsigned z, unsigned threads, unsigned ty, unsigned tz,
+                   unsigned block_bytes, void* stream, void** parameters, void**) {
+    ENTER_CONTEXT;
+    Function* const one = static_cast<Function*>(function);
+    const bool flat = y == 1 && z == 1 && ty == 1 && tz == 1;
+    if (!flat || blocks == 0 || threads == 0 || threads > 1024 || block_bytes > one->block_bytes_max) {
+        return INVALID_VALUE;
+    }
+    // The driver copies the parameter when it is called.
+    const emulator::Entry* const entry = one->entry;
+    const std::string parameter(static_cast<const char*>(parameters[0]), entry->parameter_bytes);
+    ++m.launches;
+    return enqueue(stream, [=] {
+        Machine& now = machine();
+        ++now.runs;
+        if (now.settings.good-- == 0) {
+            return LAUNCH_FAILED;
+        }
+        const auto outcome = emulator::run(entry->kernel, parameter.data(), blocks, threads, block_bytes,
+                                           static_cast<emulator::Order>(now.settings.order), now.settings.seed++);
+        return outcome == emulator::Outcome::done ? SUCCESS : LAUNCH_FAILED;
+    });
+}
+
+int cuStreamBeginCapture_v2(void* stream, int) {
+    ENTER_CONTEXT;
+    Stream& one = stream_of(stream);
+    if (one.capture != nullptr) {
+        return INVALID_VALUE;
+    }
+    one.capture = new std::vector<Work>();
+    return SUCCESS;
+}
+int cuStreamEndCapture(void* stream, void** graph) {
+    ENTER_CONTEXT;
+    Stream& one = stream_of(stream);
+    if (one.capture == nullptr) {
+        return INVALID_VALUE;
+    }
+    *graph = one.capture;
+    one.capture = nullptr;
+    return SUCCESS;
+}
+int cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long long) {
+    ENTER_CONTEXT;
+    *executable = new std::vector<Work>(*static_cast<std::vector<Work>*>(graph));
+    return SUCCESS;
+}
+int cuGraphLaunch(void* executable, void* stream) {
+    ENTER_CONTEXT;
+    for (const Work& work : *static_cast<std::vector<Work>*>(executable)) {
+        const Result result = enqueue(stream, work);
+        if (result != SUCCESS) {
+            return result;
+        }
+    }
+    return SUCCESS;
+}
+int cuGraphExecDestroy(void* executable) {
+    delete static_cast<std::vector<Work>*>(executable);
+    return SUCCESS;
+}
+int cuGraphDestroy(void* graph) {
+    delete static_cast<std::vector<Work>*>(graph);
+    return SUCCESS;
+}
+
+}  // extern "C"

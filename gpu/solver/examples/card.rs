@@ -1,0 +1,151 @@
+//! What a card can do: whether it has the CPU's bits, and how fast it is. Run by bench/gpu.sh; writes JSON.
+//!
+//! `card bits [SEEDS]` steps random scenes on the card and on the CPU and compares every word. `card time [BODIES…]` times steps of boxes.
+//! `--kernels DIR` loads kernels that the laboratory compiled (`lab DIR`), for machines without NVRTC.
+#![forbid(unsafe_code)]
+
+#[path = "../tests/common/mod.rs"]
+mod common;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use common::rig::{Bodies, on_cpu, reach_of, with_finite};
+use common::scene::Scene;
+use rankzero_gpu::cache::Cache;
+use rankzero_gpu::{Card, GpuError};
+use rankzero_gpu_solver::{Colliders, Kernels, Troop};
+
+fn main() -> ExitCode {
+    let mut arguments: Vec<String> = std::env::args().skip(1).collect();
+    let mut kernels = None;
+    if let Some(at) = arguments.iter().position(|a| a == "--kernels") {
+        let mut taken = arguments.drain(at..(at + 2).min(arguments.len())).skip(1);
+        kernels = taken.next().map(PathBuf::from);
+    }
+    let numbers: Result<Vec<usize>, _> = arguments.iter().skip(1).map(|a| a.parse()).collect();
+    let (Some(task), Ok(numbers)) = (arguments.first(), numbers) else {
+        eprintln!("usage: card bits [SEEDS] | card time [BODIES…]   [--kernels DIR]");
+        return ExitCode::from(2);
+    };
+    let outcome = open(kernels).and_then(|kernels| match task.as_str() {
+        "bits" => bits(&kernels, numbers.first().copied().unwrap_or(100)),
+        _ => time(&kernels, &numbers),
+    });
+    match outcome {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("card: {error}");
+            ExitCode::from(3)
+        }
+    }
+}
+
+fn open(compiled: Option<PathBuf>) -> Result<Arc<Kernels>, GpuError> {
+    let card = Card::open(0)?;
+    match compiled {
+        Some(folder) => Kernels::compiled(&card, &folder),
+        None => Ok(Kernels::load(&card, &Cache::new(None))?.0),
+    }
+}
+
+/// Steps scenes of both solvers, and tells of the first that differs.
+fn bits(kernels: &Arc<Kernels>, seeds: usize) -> Result<bool, GpuError> {
+    let (mut words, mut steps) = (0, 0);
+    for seed in 0..seeds as u64 {
+        for scene in [Scene::new(seed, 8, 4), Scene::implicit(seed, 4, 3)] {
+            let mut troop = Troop::new(kernels, &scene.topology)?;
+            let mut colliders = Colliders::default();
+            // Scenes have none without a kernel.
+            let _ = colliders.set(&scene.colliders);
+            let (mut expected, mut found) = (Bodies::of(&scene), Bodies::of(&scene));
+            for step in 0..10 {
+                on_cpu(&scene, &mut expected);
+                card_step(&mut troop, &scene, &colliders, &mut found)?;
+                if found.clone().with_one_nan() != expected.clone().with_one_nan() {
+                    let solver = if scene.topology.is_implicit() { "implicit" } else { "xpbd" };
+                    println!("{{\"bits\": \"differ\", \"seed\": {seed}, \"step\": {step}, \"solver\": \"{solver}\"}}");
+                    return Ok(false);
+                }
+                steps += 1;
+                words += found.states.iter().map(Vec::len).sum::<usize>();
+            }
+        }
+    }
+    println!("{{\"bits\": \"equal\", \"scenes\": {}, \"steps\": {steps}, \"words\": {words}}}", 2 * seeds);
+    Ok(true)
+}
+
+fn card_step(troop: &mut Troop, scene: &Scene, colliders: &Colliders, bodies: &mut Bodies) -> Result<(), GpuError> {
+    let given = &*bodies;
+    troop.start(&scene.rule, colliders, given.states.len(), |body, words| {
+        words.copy_from_slice(&given.states[body]);
+        reach_of(&given.reaches[body])
+    })?;
+    troop.finish(|body, state, reach, finite| {
+        bodies.states[body].copy_from_slice(state);
+        bodies.reaches[body] = with_finite(&reach, finite);
+    })
+}
+
+/// Times steps of so many bodies each, on the card, with all copies, and on one core of the CPU in a lane each.
+fn time(kernels: &Arc<Kernels>, counts: &[usize]) -> Result<bool, GpuError> {
+    let counts = if counts.is_empty() { &[1, 10, 100, 1000, 10_000, 100_000][..] } else { counts };
+    for implicit in [false, true] {
+        for &count in counts {
+            // One of a known size, once over.
+            let scene = Scene::cube(4, 10, implicit);
+            let bodies = Bodies::of(&scene);
+            let bodies =
+                Bodies { states: vec![bodies.states[0].clone(); count], reaches: vec![bodies.reaches[0]; count] };
+            let colliders = Colliders::default();
+            let mut troop = Troop::new(kernels, &scene.topology)?;
+            let give = |_: usize, words: &mut [u32]| {
+                words.copy_from_slice(&bodies.states[0]);
+                reach_of(&bodies.reaches[0])
+            };
+            let (mut best, began) = (Duration::MAX, Instant::now());
+            while began.elapsed() < Duration::from_secs(2) || best == Duration::MAX {
+                let start = Instant::now();
+                troop.start(&scene.rule, &colliders, count, give)?;
+                troop.wait()?;
+                best = best.min(start.elapsed());
+                troop.finish(|_, _, _, _| ())?;
+            }
+            let tets = scene.topology.tets.len();
+            let rate = (count * tets) as f64 * f64::from(scene.rule.substeps) / best.as_secs_f64();
+            let solver = if implicit { "implicit" } else { "xpbd" };
+            println!(
+                "{{\"solver\": \"{solver}\", \"bodies\": {count}, \"tets\": {tets}, \"substeps\": {}, \"step_ms\": {:.4}, \
+                 \"tet_substeps_per_s\": {rate:.4e}, \"cpu_tet_substeps_per_s\": {:.4e}}}",
+                scene.rule.substeps,
+                best.as_secs_f64() * 1e3,
+                cpu_rate(&scene),
+            );
+        }
+    }
+    Ok(true)
+}
+
+/// Tetrahedra times substeps that one core does in a second, with a body in each lane.
+fn cpu_rate(scene: &Scene) -> f64 {
+    use rankzero_soft::{Pack, simd::Isa};
+    let isa = Isa::best();
+    let mut pack = Pack::new(scene.topology.clone(), isa.lanes(), isa);
+    let reach = scene.reaches()[0];
+    let (mut best, began) = (Duration::MAX, Instant::now());
+    while began.elapsed() < Duration::from_millis(300) {
+        pack.reset(&scene.topology, isa.lanes());
+        (0..isa.lanes()).for_each(|_| {
+            pack.join(&scene.states[0], &reach, &scene.rule, &[]);
+        });
+        let start = Instant::now();
+        pack.whole_step(&scene.rule, &[]);
+        pack.end(&scene.rule);
+        best = best.min(start.elapsed());
+    }
+    (isa.lanes() * scene.topology.tets.len()) as f64 * f64::from(scene.rule.substeps) / best.as_secs_f64()
+}

@@ -1,0 +1,73 @@
+//! The solver's kernels on a card.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use rankzero_gpu::cache::Cache;
+use rankzero_gpu::compile::{Target, Unit};
+use rankzero_gpu::{Card, GpuError, Kernel};
+
+use crate::source::{HEADERS, IMPLICIT, IMPLICIT_KERNELS, STEP, STEP_KERNELS, Source};
+
+/// The solver's kernels, loaded on a card.
+#[derive(Debug)]
+pub struct Kernels {
+    card: Arc<Card>,
+    /// For bodies that live in a block's memory, and for those that are too large.
+    swept: [Kernel; 2],
+    implicit: [Kernel; 2],
+}
+
+impl Kernels {
+    /// Compiles them, or takes them from the cache. With them come the cache's words of complaint.
+    ///
+    /// # Errors
+    /// [`GpuError`], where there is no compiler, or it or the driver refuse.
+    pub fn load(card: &Arc<Card>, cache: &Cache) -> Result<(Arc<Self>, Option<String>), GpuError> {
+        let headers: Vec<(&str, &str)> = HEADERS.iter().map(|h| (h.name, h.text)).collect();
+        let mut complaints = None;
+        let kernels = Self::with(card, |source, names| {
+            let unit = Unit { name: source.name, text: source.text, headers: &headers };
+            let (kernels, complaint) = card.kernels(&unit, names, cache)?;
+            complaints = complaints.take().or(complaint);
+            Ok(kernels)
+        })?;
+        Ok((kernels, complaints))
+    }
+
+    /// Loads what was compiled elsewhere: `folder` holds for each unit a file `UNIT.sm_XY` of the card's capability.
+    ///
+    /// # Errors
+    /// [`GpuError::Image`] where a file cannot be read, [`GpuError::Driver`].
+    pub fn compiled(card: &Arc<Card>, folder: &Path) -> Result<Arc<Self>, GpuError> {
+        let target = Target::Machine(card.device().capability());
+        Self::with(card, |source, names| {
+            let file = folder.join(format!("{}.{target}", source.name));
+            let image = std::fs::read(&file).map_err(|source| GpuError::Image { file, source })?;
+            card.load(image, names)
+        })
+    }
+
+    fn with(
+        card: &Arc<Card>,
+        mut load: impl FnMut(Source, &[&str]) -> Result<Vec<Kernel>, GpuError>,
+    ) -> Result<Arc<Self>, GpuError> {
+        let mut pair = |source, names: [&str; 2]| {
+            let kernels: [Kernel; 2] = load(source, &names)?.try_into().expect("as many as names");
+            Ok::<_, GpuError>(kernels)
+        };
+        let (swept, implicit) = (pair(STEP, STEP_KERNELS)?, pair(IMPLICIT, IMPLICIT_KERNELS)?);
+        Ok(Arc::new(Self { card: card.clone(), swept, implicit }))
+    }
+
+    /// The card.
+    pub fn card(&self) -> &Arc<Card> {
+        &self.card
+    }
+
+    /// The kernel for a whole step of bodies whose elasticity is solved so, and that are too large for a block's memory, or not.
+    pub(crate) fn whole_step(&self, implicit: bool, large: bool) -> &Kernel {
+        let kernels = if implicit { &self.implicit } else { &self.swept };
+        &kernels[usize::from(large)]
+    }
+}

@@ -1,0 +1,30 @@
+//! The soft-body solver on CUDA: the kernels, and the solver's data as they take them.
+//!
+//! The kernels (`gpu/kernels`) do what [`rankzero_soft`] does on the CPU, operation by operation, so that a body's bits do not depend on
+//! where it is computed. A body is a block of threads: its state is read once, lives in the block's memory through the step, and is
+//! written once. Threads share the tetrahedra of a colour; a barrier lies between colours.
+//!
+//! Invariants:
+//! - **G1** Only `+ − × ÷ sqrt`, `fmaf` where the CPU has `mul_add`, and choices between two values reach the state; nothing is
+//!   contracted, approximated or flushed to zero.
+//! - **G2** A sum over nodes is added up by one thread, in the nodes' order.
+//! - **G3** Two threads write to one place only with a barrier in between.
+#![deny(unsafe_code)]
+
+mod collider;
+mod form;
+mod implicit;
+mod kernels;
+mod rule;
+mod source;
+mod step;
+#[allow(unsafe_code)]
+mod troop;
+
+pub use collider::{Colliders, Unsupported};
+pub use form::Form;
+pub use kernels::Kernels;
+pub use rule::Rule;
+pub use source::{HEADERS, Source, UNITS};
+pub use step::{NEXT_REACH_WORDS, Step};
+pub use troop::Troop;

@@ -1,0 +1,39 @@
+//! The parameter of the kernels of a whole step.
+
+use bytemuck::{Pod, Zeroable};
+
+use crate::rule::Rule;
+
+/// Words of a body's reach as kernels keep it: [`Reach::to_words`](rankzero_soft::reach::Reach::to_words), then whether the body is
+/// finite.
+pub const NEXT_REACH_WORDS: usize = rankzero_soft::reach::REACH_WORDS + 1;
+
+/// What they take, as `Step` of `whole.cuh`. Pointers are addresses in device memory.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct Step {
+    /// The words of the bodies' form.
+    pub form: u64,
+    /// For each block a slot, `u32`.
+    pub slots: u64,
+    /// For each slot the word at which its state begins, `u64`.
+    pub state_at: u64,
+    /// Canonical states, read and written.
+    pub states: u64,
+    /// For each slot [`NEXT_REACH_WORDS`] words, read and written.
+    pub reaches: u64,
+    /// The colliders' records.
+    pub colliders: u64,
+    /// How many.
+    pub collider_count: u64,
+    /// What the records refer to.
+    pub pool: u64,
+    /// Where bodies live that are too large for a block's memory; of no meaning to kernels that use the block's.
+    pub workspace: u64,
+    /// Words of each there.
+    pub workspace_words: u64,
+    /// What the step asks.
+    pub rule: Rule,
+}
+
+const _: () = assert!(size_of::<Step>() == 144);

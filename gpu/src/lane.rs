@@ -1,0 +1,339 @@
+//! Work on a card in order, and the memory that it works on.
+//!
+//! A lane is a stream with buffers on the card and arenas, which are host memory that the card reads and writes by itself. Work is given
+//! to it and done later; meanwhile the lane is busy, and its memory can be looked at only after [`Lane::wait`]. Since a lane owns what it
+//! works on, nothing is freed or read too early.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytemuck::Pod;
+use cudarc::driver::sys::{self, CUgraphInstantiate_flags, CUstreamCaptureMode};
+use cudarc::driver::{CudaEvent, CudaGraph, CudaStream, result};
+
+use crate::card::{Card, Kernel, Memory, during};
+use crate::error::GpuError;
+
+/// A buffer of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BufferId(usize);
+
+/// An arena of a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ArenaId(usize);
+
+/// The size of a launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shape {
+    /// Blocks.
+    pub blocks: u32,
+    /// Threads of a block.
+    pub threads: u32,
+    /// Bytes of memory that the threads of a block share.
+    pub block_bytes: u32,
+}
+
+/// A stream of work on a card.
+pub struct Lane {
+    card: Arc<Card>,
+    stream: Arc<CudaStream>,
+    done: CudaEvent,
+    busy: bool,
+    graph: Option<CudaGraph>,
+    buffers: Vec<Memory>,
+    arenas: Vec<Arena>,
+}
+
+impl fmt::Debug for Lane {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lane").field("card", &self.card).field("busy", &self.busy).finish_non_exhaustive()
+    }
+}
+
+// SAFETY: what CUDA asks of a graph is that no two threads use it at once; a lane has one owner at a time.
+unsafe impl Send for Lane {}
+
+impl Lane {
+    /// A lane of a card, with no memory yet.
+    ///
+    /// # Errors
+    /// [`GpuError::Driver`].
+    pub fn new(card: &Arc<Card>) -> Result<Self, GpuError> {
+        let stream = card.context.new_stream().map_err(during("making a stream"))?;
+        let done = card.context.new_event(None).map_err(during("making an event"))?;
+        Ok(Self { card: card.clone(), stream, done, busy: false, graph: None, buffers: vec![], arenas: vec![] })
+    }
+
+    /// The card.
+    pub fn card(&self) -> &Arc<Card> {
+        &self.card
+    }
+
+    /// Reserves a buffer on the card.
+    ///
+    /// # Errors
+    /// [`GpuError::Driver`].
+    pub fn add_buffer(&mut self, words: usize) -> Result<BufferId, GpuError> {
+        self.buffers.push(Memory::new(&self.card, words)?);
+        Ok(BufferId(self.buffers.len() - 1))
+    }
+
+    /// Reserves an arena, filled with zeros.
+    ///
+    /// # Errors
+    /// [`GpuError::Driver`].
+    pub fn add_arena(&mut self, words: usize) -> Result<ArenaId, GpuError> {
+        self.arenas.push(Arena::new(&self.card, words)?);
+        Ok(ArenaId(self.arenas.len() - 1))
+    }
+
+    /// Makes a buffer hold at least so many words, after the work at hand; what it held is lost where it grows, and so is the graph.
+    ///
+    /// # Errors
+    /// As [`Lane::wait`], and [`GpuError::Driver`].
+    pub fn grow_buffer(&mut self, buffer: BufferId, words: usize) -> Result<(), GpuError> {
+        if self.buffers[buffer.0].words() < words {
+            self.wait()?;
+            self.graph = None;
+            self.buffers[buffer.0] = Memory::new(&self.card, words)?;
+        }
+        Ok(())
+    }
+
+    /// As [`Lane::grow_buffer`], of an arena.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn grow_arena(&mut self, arena: ArenaId, words: usize) -> Result<(), GpuError> {
+        if self.arenas[arena.0].words < words {
+            self.wait()?;
+            self.graph = None;
+            self.arenas[arena.0] = Arena::new(&self.card, words)?;
+        }
+        Ok(())
+    }
+
+    /// Words of a buffer.
+    pub fn size(&self, buffer: BufferId) -> usize {
+        self.buffers[buffer.0].words()
+    }
+
+    /// The address of a buffer on the card.
+    pub fn address(&self, buffer: BufferId) -> u64 {
+        self.buffers[buffer.0].address()
+    }
+
+    /// The address by which the card reads and writes an arena.
+    pub fn arena_address(&self, arena: ArenaId) -> u64 {
+        self.arenas[arena.0].device_address
+    }
+
+    /// The words of an arena, after the work at hand.
+    ///
+    /// # Errors
+    /// As [`Lane::wait`].
+    pub fn words(&mut self, arena: ArenaId) -> Result<&mut [u32], GpuError> {
+        self.wait()?;
+        let arena = &mut self.arenas[arena.0];
+        // SAFETY: it has so many words, all of which were written when it was made; the card is done with them, and gets more work
+        // only through the borrow of `self` that this one excludes.
+        Ok(unsafe { std::slice::from_raw_parts_mut(arena.memory, arena.words) })
+    }
+
+    /// Copies from an arena to a buffer, in its turn.
+    ///
+    /// # Errors
+    /// [`GpuError::Driver`].
+    ///
+    /// # Panics
+    /// If either has no such words.
+    pub fn upload(&mut self, from: ArenaId, words: Range<usize>, to: BufferId, at: usize) -> Result<(), GpuError> {
+        let (arena, buffer) = (&self.arenas[from.0], &self.buffers[to.0]);
+        assert!(words.start <= words.end && words.end <= arena.words, "past the end of an arena");
+        assert!(at + words.len() <= buffer.words(), "past the end of a buffer");
+        self.card.context.bind_to_thread().map_err(during("using the device"))?;
+        self.busy = true;
+        // SAFETY: the words are within the arena, which lives until the lane has waited.
+        let source = unsafe { std::slice::from_raw_parts(arena.memory.add(words.start), words.len()) };
+        let to = buffer.address() + 4 * at as u64;
+        // SAFETY: both lie within memory of the lane, which waits before it frees or shows any of it.
+        unsafe { result::memcpy_htod_async(to, source, self.stream.cu_stream()) }
+            .map_err(during("copying to the device"))
+    }
+
+    /// Copies from a buffer to an arena, in its turn.
+    ///
+    /// # Errors
+    /// [`GpuError::Driver`].
+    ///
+    /// # Panics
+    /// If either has no such words.
+    pub fn download(&mut self, from: BufferId, words: Range<usize>, to: ArenaId, at: usize) -> Result<(), GpuError> {
+        let (buffer, arena) = (&self.buffers[from.0], &self.arenas[to.0]);
+        assert!(words.start <= words.end && words.end <= buffer.words(), "past the end of a buffer");
+        assert!(at + words.len() <= arena.words, "past the end of an arena");
+        self.card.context.bind_to_thread().map_err(during("using the device"))?;
+        self.busy = true;
+        // SAFETY: the words are within the arena, which nobody looks at until the lane has waited.
+        let target = unsafe { std::slice::from_raw_parts_mut(arena.memory.add(at), words.len()) };
+        let from = buffer.address() + 4 * words.start as u64;
+        // SAFETY: both lie within memory of the lane, which waits before it frees or shows any of it.
+        unsafe { result::memcpy_dtoh_async(target, from, self.stream.cu_stream()) }
+            .map_err(during("copying from the device"))
+    }
+
+    /// Launches a kernel with its only parameter, in its turn.
+    ///
+    /// # Errors
+    /// [`GpuError::Driver`]; what goes wrong in the kernel comes with a later call.
+    ///
+    /// # Safety
+    /// `parameter` must be what the kernel takes, and its addresses must lead to memory of this lane, or to such as lives until the lane
+    /// has waited, with all the words that the kernel reads and writes.
+    pub unsafe fn launch<P: Pod>(&mut self, kernel: &Kernel, shape: Shape, parameter: &P) -> Result<(), GpuError> {
+        self.card.context.bind_to_thread().map_err(during("using the device"))?;
+        self.busy = true;
+        let mut parameters = [std::ptr::from_ref(parameter).cast_mut().cast::<std::ffi::c_void>()];
+        let (blocks, threads) = ((shape.blocks, 1, 1), (shape.threads, 1, 1));
+        // SAFETY: the driver copies the parameter before it returns; the rest is the caller's promise.
+        unsafe {
+            result::launch_kernel(
+                kernel.function.cu_function(),
+                blocks,
+                threads,
+                shape.block_bytes,
+                self.stream.cu_stream(),
+                &mut parameters,
+            )
+        }
+        .map_err(during("launching a kernel"))
+    }
+
+    /// Notes the work that `work` gives to the lane, to be done by [`Lane::replay`] as often as wanted, with the addresses and parameters
+    /// of now. It replaces what was noted before.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`GpuError::Driver`].
+    pub fn record(&mut self, work: impl FnOnce(&mut Self) -> Result<(), GpuError>) -> Result<(), GpuError> {
+        self.wait()?;
+        self.graph = None;
+        let mode = CUstreamCaptureMode::CU_STREAM_CAPTURE_MODE_THREAD_LOCAL;
+        self.stream.begin_capture(mode).map_err(during("recording work"))?;
+        let outcome = work(self);
+        // Ended in any case, since a stream that records does no work.
+        let graph = self.stream.end_capture(CUgraphInstantiate_flags(0)).map_err(during("recording work"));
+        self.busy = false;
+        outcome?;
+        self.graph = graph?;
+        Ok(())
+    }
+
+    /// Whether work is noted that [`Lane::replay`] can do.
+    pub fn has_record(&self) -> bool {
+        self.graph.is_some()
+    }
+
+    /// Forgets what was noted.
+    ///
+    /// # Errors
+    /// As [`Lane::wait`].
+    pub fn forget_record(&mut self) -> Result<(), GpuError> {
+        if self.graph.is_some() {
+            self.wait()?;
+            self.graph = None;
+        }
+        Ok(())
+    }
+
+    /// Does what was noted, in its turn. Nothing where nothing is noted.
+    ///
+    /// # Errors
+    /// [`GpuError::Driver`].
+    pub fn replay(&mut self) -> Result<(), GpuError> {
+        let Some(graph) = &self.graph else { return Ok(()) };
+        self.busy = true;
+        graph.launch().map_err(during("launching recorded work"))
+    }
+
+    /// Waits until all is done that the lane was given, for up to [`WORK_MAX`].
+    ///
+    /// # Errors
+    /// [`GpuError::Driver`] with what went wrong meanwhile, [`GpuError::Deadline`].
+    pub fn wait(&mut self) -> Result<(), GpuError> {
+        self.wait_for(WORK_MAX)
+    }
+
+    /// As [`Lane::wait`], with a limit of one's own.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn wait_for(&mut self, limit: Duration) -> Result<(), GpuError> {
+        if !self.busy {
+            return Ok(());
+        }
+        self.done.record(&self.stream).map_err(during("waiting for the device"))?;
+        let start = Instant::now();
+        while !self.done.try_is_complete().map_err(during("waiting for the device"))? {
+            let waited = start.elapsed();
+            if waited > limit {
+                return Err(GpuError::Deadline { device: self.card.device().to_string(), waited });
+            }
+            // Steps are short: spin at first, then leave the core to others.
+            if waited < SPIN { std::hint::spin_loop() } else { std::thread::sleep(NAP) }
+        }
+        self.busy = false;
+        Ok(())
+    }
+}
+
+/// No work that is given to a lane at once takes as long.
+pub const WORK_MAX: Duration = Duration::from_secs(60);
+const SPIN: Duration = Duration::from_micros(200);
+const NAP: Duration = Duration::from_micros(20);
+
+impl Drop for Lane {
+    fn drop(&mut self) {
+        if self.wait().is_err() {
+            // The device may still be at it: what it works on is not freed before the process ends.
+            std::mem::forget(std::mem::take(&mut self.buffers));
+            std::mem::forget(std::mem::take(&mut self.arenas));
+        }
+    }
+}
+
+/// Host memory that is never paged out, and that the card reads and writes by itself.
+struct Arena {
+    card: Arc<Card>,
+    memory: *mut u32,
+    device_address: u64,
+    words: usize,
+}
+
+impl Arena {
+    fn new(card: &Arc<Card>, words: usize) -> Result<Self, GpuError> {
+        card.context.bind_to_thread().map_err(during("using the device"))?;
+        let bytes = 4 * words.max(1);
+        let flags = sys::CU_MEMHOSTALLOC_PORTABLE | sys::CU_MEMHOSTALLOC_DEVICEMAP;
+        // SAFETY: the memory is written below, before anybody reads it.
+        let memory = unsafe { result::malloc_host(bytes, flags) }.map_err(during("pinning host memory"))?;
+        let mut arena = Self { card: card.clone(), memory: memory.cast(), device_address: 0, words };
+        // SAFETY: so many bytes were reserved just now.
+        unsafe { std::ptr::write_bytes(memory.cast::<u8>(), 0, bytes) };
+        // SAFETY: the driver writes one address; the memory is mapped, as it was asked for.
+        unsafe { sys::cuMemHostGetDevicePointer_v2(&mut arena.device_address, memory, 0) }
+            .result()
+            .map_err(during("mapping host memory"))?;
+        Ok(arena)
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        if self.card.context.bind_to_thread().is_ok() {
+            // SAFETY: it was reserved by `new`, and the lane has waited for the work on it.
+            let _ = unsafe { result::free_host(self.memory.cast()) };
+        }
+    }
+}

@@ -1,0 +1,185 @@
+//! The bodies of this rank that a GPU computes: those that are free in a step.
+//!
+//! They are given to the card when a step begins and taken back at its end; meanwhile the processor computes the others. Their states
+//! stay on the board, so that a card which fails is done without: the processor takes the same step.
+//!
+//! **Invariant:** a card is used only after it has taken a step of each of its forms with the bits of the processor.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rankzero_gpu::GpuError;
+use rankzero_gpu::budget::fits;
+use rankzero_gpu_solver::{Colliders, Kernels, Troop};
+use rankzero_soft::Pack;
+use rankzero_soft::collider::Collider;
+use rankzero_soft::reach::Reach;
+use rankzero_soft::simd::Isa;
+
+use super::crew::Orders;
+use super::own::{Own, Part};
+use crate::scene::Scene;
+
+/// Why a card does not compute.
+#[derive(Debug, thiserror::Error)]
+pub enum CardError {
+    /// The card, its driver or its compiler.
+    #[error(transparent)]
+    Gpu(#[from] GpuError),
+    /// It gives other results than the processor.
+    #[error(
+        "{device} computes a step of form {form} with other bits than the processor, so it is not used; please report it, with the \
+         versions of driver and NVRTC (rankzero doctor)"
+    )]
+    Differs {
+        /// The device.
+        device: String,
+        /// The form in the scene.
+        form: usize,
+    },
+}
+
+/// A form's bodies on the card.
+#[derive(Debug)]
+struct Squad {
+    troop: Troop,
+    /// Places of this step's bodies among the rank's.
+    slots: Vec<u32>,
+}
+
+/// The card's part of the crew.
+#[derive(Debug)]
+pub struct CardCrew {
+    kernels: Arc<Kernels>,
+    /// By form; `None` where it has no bodies.
+    squads: Vec<Option<Squad>>,
+    colliders: Colliders,
+    /// Whether it has been said that a collider keeps bodies from the card.
+    told: bool,
+    spent: Duration,
+}
+
+impl CardCrew {
+    /// Puts the forms of a scene on a card and has it prove itself.
+    ///
+    /// # Errors
+    /// [`CardError`].
+    pub fn new(kernels: Arc<Kernels>, scene: &Scene) -> Result<Self, CardError> {
+        let mut squads = Vec::with_capacity(scene.forms.len());
+        for (index, form) in scene.forms.iter().enumerate() {
+            let body = scene.bodies.iter().position(|body| body.form as usize == index);
+            // A form without bodies needs no place there.
+            let Some(body) = body else {
+                squads.push(None);
+                continue;
+            };
+            let mut troop = Troop::new(&kernels, &form.topology)?;
+            if !proves_itself(&mut troop, scene, body as u32)? {
+                return Err(CardError::Differs { device: kernels.card().device().to_string(), form: index });
+            }
+            squads.push(Some(Squad { troop, slots: Vec::new() }));
+        }
+        Ok(Self { kernels, squads, colliders: Colliders::default(), told: false, spent: Duration::ZERO })
+    }
+
+    /// The device, for people.
+    pub fn name(&self) -> &str {
+        &self.kernels.card().device().name
+    }
+
+    /// Takes from the free bodies those that it computes in this step.
+    pub fn claim(&mut self, own: &mut [Own], colliders: &[Collider]) {
+        self.squads.iter_mut().flatten().for_each(|squad| squad.slots.clear());
+        if let Err(unsupported) = self.colliders.set(colliders) {
+            if !self.told {
+                tracing::info!("{unsupported}");
+                self.told = true;
+            }
+            return;
+        }
+        for (slot, own) in own.iter_mut().enumerate().filter(|(_, own)| own.part == Part::Free) {
+            if let Some(squad) = &mut self.squads[own.form as usize] {
+                own.part = Part::OnCard;
+                squad.slots.push(slot as u32);
+            }
+        }
+    }
+
+    /// Begins the step of the bodies that were claimed; the card computes while this returns.
+    ///
+    /// # Errors
+    /// [`GpuError`]; the bodies are as they were.
+    pub fn start(&mut self, orders: &Orders<'_>) -> Result<(), GpuError> {
+        let began = Instant::now();
+        let card = self.kernels.card();
+        for squad in self.squads.iter_mut().flatten().filter(|squad| !squad.slots.is_empty()) {
+            let more = squad.troop.more_bytes(squad.slots.len(), self.colliders.len());
+            if more > 0 {
+                fits(card.free_bytes()?, 0, &vec![more / squad.slots.len() as u64; squad.slots.len()])
+                    .map_err(GpuError::Memory)?;
+            }
+            let slots = &squad.slots;
+            let give = |body: usize, words: &mut [u32]| {
+                let id = orders.own[slots[body] as usize].id;
+                orders.board.state.memory.load(orders.board.state_of(id).0, words);
+                orders.reaches[id as usize]
+            };
+            squad.troop.start(&orders.scene.rule, &self.colliders, slots.len(), give)?;
+        }
+        self.spent = began.elapsed();
+        Ok(())
+    }
+
+    /// Ends the step: the states go to the board. Returns the first body that blew up.
+    ///
+    /// # Errors
+    /// [`GpuError`]; the bodies are then as they were when the step began, all of them.
+    pub fn finish(&mut self, orders: &Orders<'_>) -> Result<Option<u32>, GpuError> {
+        let began = Instant::now();
+        let mut squads: Vec<&mut Squad> =
+            self.squads.iter_mut().flatten().filter(|squad| !squad.slots.is_empty()).collect();
+        // All are waited for before any state is taken: what fails, fails for all.
+        squads.iter_mut().try_for_each(|squad| squad.troop.wait())?;
+        let mut blown = None;
+        for squad in &mut squads {
+            let slots = &squad.slots;
+            squad.troop.finish(|body, state, reach, finite| {
+                let own = &orders.own[slots[body] as usize];
+                orders.board.store_state(own.id, state);
+                own.set_reach(reach);
+                if !finite {
+                    blown = Some(blown.map_or(own.id, |first: u32| first.min(own.id)));
+                }
+            })?;
+        }
+        // What the bodies cost this rank is what it waited for them, not what they cost the card.
+        let spent = (self.spent + began.elapsed()).as_nanos() as u64;
+        let bodies: usize = squads.iter().map(|squad| squad.slots.len()).sum();
+        for &slot in squads.iter().flat_map(|squad| &squad.slots) {
+            orders.own[slot as usize].spend(spent / bodies as u64);
+        }
+        Ok(blown)
+    }
+}
+
+/// Whether the card takes a body's first step, with nothing in its way, to the bits that the processor comes to.
+fn proves_itself(troop: &mut Troop, scene: &Scene, body: u32) -> Result<bool, GpuError> {
+    let (topology, state) = (scene.topology(body), scene.initial_state(body));
+    let reach = Reach::of_state(&state, topology.layout, &scene.rule);
+    let mut pack = Pack::new(scene.forms[scene.bodies[body as usize].form as usize].topology.clone(), 1, Isa::best());
+    pack.join(&state, &reach, &scene.rule, &[]);
+    pack.whole_step(&scene.rule, &[]);
+    pack.end(&scene.rule);
+    let mut expected = vec![0; state.len()];
+    pack.state(0, &mut expected);
+    let nothing = Colliders::default();
+    troop.start(&scene.rule, &nothing, 1, |_, words| {
+        words.copy_from_slice(&state);
+        reach
+    })?;
+    let mut same = false;
+    troop.finish(|_, state, next, finite| {
+        same = state == expected && next == pack.reach(0) && finite == pack.is_finite(0);
+    })?;
+    Ok(same)
+}
