@@ -62,7 +62,7 @@ pub enum Command {
     /// Run a job on 1, 2, 4, 8 … nodes or ranks, several times each, and say how it scales.
     Sweep(Box<SweepArgs>),
     /// Write a batch script for a job, and give it to Slurm.
-    Submit(SubmitArgs),
+    Submit(Box<SubmitArgs>),
     /// Validate a job file and say what would run.
     Check(CheckArgs),
     /// Draw frames of a run as PNG pictures; needs neither a display nor a GPU.

@@ -133,6 +133,9 @@ struct Srun<'a> {
     doomed: Option<Instant>,
 }
 
+/// A node, and what Slurm says of it.
+type Answer = (String, Option<NodeState>);
+
 struct Driver<'a> {
     steps: &'a Steps,
     request: &'a Request,
@@ -147,7 +150,8 @@ struct Driver<'a> {
     gone: usize,
     over: bool,
     passing: Passing,
-    answers: (Sender<(String, Option<NodeState>)>, Receiver<(String, Option<NodeState>)>),
+    /// From threads that ask Slurm.
+    answers: (Sender<Answer>, Receiver<Answer>),
     variables: Vec<(String, String)>,
 }
 
