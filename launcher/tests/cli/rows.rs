@@ -208,10 +208,17 @@ pub const ENVIRONMENTS: &[Row] = &[
         &["2 ranks", "MPI"],
     ),
     env(
-        "srun without PMI",
-        &["SLURM_JOB_ID=1", "SLURM_STEP_ID=0", "SLURM_PROCID=0", "SLURM_NTASKS=4", "SLURM_LOCALID=0"],
-        3,
-        &["4 tasks without PMI", "--mpi=pmix"],
+        "srun without PMI, and without the other tasks",
+        &[
+            "SLURM_JOB_ID=1",
+            "SLURM_STEP_ID=0",
+            "SLURM_PROCID=0",
+            "SLURM_NTASKS=4",
+            "SLURM_LOCALID=0",
+            "RANKZERO_RENDEZVOUS_TIMEOUT_S=1",
+        ],
+        4,
+        &["rank 1, rank 2, rank 3 did not come to"],
     ),
     env(
         "a task beyond its step",
