@@ -19,8 +19,8 @@ use crate::transport::Transport;
 
 /// How long a pair waits for better rungs once one has passed its test. One that comes up later takes over then.
 const BETTER_WITHIN: Duration = Duration::from_millis(250);
-/// For how long all rungs to a newcomer may fail before it is given up: nobody computes meanwhile.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// For how long all rungs to a newcomer may fail before it is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
 /// Most messages of a vacant rank that are kept, and most words of them; the oldest are dropped.
 const EARLY_MESSAGES: usize = 64;
 const EARLY_WORDS: usize = 1 << 20;
