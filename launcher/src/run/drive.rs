@@ -85,8 +85,8 @@ pub struct Ended<F> {
     pub fabric: F,
     /// Whether all ranks that the run started with are still there.
     pub complete: bool,
-    /// Whether this rank was rank 0 at the end of the run.
-    pub leads: bool,
+    /// Where this rank was rank 0 at the end of the run: the nodes of all members.
+    pub leads: Option<Vec<String>>,
 }
 
 /// Runs a rank on a fabric from start to summary; gives the fabric back. `equip` gives the fabric what the job asks of it.
@@ -308,7 +308,8 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
             self.start.claim.release(&self.start.run_dir);
         }
         let complete = together && self.view == View::first(self.start.founders);
-        let leads = together && self.engine.is_master();
+        let nodes = || self.engine.members().into_iter().map(|rank| self.start.node_of(rank)).collect();
+        let leads = (together && self.engine.is_master()).then(nodes);
         if let Some(control) = self.control {
             control.finish();
         }

@@ -2,7 +2,6 @@
 # Most of the nodes lose their power: who is left has no majority and waits, until Slurm says that they are down.
 # nodes: 4
 # limit: 300
-# by hand: yes
 login() {
     start run 4
     reach run 40
