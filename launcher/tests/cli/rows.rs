@@ -207,9 +207,11 @@ pub const ENVIRONMENTS: &[Row] = &[
         3,
         &["2 ranks", "MPI"],
     ),
-    env(
-        "srun without PMI, and without the other tasks",
-        &[
+    Row {
+        mistake: "srun without PMI, and without the other tasks",
+        // They meet there.
+        say: "run @/tiny.yaml --run-dir @/alone",
+        env: &[
             "SLURM_JOB_ID=1",
             "SLURM_STEP_ID=0",
             "SLURM_PROCID=0",
@@ -217,9 +219,9 @@ pub const ENVIRONMENTS: &[Row] = &[
             "SLURM_LOCALID=0",
             "RANKZERO_RENDEZVOUS_TIMEOUT_S=1",
         ],
-        4,
-        &["rank 1, rank 2, rank 3 did not come to"],
-    ),
+        code: 4,
+        told: &["rank 1, rank 2, rank 3 did not come to"],
+    },
     env(
         "a task beyond its step",
         &["SLURM_JOB_ID=1", "SLURM_STEP_ID=0", "SLURM_PROCID=5", "SLURM_NTASKS=1", "SLURM_LOCALID=0"],
