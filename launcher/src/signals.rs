@@ -3,18 +3,35 @@
 //! One request may come as several signals: `timeout`, a terminal or a scheduler signals a process and also its group, and who started it
 //! passes the signal on. What follows within a second is the same request.
 
+use std::process::Child;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::Signal;
-use signal_hook::consts::{SIGINT, SIGTERM, SIGUSR1};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::{Handle, Signals};
 
 /// The exit code of who is asked twice.
 const AT_ONCE: i32 = 130;
 /// What comes within this time of a request belongs to it.
 const ECHO: Duration = Duration::from_secs(1);
+
+/// What a launch listens to; before it starts anything, so that no signal is lost in between.
+///
+/// # Errors
+/// What the system says.
+pub fn to_pass_on() -> std::io::Result<Signals> {
+    Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1])
+}
+
+/// Signals a child. It may have ended just now: then there is nobody to tell.
+pub fn send(child: &Child, signal: Signal) {
+    if let Ok(pid) = i32::try_from(child.id()) {
+        let _ = kill(Pid::from_raw(pid), signal);
+    }
+}
 
 /// Tells requests from their echoes.
 #[derive(Debug, Default)]

@@ -139,14 +139,11 @@ impl<T: Transport + ?Sized> Ladder<T> {
         // Our own connections first, once they stand: they tell of a peer's end, which MPI does not.
         let usable = |at: &usize| {
             let transport = &self.transports[*at];
-            Some(transport.rung()) != self.retired && transport.carries_messages(to)
+            self.is_in_use(transport) && transport.carries_messages(to)
         };
         let carrier = (0..self.transports.len()).rev().find(usable);
         match (carrier, &self.courier) {
-            (Some(at), _) => match self.transports[at].send_message(to, words) {
-                Err(error) => self.distrust(at, error),
-                Ok(()) => Ok(()),
-            },
+            (Some(at), _) => self.transports[at].send_message(to, words).or_else(|failure| self.distrust(at, failure)),
             (None, Some(courier)) => {
                 courier.send(to, words);
                 Ok(())
@@ -170,6 +167,11 @@ impl<T: Transport + ?Sized> Ladder<T> {
         self.pairs.get(rank.index()).is_none_or(|pair| pair.vacant)
     }
 
+    /// Whether the library of a rung may be called.
+    fn is_in_use(&self, transport: &T) -> bool {
+        Some(transport.rung()) != self.retired
+    }
+
     fn index_of(&self, rung: Rung) -> Option<usize> {
         self.transports.iter().position(|transport| transport.rung() == rung)
     }
@@ -179,7 +181,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
         self.passes = self.passes.wrapping_add(1);
         let all = all || self.attempts > 0 || self.passes.is_multiple_of(COLD_PASSES);
         for at in 0..self.transports.len() {
-            if (all || self.hot[at]) && Some(self.transports[at].rung()) != self.retired {
+            if (all || self.hot[at]) && self.is_in_use(&self.transports[at]) {
                 let mut happenings = std::mem::take(&mut self.happenings);
                 if let Err(error) = self.transports[at].progress(&mut happenings) {
                     self.distrust(at, error)?;
@@ -218,15 +220,11 @@ impl<T: Transport + ?Sized> Ladder<T> {
         let Ladder { pairs, transports, events, stalled, .. } = self;
         let pair = &mut pairs[peer.index()];
         let Out::On(at) = pair.out else { return Ok(()) };
-        let mut failed = None;
         while let Some(write) = pair.queue.get(pair.posted) {
             let posted = match transports[at].post(peer, &write.write()) {
                 // It broke, and will say so at its next progress.
                 Err(CommError::NotConnected { .. }) => Posted::Full,
-                Err(error) => {
-                    failed = Some(error);
-                    break;
-                }
+                Err(failure) => return self.distrust(at, failure),
                 Ok(posted) => posted,
             };
             match posted {
@@ -244,7 +242,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
                 }
             }
         }
-        failed.map_or(Ok(()), |error| self.distrust(at, error))
+        Ok(())
     }
 
     /// Checks a write against this side and gives its length in words, as far as the backlog counts.
@@ -295,7 +293,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
         let begun = self.now();
         loop {
             self.progress(true)?;
-            let mut used = self.transports.iter().filter(|transport| Some(transport.rung()) != self.retired);
+            let mut used = self.transports.iter().filter(|transport| self.is_in_use(transport));
             let Some(peer) = used.find_map(|transport| transport.unsent()) else { return Ok(()) };
             if self.now() >= deadline {
                 let (operation, missing) = ("last messages", vec![peer]);

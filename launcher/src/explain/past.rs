@@ -41,7 +41,7 @@ impl PastError {
 /// # Errors
 /// [`PastError`].
 pub fn past(dir: &Path, as_json: bool) -> Result<String, PastError> {
-    let path = dir.join("events.jsonl");
+    let path = dir.join(crate::run::JOURNAL);
     let text = std::fs::read(&path).map_err(|source| PastError::NoRun { dir: dir.to_owned(), source })?;
     let text = String::from_utf8_lossy(&text);
     // The last line of a run that was killed may be a half; what is no event tells nothing.

@@ -3,24 +3,23 @@
 //! The launch waits for all of them, whatever becomes of any, tells those that are still to meet who has ended, and passes signals on. Ranks
 //! end in order when the launch is killed.
 
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use rankzero_comm::Rank;
 use rankzero_comm::rendezvous::{RendezvousError, forget_ended, make_private, tell_ended};
 use rankzero_slurm::launch::{
     LOCAL_RANK_VARIABLE, LOCAL_SIZE_VARIABLE, RANK_VARIABLE, RENDEZVOUS_VARIABLE, SIZE_VARIABLE,
 };
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use super::outcome::OutcomeFile;
 use super::{LaunchError, OUTCOME_VARIABLE, Request, shell, system};
-use crate::signals::Passing;
+use crate::signals::{self, Passing};
 
 /// Names the process that has started a rank and waits for its end.
 pub const LAUNCH_VARIABLE: &str = "RANKZERO_LAUNCH_PID";
@@ -34,8 +33,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub fn run_bare(request: &Request, environment: &[(&str, &str)]) -> Result<i32, LaunchError> {
     let outcome = OutcomeFile::create().map_err(system("create a temporary file"))?;
     let place = Place::create()?;
-    // Before the start, so that no signal is lost between the two.
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1]).map_err(system("listen to signals"))?;
+    let mut listener = signals::to_pass_on().map_err(system("listen to signals"))?;
     let mut family = Family { children: Vec::new() };
     for rank in 0..request.ranks {
         let mut command = rank_command(request, rank, &place.dir);
@@ -44,12 +42,8 @@ pub fn run_bare(request: &Request, environment: &[(&str, &str)]) -> Result<i32, 
         let child = command.stdin(Stdio::null()).process_group(0).spawn();
         family.children.push(Some(child.map_err(system(format!("start {}", request.program)))?));
     }
-    let bad = family.wait(&mut signals, &place.dir)?;
-    match (outcome.read(), bad) {
-        (Some(code), _) => Ok(code),
-        (None, Some(status)) => Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())),
-        (None, None) => Err(LaunchError::NoOutcome(format!("{} processes without a failure", request.ranks))),
-    }
+    let bad = family.wait(&mut listener, &place.dir)?;
+    outcome.conclude(bad, &format!("{} processes", request.ranks))
 }
 
 fn rank_command(request: &Request, rank: u32, dir: &Path) -> Command {
@@ -139,13 +133,13 @@ struct Family {
 
 impl Family {
     /// Waits for the end of all; how the first one ended that did not end well.
-    fn wait(&mut self, signals: &mut Signals, dir: &Path) -> Result<Option<ExitStatus>, LaunchError> {
+    fn wait(&mut self, listener: &mut Signals, dir: &Path) -> Result<Option<ExitStatus>, LaunchError> {
         let mut first_bad = None;
         let mut passing = Passing::default();
         while self.children.iter().any(Option::is_some) {
-            for signal in signals.pending() {
+            for signal in listener.pending() {
                 if let Some(passed) = passing.on(signal, Instant::now()) {
-                    self.pass_on(passed);
+                    self.children.iter().flatten().for_each(|child| signals::send(child, passed));
                 }
             }
             for (rank, place) in self.children.iter_mut().enumerate() {
@@ -163,15 +157,6 @@ impl Family {
             std::thread::sleep(PAUSE);
         }
         Ok(first_bad)
-    }
-
-    fn pass_on(&self, signal: Signal) {
-        for child in self.children.iter().flatten() {
-            if let Ok(pid) = i32::try_from(child.id()) {
-                // It may have ended just now: then there is nobody to tell.
-                let _ = kill(Pid::from_raw(pid), signal);
-            }
-        }
     }
 }
 

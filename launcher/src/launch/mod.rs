@@ -15,14 +15,13 @@ mod outcome;
 mod plan;
 mod steps;
 
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Instant;
 
 use nix::sys::signal::kill;
 use nix::unistd::Pid;
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 pub use bare::{bare_script, end_with, end_with_launch, run_bare};
@@ -30,11 +29,11 @@ pub use capture::{Captured, capture};
 pub use command::{Request, command_line};
 pub(crate) use find::on_path;
 pub use find::{Kind, Mpi, find, linked};
-pub use outcome::{OUTCOME_VARIABLE, report_outcome};
+pub use outcome::{OUTCOME_VARIABLE, code_of, report_outcome};
 pub use plan::{Plan, Via, Wishes, plan};
 pub use steps::{BATCH_NODE_VARIABLE, Steps, run_steps};
 
-use crate::signals::Passing;
+use crate::signals::{self, Passing};
 
 /// Why ranks cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -132,8 +131,7 @@ pub fn shell(words: &[String]) -> String {
 pub fn run(words: &[String]) -> Result<i32, LaunchError> {
     let [program, arguments @ ..] = words else { return Err(LaunchError::NoMpi) };
     let outcome = outcome::OutcomeFile::create().map_err(system("create a temporary file"))?;
-    // Before the start, so that no signal is lost between the two.
-    let signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1]).map_err(system("listen to signals"))?;
+    let signals = signals::to_pass_on().map_err(system("listen to signals"))?;
     let mut child = Command::new(program)
         .args(arguments)
         .env(OUTCOME_VARIABLE, outcome.path())
@@ -146,10 +144,9 @@ pub fn run(words: &[String]) -> Result<i32, LaunchError> {
     if let Some(code) = outcome.read() {
         return Ok(code);
     }
-    match (status.code(), status.signal()) {
-        (Some(0) | None, None) => Err(LaunchError::NoOutcome(format!("{program}: {status}"))),
-        (Some(code), _) => Ok(code),
-        (None, Some(signal)) => Ok(128 + signal),
+    match code_of(status) {
+        0 => Err(LaunchError::NoOutcome(format!("{program}: {status}"))),
+        code => Ok(code),
     }
 }
 

@@ -1,6 +1,10 @@
 //! How a run tells its launch how it ended: a number in a file.
 
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+
+use super::LaunchError;
 
 /// Names the file, in the environment of the ranks.
 pub const OUTCOME_VARIABLE: &str = "RANKZERO_OUTCOME";
@@ -21,6 +25,11 @@ pub fn report_outcome(code: i32) -> std::io::Result<()> {
         Some(told) if told != 0 && (told != PEER_FAILED || code == 0) => Ok(()),
         _ => std::fs::write(path, format!("{code}\n")),
     }
+}
+
+/// How a process ended, as a shell tells it: its exit code, or 128 and the signal that ended it.
+pub fn code_of(status: ExitStatus) -> i32 {
+    status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())
 }
 
 /// The file, removed when dropped.
@@ -49,6 +58,18 @@ impl OutcomeFile {
 
     pub(super) fn path(&self) -> &Path {
         &self.0
+    }
+
+    /// The exit code of a run whose processes have all ended: what was told, else how the first one ended that did not end well.
+    ///
+    /// # Errors
+    /// [`LaunchError::NoOutcome`] for `whom`, where there is neither.
+    pub(super) fn conclude(&self, bad: Option<ExitStatus>, whom: &str) -> Result<i32, LaunchError> {
+        match (self.read(), bad) {
+            (Some(code), _) => Ok(code),
+            (None, Some(status)) => Ok(code_of(status)),
+            (None, None) => Err(LaunchError::NoOutcome(format!("{whom} without a failure"))),
+        }
     }
 
     /// The code that was told, if one was.

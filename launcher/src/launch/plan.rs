@@ -7,7 +7,7 @@ use rankzero_slurm::commands::{MpiPlugins, Slurm};
 
 use super::command::{Request, command_line};
 use super::find::{Kind, find, linked};
-use super::steps::{Layout, Manner, Steps, one_step};
+use super::steps::{Layout, Manner, Steps};
 use super::{LaunchError, bare_script, shell};
 
 /// How long `srun --mpi=list` may take.
@@ -66,7 +66,7 @@ pub fn plan(request: &Request, via: Via, wishes: &Wishes) -> Result<Plan, Launch
             let plugins = slurm.mpi_plugins(Instant::now() + ANSWER_TIME)?;
             if let Some((plugin, why)) = plugin_for(linked().0, plugins) {
                 let steps = steps(allocation, request, wishes);
-                return Ok(Plan::Command(one_step(plugin, &steps.manner, request), Some(why)));
+                return Ok(Plan::Command(steps.manner.one_step(plugin, request), Some(why)));
             }
         }
         _ => {}

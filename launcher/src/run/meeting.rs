@@ -7,6 +7,9 @@ use rankzero_slurm::launch::{Allocation, EnvError, Launch, RENDEZVOUS_VARIABLE, 
 
 use super::start::Options;
 
+/// What begins the name of a directory that was made for ranks to meet in.
+pub const PREFIX: &str = ".meet-";
+
 /// Who this process is. Several tasks of srun without PMI meet in the run directory if the command line or the job names one, else in
 /// the current directory.
 ///
@@ -27,7 +30,7 @@ pub(super) fn detect(options: &Options) -> Result<Launch, EnvError> {
 
 /// One directory for each start of each step.
 fn place(options: &Options, allocation: &Allocation) -> Option<String> {
-    let name = format!(".meet-{}.{}.{}", allocation.job, allocation.step?, allocation.restarts);
+    let name = format!("{PREFIX}{}.{}.{}", allocation.job, allocation.step?, allocation.restarts);
     let of_job = || {
         let loaded = rankzero_job::load(&options.job, &Overrides::from_process(options.set.clone())).ok()?;
         loaded.job.output.directory
@@ -39,7 +42,7 @@ fn place(options: &Options, allocation: &Allocation) -> Option<String> {
 
 /// All ranks have met: removes a directory that was made for that alone. One that somebody has named stays.
 pub(super) fn leave(dir: &Path) {
-    if dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with(".meet-")) {
+    if dir.file_name().is_some_and(|name| name.to_string_lossy().starts_with(PREFIX)) {
         // A launch may have put a file of its own there, and removes it itself.
         let _ = std::fs::remove_dir(dir);
     }

@@ -42,6 +42,8 @@ pub(crate) use crossing::Crossing;
 pub use device::Device;
 pub use error::RunError;
 pub use join::join;
+pub(crate) use journal::NAME as JOURNAL;
+pub(crate) use meeting::PREFIX as MEETING;
 pub(crate) use progress::say;
 pub use progress::{PROGRESS_VARIABLE, wants_bar};
 pub(crate) use start::host;
@@ -81,6 +83,11 @@ pub enum Ending {
 }
 
 impl Ending {
+    /// How the run itself has ended by a word of the journal or of the summary.
+    pub(crate) fn of(word: &str) -> Option<Ending> {
+        [Ending::Finished, Ending::Stopped].into_iter().find(|ending| ending.word() == Some(word))
+    }
+
     /// The word for it in the journal and in the summary, where the run itself has ended.
     pub fn word(self) -> Option<&'static str> {
         match self {

@@ -17,8 +17,7 @@ const TAIL: u64 = 4096;
 pub fn ended(run_dir: &Path) -> Option<Ending> {
     let summary = Summary::read(run_dir)?;
     let line = last_line(&run_dir.join(NAME))?;
-    let ending =
-        [Ending::Finished, Ending::Stopped].into_iter().find(|ending| line["event"].as_str() == ending.word())?;
+    let ending = Ending::of(line["event"].as_str()?)?;
     (line["digest"] == summary.digest.as_str()).then_some(ending)
 }
 

@@ -1,17 +1,19 @@
 //! One run of a sweep as a process: its words in a log, a limit on its time, signals passed on.
 
 use std::fs::File;
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use rankzero_job::ENVIRONMENT_PREFIX;
 use rankzero_sweep::SweepError;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+
+use crate::launch::code_of;
+use crate::signals;
 
 /// Names the process of a sweep to the launches that it starts.
 pub const SWEEP_VARIABLE: &str = "RANKZERO_SWEEP_PID";
@@ -88,11 +90,10 @@ fn wait(child: &mut Child, limit: Duration, interrupts: &mut Interrupts) -> std:
     let (mut late, mut interrupted) = (false, false);
     loop {
         if let Some(status) = child.try_wait()? {
-            let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default());
             return Ok(match (interrupted, late) {
                 (true, _) => Ended::Interrupted,
                 (_, true) => Ended::Late,
-                _ => Ended::By(code),
+                _ => Ended::By(code_of(status)),
             });
         }
         let signals = interrupts.more();
@@ -109,12 +110,8 @@ fn wait(child: &mut Child, limit: Duration, interrupts: &mut Interrupts) -> std:
 }
 
 /// Twice politely: a launch passes the first on as a wish to stop in order, the second as an order. Then it is killed.
-fn ask(child: &mut Child, time: u32) {
-    let signal = if time <= 2 { Signal::SIGTERM } else { Signal::SIGKILL };
-    if let Ok(pid) = i32::try_from(child.id()) {
-        // It may have ended just now: then there is nobody to tell.
-        let _ = kill(Pid::from_raw(pid), signal);
-    }
+fn ask(child: &Child, time: u32) {
+    signals::send(child, if time <= 2 { Signal::SIGTERM } else { Signal::SIGKILL });
 }
 
 /// The last words of a log, in one line.

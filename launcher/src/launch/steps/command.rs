@@ -36,57 +36,39 @@ impl Manner {
         }
     }
 
-    /// srun and its options for `tasks` tasks on one node.
-    fn step(&self, node: &str, tasks: u32) -> Vec<String> {
-        let mut words: Vec<String> =
-            ["srun", "--no-kill", "--kill-on-bad-exit=0", "--wait=0", "--mpi=none", "--nodes=1"]
-                .map(str::to_owned)
-                .to_vec();
+    /// srun for `tasks` tasks of a program: on one node, or on all that it likes.
+    fn srun(&self, mpi: &str, node: Option<&str>, tasks: u32, program: &str, arguments: &[String]) -> Vec<String> {
+        let mut words = ["srun", "--no-kill", "--kill-on-bad-exit=0", "--wait=0"].map(str::to_owned).to_vec();
+        words.push(format!("--mpi={mpi}"));
+        words.extend(node.map(|_| "--nodes=1".to_owned()));
         words.push(format!("--ntasks={tasks}"));
-        words.push(format!("--nodelist={node}"));
+        words.extend(node.map(|node| format!("--nodelist={node}")));
         words.push(format!("--cpu-bind={}", self.cpu_bind));
-        if let Some(cores) = self.cpus_per_task {
-            // Without a number the step has all that the job has of the node; `--exact` would leave it one core a task.
-            words.extend(["--exact".to_owned(), format!("--cpus-per-task={cores}")]);
-        }
-        if let Some(gpus) = self.gpus_per_task {
-            words.push(format!("--gpus-per-task={gpus}"));
-        }
+        // Without a number of cores the step has all that the job has of the node; `--exact` would leave it one core a task.
+        words.extend(node.and(self.cpus_per_task).map(|_| "--exact".to_owned()));
+        words.extend(self.cpus_per_task.map(|cores| format!("--cpus-per-task={cores}")));
+        words.extend(self.gpus_per_task.map(|gpus| format!("--gpus-per-task={gpus}")));
         words.extend(self.crowded.then(|| "--overcommit".to_owned()));
         words.extend(self.overlap.then(|| "--overlap".to_owned()));
+        words.push(program.to_owned());
+        words.extend(arguments.iter().cloned());
         words
     }
 
     /// The ranks of one node.
     pub fn ranks(&self, share: &Share, request: &Request) -> Vec<String> {
-        let mut words = self.step(&share.node, share.ranks);
-        words.push(request.program.clone());
-        words.extend(request.arguments.iter().cloned());
-        words
+        self.srun("none", Some(&share.node), share.ranks, &request.program, &request.arguments)
     }
 
     /// One rank that joins a run.
-    pub fn newcomer(&self, node: &str, program: &str, arguments: Vec<String>) -> Vec<String> {
-        let mut words = Manner { overlap: true, ..self.clone() }.step(node, 1);
-        words.push(program.to_owned());
-        words.extend(arguments);
-        words
+    pub fn newcomer(&self, node: &str, program: &str, arguments: &[String]) -> Vec<String> {
+        Manner { overlap: true, ..self.clone() }.srun("none", Some(node), 1, program, arguments)
     }
-}
 
-/// One srun for all ranks, which MPI connects through `plugin`: `pmix` or `pmi2`.
-pub fn one_step(plugin: &str, manner: &Manner, request: &Request) -> Vec<String> {
-    let mut words: Vec<String> = ["srun", "--no-kill", "--kill-on-bad-exit=0", "--wait=0"].map(str::to_owned).to_vec();
-    words.push(format!("--mpi={plugin}"));
-    words.push(format!("--ntasks={}", request.ranks));
-    words.push(format!("--cpu-bind={}", manner.cpu_bind));
-    words.extend(manner.cpus_per_task.map(|cores| format!("--cpus-per-task={cores}")));
-    words.extend(manner.gpus_per_task.map(|gpus| format!("--gpus-per-task={gpus}")));
-    words.extend(manner.crowded.then(|| "--overcommit".to_owned()));
-    words.extend(manner.overlap.then(|| "--overlap".to_owned()));
-    words.push(request.program.clone());
-    words.extend(request.arguments.iter().cloned());
-    words
+    /// One srun for all ranks, which MPI connects through `plugin`: `pmix` or `pmi2`.
+    pub fn one_step(&self, plugin: &str, request: &Request) -> Vec<String> {
+        self.srun(plugin, None, request.ranks, &request.program, &request.arguments)
+    }
 }
 
 #[cfg(test)]
@@ -119,10 +101,10 @@ mod tests {
         eight.cpus_per_task = Some(8);
         eight.step = Some(0);
         let manner = Manner::of(&eight, &Layout::new(&eight, Some(9)), Some("cores"), Some(1));
-        let line = manner.newcomer("n1", "/bin/rankzero", vec!["join".to_owned(), "a".to_owned()]).join(" ");
+        let line = manner.newcomer("n1", "/bin/rankzero", &["join".to_owned(), "a".to_owned()]).join(" ");
         let options = "--ntasks=1 --nodelist=n1 --cpu-bind=cores --exact --cpus-per-task=8 --gpus-per-task=1 --overcommit --overlap";
         assert!(line.ends_with(&format!("{options} /bin/rankzero join a")), "{line}");
-        let line = one_step("pmix", &manner, &request()).join(" ");
+        let line = manner.one_step("pmix", &request()).join(" ");
         assert!(line.contains("--mpi=pmix --ntasks=4 --cpu-bind=cores --cpus-per-task=8"), "{line}");
     }
 }

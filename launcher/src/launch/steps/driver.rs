@@ -1,18 +1,16 @@
 //! The processes of a launch inside an allocation: one srun for each node, watched until the run is over.
 
-use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
+use nix::sys::signal::Signal;
 use rankzero_comm::Rank;
 use rankzero_comm::rendezvous::{make_private, tell_ended};
 use rankzero_slurm::commands::{NodeState, Slurm};
 use rankzero_slurm::launch::{FIRST_RANK_VARIABLE, RENDEZVOUS_VARIABLE, SIZE_VARIABLE};
-use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
 
 use super::super::outcome::OutcomeFile;
@@ -21,8 +19,8 @@ use super::command::Manner;
 use super::layout::{Layout, Share};
 use super::story::{Story, Told};
 use super::supervisor::{Action, Event, Supervisor};
-use crate::run::say;
-use crate::signals::Passing;
+use crate::run::{MEETING, say};
+use crate::signals::{self, Passing};
 
 /// Tells ranks on which node the batch script runs that they belong to.
 pub const BATCH_NODE_VARIABLE: &str = "RANKZERO_BATCH_NODE";
@@ -62,10 +60,9 @@ pub fn run_steps(
 ) -> Result<i32, LaunchError> {
     std::fs::create_dir_all(run_dir).map_err(system(format!("create {}", run_dir.display())))?;
     let run_dir = run_dir.canonicalize().map_err(system(format!("find {}", run_dir.display())))?;
-    let meeting = Meeting::create(run_dir.join(format!(".meet-{}", steps.tag)))?;
+    let meeting = Meeting::create(run_dir.join(format!("{MEETING}{}", steps.tag)))?;
     let outcome = OutcomeFile::within(&meeting.0).map_err(system("create a file"))?;
-    // Before the start, so that no signal is lost between the two.
-    let mut signals = Signals::new([SIGINT, SIGTERM, SIGHUP, SIGUSR1]).map_err(system("listen to signals"))?;
+    let mut listener = signals::to_pass_on().map_err(system("listen to signals"))?;
     let mut driver = Driver {
         steps,
         request,
@@ -88,12 +85,8 @@ pub fn run_steps(
     for share in &steps.layout.shares {
         driver.start_ranks(share, &meeting.0)?;
     }
-    driver.watch(&mut signals, &meeting.0, &outcome)?;
-    match (outcome.read(), driver.bad) {
-        (Some(code), _) => Ok(code),
-        (None, Some(status)) => Ok(status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or_default())),
-        (None, None) => Err(LaunchError::NoOutcome(format!("{} steps without a failure", steps.layout.shares.len()))),
-    }
+    driver.watch(&mut listener, &meeting.0, &outcome)?;
+    outcome.conclude(driver.bad, &format!("{} steps", steps.layout.shares.len()))
 }
 
 /// The directory where ranks meet, gone at the end.
@@ -188,10 +181,10 @@ impl<'a> Driver<'a> {
     }
 
     /// Until all steps have ended.
-    fn watch(&mut self, signals: &mut Signals, meeting: &Path, outcome: &OutcomeFile) -> Result<(), LaunchError> {
+    fn watch(&mut self, listener: &mut Signals, meeting: &Path, outcome: &OutcomeFile) -> Result<(), LaunchError> {
         let mut looked = Instant::now();
         while !self.children.is_empty() {
-            for signal in signals.pending() {
+            for signal in listener.pending() {
                 self.pass_on(signal);
             }
             self.bury(meeting)?;
@@ -211,7 +204,7 @@ impl<'a> Driver<'a> {
     fn pass_on(&mut self, signal: i32) {
         let Some(passed) = self.passing.on(signal, Instant::now()) else { return };
         let passed = if passed == Signal::SIGUSR1 { passed } else { Signal::SIGTERM };
-        self.children.iter().for_each(|srun| tell(srun, passed));
+        self.children.iter().for_each(|srun| signals::send(&srun.child, passed));
     }
 
     /// Takes note of steps that have ended, and kills what was to end and did not.
@@ -323,8 +316,8 @@ impl<'a> Driver<'a> {
             return self.feed(Event::Failed(number));
         }
         say(format_args!("starts a replacement for rank {rank} on {node}"));
-        let arguments = ["join".to_owned(), self.run_dir.display().to_string()].to_vec();
-        let words = self.steps.manner.newcomer(node, &self.request.program, arguments);
+        let arguments = ["join".to_owned(), self.run_dir.display().to_string()];
+        let words = self.steps.manner.newcomer(node, &self.request.program, &arguments);
         if let Err(error) = self.start(&words, &[], Task::Replacement(number), node) {
             tracing::warn!("{error}");
             self.feed(Event::Failed(number));
@@ -332,16 +325,9 @@ impl<'a> Driver<'a> {
     }
 }
 
-fn tell(srun: &Srun, signal: Signal) {
-    if let Ok(pid) = i32::try_from(srun.child.id()) {
-        // It may have ended just now: then there is nobody to tell.
-        let _ = kill(Pid::from_raw(pid), signal);
-    }
-}
-
 /// Tells srun to kill its tasks and end, and sets the time at which it is killed itself.
 fn doom(srun: &mut Srun) {
-    tell(srun, Signal::SIGTERM);
+    signals::send(&srun.child, Signal::SIGTERM);
     srun.doomed = Some(Instant::now() + MERCY);
 }
 
@@ -358,7 +344,11 @@ impl Steps {
     /// The lines of a shell that start the same ranks; lost ones are not replaced then.
     pub fn script(&self, request: &Request) -> String {
         let mut lines = vec![
-            format!("export {RENDEZVOUS_VARIABLE}=\"$PWD/.meet-{}\" {SIZE_VARIABLE}={}", self.tag, self.layout.size()),
+            format!(
+                "export {RENDEZVOUS_VARIABLE}=\"$PWD/{MEETING}{}\" {SIZE_VARIABLE}={}",
+                self.tag,
+                self.layout.size()
+            ),
             format!("unset {}", MISLEADING.join(" ")),
         ];
         for share in &self.layout.shares {

@@ -10,7 +10,7 @@ mod layout;
 mod story;
 mod supervisor;
 
-pub use command::{Manner, one_step};
+pub use command::Manner;
 pub use driver::{BATCH_NODE_VARIABLE, Steps, run_steps};
 pub use layout::Layout;
 

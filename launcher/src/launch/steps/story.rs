@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::run::{Ending, JOURNAL};
+
 /// Most bytes that are read at once.
 const CHUNK_BYTES: u64 = 1 << 20;
 
@@ -32,7 +34,7 @@ pub struct Story {
 impl Story {
     /// Of a run directory, from the end of what an earlier run has left.
     pub fn from_now(run_dir: &Path) -> Story {
-        let path = run_dir.join("events.jsonl");
+        let path = run_dir.join(JOURNAL);
         let at = std::fs::metadata(&path).map_or(0, |meta| meta.len());
         Story { path, at, rest: Vec::new() }
     }
@@ -65,8 +67,7 @@ fn read(line: &Value) -> Option<Told> {
     match line["event"].as_str()? {
         "lost" => Some(Told::Lost(line["ranks"].as_array()?.iter().filter_map(rank).collect())),
         "rank_joined" => Some(Told::Joined(rank(&line["rank"])?, line["host"].as_str()?.to_owned())),
-        "finished" | "stopped" => Some(Told::Over),
-        _ => None,
+        other => Ending::of(other).map(|_| Told::Over),
     }
 }
 

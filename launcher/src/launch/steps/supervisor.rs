@@ -120,7 +120,7 @@ impl Supervisor {
             Event::Lost(ranks) => self.lost(&ranks, now),
             Event::Joined(rank, host) => self.joined(rank, &host),
             Event::Node(node, state) => self.node(&node, state, now, &mut actions),
-            Event::Failed(number) => self.failed(number, now, &mut actions),
+            Event::Failed(number) => self.failed(number, now),
             Event::Over => drop(self.over.get_or_insert(now)),
             Event::Tick => {}
         }
@@ -135,7 +135,7 @@ impl Supervisor {
             self.underway.iter().filter(|(_, way)| now >= way.until).map(|(number, _)| *number).collect();
         for number in late {
             actions.push(Action::GiveUp(number));
-            self.failed(number, now, &mut actions);
+            self.failed(number, now);
         }
         self.fill(now, &mut actions);
         actions
@@ -218,18 +218,14 @@ impl Supervisor {
         }
     }
 
-    fn failed(&mut self, number: u64, now: Duration, actions: &mut Vec<Action>) {
+    fn failed(&mut self, number: u64, now: Duration) {
         let Some(Underway { mut gap, node, .. }) = self.underway.remove(&number) else { return };
         if gap.home.as_deref() != Some(node.as_str()) {
             // It may do for another one; the next try takes another node first.
             self.spares.push_back(node);
         }
         gap.not_before = now + LOOK_AGAIN;
-        if gap.tries < TRIES_MAX {
-            self.gaps.push(gap);
-        } else {
-            actions.push(Action::Forgo(gap.rank, "it was tried often enough"));
-        }
+        self.gaps.push(gap);
     }
 }
 
