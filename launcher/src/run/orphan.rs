@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use rankzero_slurm::commands::{JobState, Slurm, SlurmError};
 use rankzero_slurm::hostlist;
-use rankzero_slurm::launch::{Launch, environment};
+use rankzero_slurm::launch::{Allocation, environment};
 
 use super::progress::say;
 use crate::launch::BATCH_NODE_VARIABLE;
@@ -24,9 +24,7 @@ const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// live after all, it ends this process meanwhile.
 pub(super) fn end_job_without_script(nodes: &[String]) {
     let Ok(batch_node) = std::env::var(BATCH_NODE_VARIABLE) else { return };
-    let Some(job) = Launch::detect(&environment()).ok().and_then(|launch| launch.allocation).map(|a| a.job) else {
-        return;
-    };
+    let Some(job) = Allocation::detect(&environment()).ok().flatten().map(|a| a.job) else { return };
     let slurm = Slurm::here();
     let patience = Instant::now() + if nodes.contains(&batch_node) { Duration::ZERO } else { NOTICE_TIME };
     loop {

@@ -8,7 +8,7 @@ use rankzero_comm::{Bootstrap, Fabric, MAX_BOOTSTRAP_BYTES, Rank};
 use rankzero_job::{Fabric as FabricChoice, Job, Loaded, Overrides};
 use rankzero_physx::cook::Cache;
 use rankzero_physx::rigid::{Item, RigidError, pin_float_environment};
-use rankzero_slurm::launch::{Launch, environment};
+use rankzero_slurm::launch::{Allocation, Launch, environment};
 use rankzero_soft::simd::Isa;
 use serde::{Deserialize, Serialize};
 
@@ -172,7 +172,7 @@ impl Start {
             binding: self.binding.description.clone(),
             scene: fingerprint(&self.job, &self.scene),
             sees_run_dir: true,
-            slurm: SlurmPlace::of(Launch::detect(&environment()).ok().and_then(|launch| launch.allocation).as_ref()),
+            slurm: SlurmPlace::of(Allocation::detect(&environment()).ok().flatten().as_ref()),
         }
     }
 }
