@@ -9,7 +9,7 @@ use cudarc::nvrtc::Ptx;
 use crate::cache::{Cache, Key};
 use crate::compile::{OLDEST, Target, Unit, capabilities, compile};
 use crate::error::GpuError;
-use crate::report::{Device, Library, Version};
+use crate::report::{Device, GpuReport, Library, Version, usable_nvrtc};
 
 /// An opened card. Its context is the device's primary one, which other libraries of the process share.
 #[derive(Debug)]
@@ -41,7 +41,14 @@ impl Card {
     /// [`GpuError::Lack`] where there is no driver that can be used, [`GpuError::NoDevice`] where there is no such device,
     /// [`GpuError::TooOld`], [`GpuError::Driver`].
     pub fn open(ordinal: u32) -> Result<Arc<Self>, GpuError> {
-        let report = crate::probe();
+        Self::of(&crate::probe(), ordinal)
+    }
+
+    /// The same, by what was found before.
+    ///
+    /// # Errors
+    /// As [`Card::open`].
+    pub fn of(report: &GpuReport, ordinal: u32) -> Result<Arc<Self>, GpuError> {
         if let Some(lack) = report.lacks.iter().find(|lack| lack.is_of_driver()) {
             return Err(GpuError::Lack(lack.clone()));
         }
@@ -89,10 +96,7 @@ impl Card {
         names: &[&str],
         cache: &Cache,
     ) -> Result<(Vec<Kernel>, Option<String>), GpuError> {
-        let nvrtc = match crate::cuda::nvrtc() {
-            Library::Ready(version) => version,
-            library => return Err(GpuError::Lack(crate::report::nvrtc_lack(&library).unwrap_or(crate::Lack::Nvrtc))),
-        };
+        let nvrtc = usable_nvrtc(&crate::cuda::nvrtc()).map_err(GpuError::Lack)?;
         let target = Target::of(self.device.capability(), &capabilities()?)
             .ok_or_else(|| GpuError::TooOld { device: self.device.to_string() })?;
         let key = Key::new(unit, target, nvrtc, self.driver);

@@ -87,9 +87,7 @@ pub struct Usage {
 /// # Errors
 /// [`GpuError::Lack`] without NVRTC, [`GpuError::Compile`] with the compiler's words, [`GpuError::Unlawful`].
 pub fn compile(unit: &Unit<'_>, target: Target, further: &[&str]) -> Result<Compiled, GpuError> {
-    if let Some(lack) = crate::report::nvrtc_lack(&crate::cuda::nvrtc()) {
-        return Err(GpuError::Lack(lack));
-    }
+    crate::report::usable_nvrtc(&crate::cuda::nvrtc()).map_err(GpuError::Lack)?;
     let fail = |words: String| GpuError::Compile { unit: unit.name.to_owned(), target: target.to_string(), words };
     let arch = format!("--gpu-architecture={target}");
     let mut options = vec![arch.as_str(), "--std=c++17", "--ptxas-options=-v"];
@@ -117,9 +115,7 @@ pub fn compile(unit: &Unit<'_>, target: Target, further: &[&str]) -> Result<Comp
 /// # Errors
 /// [`GpuError::Lack`] without NVRTC, [`GpuError::Compile`] where it does not say.
 pub fn capabilities() -> Result<Vec<Capability>, GpuError> {
-    if let Some(lack) = crate::report::nvrtc_lack(&crate::cuda::nvrtc()) {
-        return Err(GpuError::Lack(lack));
-    }
+    crate::report::usable_nvrtc(&crate::cuda::nvrtc()).map_err(GpuError::Lack)?;
     let fail =
         |words| GpuError::Compile { unit: "the list of capabilities".to_owned(), target: "all".to_owned(), words };
     let mut count: c_int = 0;

@@ -41,6 +41,8 @@ pub struct Lane {
     stream: Arc<CudaStream>,
     done: CudaEvent,
     busy: bool,
+    /// It was waited for in vain.
+    given_up: bool,
     graph: Option<CudaGraph>,
     buffers: Vec<Memory>,
     arenas: Vec<Arena>,
@@ -63,7 +65,16 @@ impl Lane {
     pub fn new(card: &Arc<Card>) -> Result<Self, GpuError> {
         let stream = card.context.new_stream().map_err(during("making a stream"))?;
         let done = card.context.new_event(None).map_err(during("making an event"))?;
-        Ok(Self { card: card.clone(), stream, done, busy: false, graph: None, buffers: vec![], arenas: vec![] })
+        Ok(Self {
+            card: card.clone(),
+            stream,
+            done,
+            busy: false,
+            given_up: false,
+            graph: None,
+            buffers: vec![],
+            arenas: vec![],
+        })
     }
 
     /// The card.
@@ -76,8 +87,13 @@ impl Lane {
     /// # Errors
     /// [`GpuError::Driver`].
     pub fn add_buffer(&mut self, words: usize) -> Result<BufferId, GpuError> {
-        self.buffers.push(Memory::new(&self.card, words)?);
-        Ok(BufferId(self.buffers.len() - 1))
+        Ok(self.add_memory(Memory::new(&self.card, words)?))
+    }
+
+    /// Takes memory of the same card in as a buffer.
+    pub fn add_memory(&mut self, memory: Memory) -> BufferId {
+        self.buffers.push(memory);
+        BufferId(self.buffers.len() - 1)
     }
 
     /// Reserves an arena, filled with zeros.
@@ -278,12 +294,13 @@ impl Lane {
         while !self.done.try_is_complete().map_err(during("waiting for the device"))? {
             let waited = start.elapsed();
             if waited > limit {
+                self.given_up = true;
                 return Err(GpuError::Deadline { device: self.card.device().to_string(), waited });
             }
             // Steps are short: spin at first, then leave the core to others.
             if waited < SPIN { std::hint::spin_loop() } else { std::thread::sleep(NAP) }
         }
-        self.busy = false;
+        (self.busy, self.given_up) = (false, false);
         Ok(())
     }
 }
@@ -295,7 +312,7 @@ const NAP: Duration = Duration::from_micros(20);
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        if self.wait().is_err() {
+        if self.given_up || self.wait().is_err() {
             // The device may still be at it: what it works on is not freed before the process ends.
             std::mem::forget(std::mem::take(&mut self.buffers));
             std::mem::forget(std::mem::take(&mut self.arenas));

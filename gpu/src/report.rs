@@ -82,12 +82,13 @@ const DRIVER_MIN: Version = Version { major: 12, minor: 0 };
 /// The oldest NVRTC that is used: from this release on it does all that is asked of it.
 const NVRTC_MIN: Version = Version { major: 12, minor: 0 };
 
-/// What is lacking for compiling kernels.
-pub(crate) fn nvrtc_lack(nvrtc: &Library) -> Option<Lack> {
+/// The version of an NVRTC that can be used, or what is lacking.
+pub(crate) fn usable_nvrtc(nvrtc: &Library) -> Result<Version, Lack> {
     match nvrtc {
-        Library::Missing => Some(Lack::Nvrtc),
-        Library::Broken(words) => Some(Lack::BrokenNvrtc(words.clone())),
-        Library::Ready(version) => (*version < NVRTC_MIN).then_some(Lack::OldNvrtc(*version)),
+        Library::Missing => Err(Lack::Nvrtc),
+        Library::Broken(words) => Err(Lack::BrokenNvrtc(words.clone())),
+        Library::Ready(version) if *version < NVRTC_MIN => Err(Lack::OldNvrtc(*version)),
+        Library::Ready(version) => Ok(*version),
     }
 }
 
@@ -126,7 +127,7 @@ impl GpuReport {
             Library::Ready(_) if devices.is_empty() => lacks.push(unreadable.unwrap_or(Lack::Device)),
             Library::Ready(_) => {}
         }
-        lacks.extend(nvrtc_lack(&nvrtc));
+        lacks.extend(usable_nvrtc(&nvrtc).err());
         // PTX of a newer minor release does not load in an older driver.
         if let (Library::Ready(d), Library::Ready(n)) = (&driver, &nvrtc)
             && n > d

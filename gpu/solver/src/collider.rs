@@ -6,7 +6,7 @@ use rankzero_soft::collider::{Collider, Geometry, HeightField, Moving, Shape, Si
 
 /// A collider that the kernels do not know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("collider {index}, a {what}, has no kernel: bodies near it are computed on the CPU")]
+#[error("collider {index}, a {what}, has no kernel: all bodies are computed on the CPU")]
 pub struct Unsupported {
     /// Its place among the step's colliders.
     pub index: usize,
@@ -50,6 +50,8 @@ pub struct Colliders {
     pool: Vec<u32>,
     /// What the pool was made from.
     pooled: Vec<Collider>,
+    /// The first of them that has no kernel.
+    unsupported: Option<Unsupported>,
     /// Counts how often the pool was made.
     version: u64,
 }
@@ -65,8 +67,9 @@ impl Colliders {
             for (record, collider) in self.records.iter_mut().zip(colliders) {
                 record.place(&collider.geometry);
             }
-            return Ok(());
+            return self.unsupported.map_or(Ok(()), Err);
         }
+        self.unsupported = None;
         self.records.clear();
         self.pool.clear();
         self.pooled.clear();
@@ -79,12 +82,13 @@ impl Colliders {
                 }
                 Err(what) => {
                     self.records.clear();
-                    return Err(Unsupported { index, what });
+                    self.unsupported = Some(Unsupported { index, what });
+                    break;
                 }
             }
         }
         self.pooled.extend_from_slice(colliders);
-        Ok(())
+        self.unsupported.map_or(Ok(()), Err)
     }
 
     /// Changes whenever the pool does.
@@ -186,6 +190,8 @@ fn shared(a: &Collider, b: &Collider) -> bool {
         // A clone shares the samples; both live, so that the place tells them apart.
         (Geometry::HeightField(a), Geometry::HeightField(b)) => std::ptr::eq(a.grid().heights, b.grid().heights),
         (Geometry::Field(a), Geometry::Field(b)) => std::ptr::eq(a.grid().values, b.grid().values),
+        // Neither has a kernel.
+        (Geometry::Mesh(_), Geometry::Mesh(_)) => true,
         _ => false,
     };
     same && a.friction == b.friction
@@ -237,9 +243,14 @@ mod tests {
     fn a_collider_without_kernel_is_named() {
         let mesh = rankzero_soft::collider::TriangleMesh::new(&[[0.0; 3]], &[], 1.0);
         let mut colliders = Colliders::default();
-        let unsupported = colliders.set(&[with(moving(0.0)), with(Geometry::Mesh(mesh))]).unwrap_err();
+        let scene = [with(moving(0.0)), with(Geometry::Mesh(mesh))];
+        let unsupported = colliders.set(&scene).unwrap_err();
         assert_eq!(unsupported, Unsupported { index: 1, what: "triangle mesh" });
         assert!(colliders.is_empty());
+        // The next step finds that without writing anything down again.
+        let version = colliders.version();
+        assert_eq!(colliders.set(&scene), Err(unsupported));
+        assert_eq!(colliders.version(), version);
         colliders.set(&[with(moving(0.0))]).unwrap();
         assert_eq!(colliders.len(), 1);
     }

@@ -25,8 +25,9 @@ pub struct Troop {
     kernels: Arc<Kernels>,
     layout: StateLayout,
     form: Form,
-    form_memory: Memory,
+    /// Owns all that the card works on.
     lane: Lane,
+    form_buffer: BufferId,
     /// What goes to the card and comes back: see [`Places`].
     arena: ArenaId,
     buffer: BufferId,
@@ -83,7 +84,7 @@ impl Troop {
         Ok(Self {
             kernels: kernels.clone(),
             layout: topology.layout,
-            form_memory: Memory::holding(card, form.words())?,
+            form_buffer: lane.add_memory(Memory::holding(card, form.words())?),
             form,
             arena: lane.add_arena(0)?,
             buffer: lane.add_buffer(0)?,
@@ -167,7 +168,7 @@ impl Troop {
         }
         let at = |lane: &Lane, place: usize| lane.address(self.buffer) + 4 * place as u64;
         let step = Step {
-            form: self.form_memory.address(),
+            form: self.lane.address(self.form_buffer),
             slots: at(&self.lane, places.slots),
             state_at: at(&self.lane, places.state_at),
             states: at(&self.lane, places.states),
@@ -181,13 +182,12 @@ impl Troop {
         };
         let block_bytes = if large { 0 } else { block as u32 };
         let shape = Shape { blocks: places.bodies as u32, threads: self.form.threads(), block_bytes };
-        let kernel = self.kernels.whole_step(self.form.is_implicit(), large).clone();
+        let kernel = self.kernels.whole_step(self.form.is_implicit(), large);
         let (arena, buffer) = (self.arena, self.buffer);
         let work = |lane: &mut Lane| {
             lane.upload(arena, 0..places.end, buffer, 0)?;
-            // SAFETY: `Step` is what the kernel takes. Its addresses are those of the form, which lives as long as the lane, and of
-            // buffers of the lane, which were made large enough for what the kernel reads and writes there.
-            unsafe { lane.launch(&kernel, shape, &step)? };
+            // SAFETY: `Step` is what the kernel takes. Its addresses are those of buffers of the lane, which were made large enough for what the kernel reads and writes there.
+            unsafe { lane.launch(kernel, shape, &step)? };
             lane.download(buffer, places.reaches..places.end, arena, places.reaches)
         };
         // Work that comes a second time is recorded: the driver then has less to do for it.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use rankzero_slurm::commands::Slurm;
 
 use super::args::{LaunchArgs, RunArgs};
@@ -126,8 +127,8 @@ pub(super) fn further_words(run: &RunArgs) -> Vec<String> {
     words.extend(run.threads.iter().flat_map(|threads| ["--threads".to_owned(), threads.to_string()]));
     words.extend(run.json.then(|| "--json".to_owned()));
     words.extend(run.isa.iter().flat_map(|isa| ["--isa".to_owned(), isa.name().to_owned()]));
-    if run.device != Device::Auto {
-        words.extend(["--device".to_owned(), run.device.name().to_owned()]);
+    if let Some(device) = run.device.to_possible_value().filter(|_| run.device != Device::Auto) {
+        words.extend(["--device".to_owned(), device.get_name().to_owned()]);
     }
     words.extend(run.quiet.then(|| "--quiet".to_owned()));
     words

@@ -136,12 +136,10 @@ impl CardCrew {
     /// [`GpuError`]; the bodies are then as they were when the step began, all of them.
     pub fn finish(&mut self, orders: &Orders<'_>) -> Result<Option<u32>, GpuError> {
         let began = Instant::now();
-        let mut squads: Vec<&mut Squad> =
-            self.squads.iter_mut().flatten().filter(|squad| !squad.slots.is_empty()).collect();
         // All are waited for before any state is taken: what fails, fails for all.
-        squads.iter_mut().try_for_each(|squad| squad.troop.wait())?;
+        self.squads.iter_mut().flatten().try_for_each(|squad| squad.troop.wait())?;
         let mut blown = None;
-        for squad in &mut squads {
+        for squad in self.squads.iter_mut().flatten() {
             let slots = &squad.slots;
             squad.troop.finish(|body, state, reach, finite| {
                 let own = &orders.own[slots[body] as usize];
@@ -154,8 +152,9 @@ impl CardCrew {
         }
         // What the bodies cost this rank is what it waited for them, not what they cost the card.
         let spent = (self.spent + began.elapsed()).as_nanos() as u64;
-        let bodies: usize = squads.iter().map(|squad| squad.slots.len()).sum();
-        for &slot in squads.iter().flat_map(|squad| &squad.slots) {
+        let squads = || self.squads.iter().flatten();
+        let bodies: usize = squads().map(|squad| squad.slots.len()).sum();
+        for &slot in squads().flat_map(|squad| &squad.slots) {
             orders.own[slot as usize].spend(spent / bodies as u64);
         }
         Ok(blown)
@@ -166,7 +165,7 @@ impl CardCrew {
 fn proves_itself(troop: &mut Troop, scene: &Scene, body: u32) -> Result<bool, GpuError> {
     let (topology, state) = (scene.topology(body), scene.initial_state(body));
     let reach = Reach::of_state(&state, topology.layout, &scene.rule);
-    let mut pack = Pack::new(scene.forms[scene.bodies[body as usize].form as usize].topology.clone(), 1, Isa::best());
+    let mut pack = Pack::new(topology.clone(), 1, Isa::best());
     pack.join(&state, &reach, &scene.rule, &[]);
     pack.whole_step(&scene.rule, &[]);
     pack.end(&scene.rule);

@@ -27,17 +27,6 @@ pub enum Device {
     Gpu,
 }
 
-impl Device {
-    /// Its name on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Device::Auto => "auto",
-            Device::Cpu => "cpu",
-            Device::Gpu => "gpu",
-        }
-    }
-}
-
 /// Opens this rank's card. `None` where it computes on the processor alone; where a card is there and cannot be used, that is said.
 ///
 /// `threads` is how many a rank was asked to have, by which the places of ranks on the node are known.
@@ -77,7 +66,7 @@ pub fn open(
 }
 
 fn crew(report: &GpuReport, launch: &Launch, threads: Option<usize>, scene: &Scene) -> Result<CardCrew, CardError> {
-    let card = Card::open(ordinal(report, launch, threads))?;
+    let card = Card::of(report, ordinal(report, launch, threads))?;
     let directory = rankzero_physx::cook::Cache::default_dir().map(|directory| directory.join("kernels"));
     let (kernels, complaint) = Kernels::load(&card, &Cache::new(directory))?;
     if let Some(complaint) = complaint {
