@@ -41,12 +41,8 @@ impl Request {
         let allocation = launch?.allocation;
         let room = allocation.as_ref().map_or(1, Allocation::tasks);
         let ranks = ranks.unwrap_or(room.max(1));
-        let program = std::env::current_exe().map_err(super::system("find the path of this program"))?;
         Ok(Request {
-            program: program
-                .into_os_string()
-                .into_string()
-                .map_err(|path| super::LaunchError::NotUnicode(path.into()))?,
+            program: this_program()?,
             arguments,
             ranks,
             cores: std::thread::available_parallelism().map_or(1, usize::from),
@@ -73,6 +69,15 @@ impl Request {
     fn oversubscribed(&self) -> bool {
         self.ranks as usize > self.cores
     }
+}
+
+/// The path of this program.
+///
+/// # Errors
+/// [`super::LaunchError::System`] or [`super::LaunchError::NotUnicode`] where it is unknown or unusable.
+pub fn this_program() -> Result<String, super::LaunchError> {
+    let program = std::env::current_exe().map_err(super::system("find the path of this program"))?;
+    program.into_os_string().into_string().map_err(|path| super::LaunchError::NotUnicode(path.into()))
 }
 
 /// The words of the command. Binding is always left to the program, which knows its threads.

@@ -1,7 +1,7 @@
 //! Which MPI is installed, and whether it is the one that this program is linked to.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 use super::{LaunchError, system};
@@ -105,13 +105,7 @@ pub fn linked() -> (Option<Kind>, String) {
 
 /// The first executable file `name` in the folders of `path`.
 pub(crate) fn on_path(path: Option<&OsStr>, name: &str) -> Option<PathBuf> {
-    let folders = std::env::split_paths(path?).filter(|folder| !folder.as_os_str().is_empty());
-    folders.map(|folder| folder.join(name)).find(|file| is_executable(file))
-}
-
-fn is_executable(file: &Path) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    rankzero_slurm::commands::on_path(path?, name)
 }
 
 fn leading_number(text: &str) -> Option<u32> {

@@ -26,7 +26,7 @@ use signal_hook::iterator::Signals;
 
 pub use bare::{bare_script, end_with, end_with_launch, run_bare};
 pub use capture::{Captured, capture};
-pub use command::{Request, command_line};
+pub use command::{Request, command_line, this_program};
 pub(crate) use find::on_path;
 pub use find::{Kind, Mpi, find, linked};
 pub use outcome::{OUTCOME_VARIABLE, code_of, report_outcome};

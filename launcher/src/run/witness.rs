@@ -99,7 +99,7 @@ struct Shared {
 pub(super) struct Witness(Arc<Mutex<Shared>>);
 
 impl Witness {
-    /// Begins to look on, where srun has started the ranks. `me` is this rank, `fence` what bans others.
+    /// Begins to look on, where srun has started the ranks. `me` is this rank, `claim` what bans others.
     pub fn start(me: Rank, desk: &Desk, claim: Claim, run_dir: &Path) -> Witness {
         let witness = Witness::default();
         let look = Look {

@@ -14,7 +14,7 @@ pub use render::{Request, render};
 pub(crate) use render::{resources, surroundings, wishes};
 
 /// How long sbatch may take; a busy slurmctld takes its time.
-const PATIENCE: Duration = Duration::from_secs(120);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Why a job cannot be submitted.
 #[derive(Debug, thiserror::Error)]

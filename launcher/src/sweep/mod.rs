@@ -180,7 +180,7 @@ fn described(options: &Options, prepared: &Prepared) -> Result<String, SweepFail
 }
 
 fn point_command(options: &Options, prepared: &Prepared, point: Point) -> Result<Vec<String>, SweepFailure> {
-    let run_dir = prepared.dir.join("runs").join(point.to_string());
+    let run_dir = prepared.run_dir(point);
     way::command(options, &prepared.manifest.plan, point, &prepared.job_file(point.nodes), &run_dir)
 }
 
@@ -220,7 +220,7 @@ impl Sweep<'_> {
     /// Runs a point and keeps what it came to, unless a signal ended it.
     fn one(&mut self, point: Point, place: &str, interrupts: &mut Interrupts) -> Result<Ended, SweepFailure> {
         let prepared = self.prepared;
-        let run_dir = prepared.dir.join("runs").join(point.to_string());
+        let run_dir = prepared.run_dir(point);
         let log = prepared.dir.join("runs").join(format!("{point}.log"));
         let words = point_command(self.options, prepared, point)?;
         // What an earlier run has left says nothing of this one.
@@ -261,17 +261,15 @@ impl Sweep<'_> {
 /// What a run came to, or why it came to nothing.
 fn measured(ended: Ended, run_dir: &Path, log: &Path, limit: Duration) -> Result<Measure, String> {
     let said = || format!("its last words, in {}: {}", log.display(), process::last_words(log));
-    match ended {
+    let code = match ended {
         Ended::Late => return Err(format!("it took longer than --limit-s {}; {}", limit.as_secs(), said())),
         Ended::Interrupted => return Err("a signal ended it".to_owned()),
-        Ended::By(_) => {}
-    }
+        Ended::By(code) => code,
+    };
     // Launchers that tolerate the death of ranks return what they like: the run says by itself how it ended.
-    let file = run_dir.join("summary.json");
-    match (std::fs::read_to_string(&file), ended) {
-        (Ok(text), _) => Measure::of_summary(&text).map_err(|why| format!("{why}; {}", said())),
-        (Err(_), Ended::By(code)) => Err(format!("it ended with exit code {code} and no summary; {}", said())),
-        (Err(error), _) => Err(format!("{}: {error}", file.display())),
+    match std::fs::read_to_string(run_dir.join("summary.json")) {
+        Ok(text) => Measure::of_summary(&text).map_err(|why| format!("{why}; {}", said())),
+        Err(_) => Err(format!("it ended with exit code {code} and no summary; {}", said())),
     }
 }
 

@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use rankzero_job::{Job, Loaded, SlurmOptions};
-use rankzero_sweep::{Key, Manifest, Plan, Scaling, SweepError};
+use rankzero_sweep::{Key, Manifest, Plan, Point, Scaling, SweepError};
 
 use super::Options;
 use super::error::SweepFailure;
@@ -64,6 +64,11 @@ impl Prepared {
             texts.insert(nodes, text);
         }
         Ok(Prepared { dir, manifest: Manifest { plan, keys, machine }, job, texts })
+    }
+
+    /// The run directory of a point.
+    pub fn run_dir(&self, point: Point) -> PathBuf {
+        self.dir.join("runs").join(point.to_string())
     }
 
     /// The job file of a size.

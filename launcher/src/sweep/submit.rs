@@ -5,7 +5,7 @@
 //! `slurm`, all but its size.
 
 use std::fs;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use rankzero_job::{Job, SlurmOptions};
 use rankzero_slurm::commands::Slurm;
@@ -14,11 +14,9 @@ use rankzero_sweep::{Point, Results, Scaling, SweepError};
 
 use super::error::SweepFailure;
 use super::prepare::Prepared;
-use super::{Ending, Options, way};
-use crate::submit::{SubmitError, resources, surroundings, wishes};
-
-/// How long sbatch may take.
-const PATIENCE: Duration = Duration::from_secs(120);
+use super::{Ending, Options};
+use crate::launch::this_program;
+use crate::submit::{PATIENCE, SubmitError, resources, surroundings, wishes};
 
 /// A job of Slurm: what its files are named after, and its script.
 struct Batch {
@@ -73,7 +71,7 @@ pub fn scripts(options: &Options, prepared: &Prepared, results: &Results) -> Res
 }
 
 fn all(options: &Options, prepared: &Prepared, results: &Results) -> Result<Vec<Batch>, SweepFailure> {
-    let program = way::program()?;
+    let program = this_program()?;
     let mut batches = Vec::new();
     for point in prepared.manifest.to_do(results.records()) {
         let words = point_words(options, prepared, &program, point);
@@ -125,12 +123,12 @@ fn batch(prepared: &Prepared, name: &str, nodes: u32, words: &[String]) -> Resul
     script.head_comment(&format!("A part of the sweep in {}: {name}", prepared.dir.display()));
     script.head_gap();
     let directory = prepared.dir.display().to_string();
-    resources(&mut script, &job, &directory).map_err(SweepFailure::from)?;
-    wishes(&mut script, &job.slurm).map_err(SweepFailure::from)?;
+    resources(&mut script, &job, &directory)?;
+    wishes(&mut script, &job.slurm)?;
     script.directive("output", &format!("slurm/{name}-%j.log")).map_err(SubmitError::from)?;
     script.flag("no-kill");
     script.flag("no-requeue");
-    surroundings(&mut script, &job.slurm).map_err(SweepFailure::from)?;
+    surroundings(&mut script, &job.slurm)?;
     script.gap();
     let mut line = vec![Word::verbatim("exec")];
     for word in words {

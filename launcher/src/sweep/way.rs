@@ -11,7 +11,7 @@ use rankzero_sweep::{Plan, Point, SweepError, Unit};
 
 use super::Options;
 use super::error::SweepFailure;
-use crate::launch::{LaunchError, Via};
+use crate::launch::{LaunchError, Via, this_program};
 
 /// What runs the points, as it is asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -121,7 +121,7 @@ pub fn command(
         // Also for one rank, which would else run beside the sweep.
         Way::Steps(_) | Way::Jobs => Via::Steps,
     };
-    let mut words = vec![program()?, "launch".to_owned(), text(job)?];
+    let mut words = vec![this_program()?, "launch".to_owned(), text(job)?];
     let mut flag = |name: &str, value: String| words.extend([name.to_owned(), value]);
     flag("-n", plan.ranks(point.nodes).to_string());
     if let Some(via) = via.to_possible_value().filter(|_| via != Via::Auto) {
@@ -136,11 +136,4 @@ pub fn command(
     flag("--run-dir", text(run_dir)?);
     words.push("--quiet".to_owned());
     Ok(words)
-}
-
-/// This program.
-pub(super) fn program() -> Result<String, LaunchError> {
-    let what = || "find the path of this program".to_owned();
-    let program = std::env::current_exe().map_err(|source| LaunchError::System { what: what(), source })?;
-    program.into_os_string().into_string().map_err(|path| LaunchError::NotUnicode(path.into()))
 }

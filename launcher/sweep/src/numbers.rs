@@ -18,6 +18,11 @@ pub(crate) fn short(value: f64) -> String {
     }
 }
 
+/// An estimate as `show` writes it, or a dash where there is none.
+pub(crate) fn or_dash(of: Option<Estimate>, show: fn(Estimate) -> String) -> String {
+    of.map_or_else(|| "–".to_owned(), show)
+}
+
 /// A share in percent.
 pub(crate) fn percent(share: f64) -> String {
     format!("{:.1} %", 100.0 * share)

@@ -48,10 +48,8 @@ impl Manifest {
     /// # Errors
     /// [`SweepError::Io`] where the disk refuses.
     pub fn write(&self, dir: &Path) -> Result<(), SweepError> {
-        let (path, temporary) = (dir.join("sweep.json"), dir.join(".sweep.json.new"));
         let text = serde_json::to_string_pretty(self).unwrap_or_default() + "\n";
-        fs::write(&temporary, text).map_err(SweepError::io("write", &temporary))?;
-        fs::rename(&temporary, &path).map_err(SweepError::io("rename a file to", &path))
+        replace(&dir.join("sweep.json"), &text)
     }
 
     /// The newest record of a point that may be compared with the others.
@@ -161,4 +159,13 @@ impl Results {
         self.records.push(record);
         Ok(())
     }
+}
+
+/// A file with this text, whole or as it was.
+pub(crate) fn replace(path: &Path, text: &str) -> Result<(), SweepError> {
+    let mut temporary = path.as_os_str().to_owned();
+    temporary.push(".new");
+    let temporary = PathBuf::from(temporary);
+    fs::write(&temporary, text).map_err(SweepError::io("write", &temporary))?;
+    fs::rename(&temporary, path).map_err(SweepError::io("rename a file to", path))
 }

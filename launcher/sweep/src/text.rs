@@ -4,8 +4,8 @@ use serde_json::{Value, json};
 
 use crate::analysis::{Analysis, Digests, SizeResult};
 use crate::fit::{Fit, Refusal};
-use crate::numbers::{bytes, estimate, estimate_percent, percent, short};
-use crate::stats::Estimate;
+use crate::numbers::{bytes, estimate, estimate_percent, or_dash, percent, short};
+use crate::plan::Unit;
 
 /// Heads of the table; `n` of a size stands for its nodes or ranks.
 const HEADS: [&str; 9] =
@@ -17,7 +17,7 @@ pub fn table(analysis: &Analysis) -> String {
     let mut rows = vec![[vec![plan.unit.name().to_owned()], HEADS.map(str::to_owned).to_vec()].concat()];
     rows.extend(analysis.sizes.iter().map(row));
     // Ranks are told once.
-    if plan.unit.name() == "ranks" {
+    if plan.unit == Unit::Ranks {
         rows.iter_mut().for_each(|row| drop(row.remove(1)));
     }
     let mut text =
@@ -48,7 +48,6 @@ fn done(analysis: &Analysis) -> usize {
 }
 
 fn row(size: &SizeResult) -> Vec<String> {
-    let or_dash = |of: Option<Estimate>, show: fn(Estimate) -> String| of.map_or_else(|| "–".to_owned(), show);
     vec![
         format!("{}{}", size.nodes, if size.crowded { "*" } else { "" }),
         size.ranks.to_string(),

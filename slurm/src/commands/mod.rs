@@ -58,13 +58,7 @@ impl Slurm {
     }
 
     fn find(&self, program: &str) -> Option<PathBuf> {
-        use std::os::unix::fs::PermissionsExt;
-        let executable = |file: &PathBuf| {
-            std::fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
-        };
-        let path: &OsStr = &self.path;
-        let folders = std::env::split_paths(path).filter(|folder| !folder.as_os_str().is_empty());
-        folders.map(|folder| folder.join(program)).find(executable)
+        on_path(&self.path, program)
     }
 
     /// Runs a command, whatever it comes to.
@@ -98,6 +92,16 @@ impl Slurm {
         }
         Ok(Answer { command, text: ended.stdout, aside: ended.stderr })
     }
+}
+
+/// The first executable file `name` in the folders of `path`, a value of `PATH`.
+pub fn on_path(path: &OsStr, name: &str) -> Option<PathBuf> {
+    use std::os::unix::fs::PermissionsExt;
+    let executable = |file: &PathBuf| {
+        std::fs::metadata(file).is_ok_and(|meta| meta.is_file() && meta.permissions().mode() & 0o111 != 0)
+    };
+    let folders = std::env::split_paths(path).filter(|folder| !folder.as_os_str().is_empty());
+    folders.map(|folder| folder.join(name)).find(executable)
 }
 
 fn refused(command: String, ended: &Ended) -> SlurmError {

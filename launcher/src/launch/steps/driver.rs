@@ -73,7 +73,6 @@ pub fn run_steps(
         children: Vec::new(),
         bad: None,
         gone: 0,
-        over: false,
         passing: Passing::default(),
         answers: channel(),
         variables: environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
@@ -141,7 +140,6 @@ struct Driver<'a> {
     bad: Option<ExitStatus>,
     /// Steps with ranks that have ended.
     gone: usize,
-    over: bool,
     passing: Passing,
     /// From threads that ask Slurm.
     answers: (Sender<Answer>, Receiver<Answer>),
@@ -249,23 +247,17 @@ impl<'a> Driver<'a> {
             match told {
                 Told::Lost(ranks) => self.feed(Event::Lost(ranks)),
                 Told::Joined(rank, host) => self.feed(Event::Joined(rank, host)),
-                Told::Over => self.end(),
+                Told::Over => self.feed(Event::Over),
             }
         }
         match outcome.read() {
             // Only who has done its part to the end says so.
-            Some(0 | 5) => self.end(),
+            Some(0 | 5) => self.feed(Event::Over),
             // One rank may have failed while the others go on; where most are gone nobody does.
-            Some(_) if 2 * self.gone > self.steps.layout.shares.len() => self.end(),
+            Some(_) if 2 * self.gone > self.steps.layout.shares.len() => self.feed(Event::Over),
             _ => {}
         }
         self.feed(Event::Tick);
-    }
-
-    fn end(&mut self) {
-        if !std::mem::replace(&mut self.over, true) {
-            self.feed(Event::Over);
-        }
     }
 
     fn feed(&mut self, event: Event) {

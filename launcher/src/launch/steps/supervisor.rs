@@ -158,7 +158,7 @@ impl Supervisor {
         }
     }
 
-    /// Whether ranks live on a node, or are about to.
+    /// Whether ranks live on a node.
     fn is_inhabited(&self, node: &str) -> bool {
         self.homes.values().any(|home| home == node)
     }

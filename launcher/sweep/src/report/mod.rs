@@ -9,12 +9,12 @@ mod html;
 mod page;
 mod plots;
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use crate::analysis::Analysis;
 use crate::error::SweepError;
 use crate::record::Record;
+use crate::results::replace;
 
 /// Writes `report.html` and `scaling.svg` into `dir`, and returns the path of the first.
 ///
@@ -35,13 +35,4 @@ pub fn write(dir: &Path, analysis: &Analysis, records: &[Record]) -> Result<Path
 /// [`SweepError::Plot`] where a plot cannot be drawn.
 pub fn page(analysis: &Analysis, records: &[Record]) -> Result<String, SweepError> {
     page::page(analysis, records)
-}
-
-/// A file with this text, whole or as it was.
-fn replace(path: &Path, text: &str) -> Result<(), SweepError> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(".new");
-    let temporary = PathBuf::from(temporary);
-    fs::write(&temporary, text).map_err(SweepError::io("write", &temporary))?;
-    fs::rename(&temporary, path).map_err(SweepError::io("rename a file to", path))
 }

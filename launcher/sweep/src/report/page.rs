@@ -5,10 +5,9 @@ use super::plots;
 use crate::analysis::{Analysis, Digests, SizeResult};
 use crate::error::SweepError;
 use crate::fit::{Fit, Refusal};
-use crate::numbers::{bytes, estimate, estimate_percent, percent, short};
+use crate::numbers::{bytes, estimate, estimate_percent, or_dash, percent, short};
 use crate::plan::{Scaling, Unit};
 use crate::record::{Outcome, Record};
-use crate::stats::Estimate;
 use crate::text::{digests_line, disturbed_line, fit_line};
 
 pub(super) fn page(analysis: &Analysis, records: &[Record]) -> Result<String, SweepError> {
@@ -99,7 +98,6 @@ fn figures(analysis: &Analysis) -> Result<String, SweepError> {
 }
 
 fn sizes(analysis: &Analysis) -> String {
-    let dash = |of: Option<Estimate>, show: fn(Estimate) -> String| of.map_or_else(|| "–".to_owned(), show);
     let name = |size: &SizeResult| format!("{}{}", size.nodes, if size.crowded { " (shares cores)" } else { "" });
     let times = |size: &SizeResult| {
         vec![
@@ -108,8 +106,8 @@ fn sizes(analysis: &Analysis) -> String {
             size.wall_s.runs.to_string(),
             estimate(size.wall_s),
             estimate(size.steps_per_s),
-            dash(size.speed_up, estimate),
-            dash(size.efficiency, estimate_percent),
+            or_dash(size.speed_up, estimate),
+            or_dash(size.efficiency, estimate_percent),
         ]
     };
     let costs = |size: &SizeResult| {
@@ -117,9 +115,9 @@ fn sizes(analysis: &Analysis) -> String {
             name(size),
             size.bodies.to_string(),
             estimate(size.cpu_s),
-            dash(size.cpu_ratio, estimate),
-            dash(size.allowed(), estimate),
-            dash(size.start_s, estimate),
+            or_dash(size.cpu_ratio, estimate),
+            or_dash(size.allowed(), estimate),
+            or_dash(size.start_s, estimate),
             bytes(size.resident_bytes as f64),
         ]
     };

@@ -139,7 +139,7 @@ pub(super) struct Words<'w> {
     pub(super) up: &'w str,
 }
 
-/// A chart with its axes; `mark` writes a tick of the upward axis. Sizes that are crowded have a shade behind them.
+/// A chart with its axes; `marks` write the ticks of both. Sizes that are crowded have a shade behind them.
 pub(super) fn chart<'b>(
     area: &Area<'b>,
     words: &Words,
