@@ -47,7 +47,7 @@ sim: ## Simulate RUNS (100000) whole runs with faults, from SEED (0) on: epochs,
 lab-rdma: deps ## Run RDMA code, or CASES of it, in an emulated machine with a soft-RoCE device
 	@comm/lab/run.sh $(ARGS) $(CASES)
 
-lab-slurm: deps ## Run CASES (all) on Slurm clusters of namespaces; ARGS=--shell, up or down for one to try things on
+lab-slurm: deps ## Run CASES (all but those by hand) on Slurm clusters of namespaces; ARGS=--shell, up or down for one to try things on
 	@slurm/lab/run.sh $(ARGS) $(CASES)
 
 lab-gpu: deps ## Compile all kernels for GPUs with NVRTC, and look at their instructions; no GPU is needed

@@ -36,7 +36,7 @@ cleanup_lab() {
     rm -rf "$LAB_RESULTS"
 }
 
-# Sets strict and cases by the words of the command line: all cases where none is named.
+# Sets strict and cases by the words of the command line: all but those by hand where none is named.
 choose_cases() { # WORD…
     strict=0
     cases=()

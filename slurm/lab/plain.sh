@@ -9,6 +9,8 @@ shift
 
 LAB_RIG=$(mktemp -d "${TMPDIR:-/tmp}/rankzero-lab-slurm.XXXXXX")
 export LAB_RIG
+# shellcheck source=cluster.sh
+. "$lab/cluster.sh"
 export LAB_LOG=${LAB_LOG:-$LAB_RIG/log} TMPDIR=$LAB_RIG/tmp HOME=$LAB_RIG/home SLURM_CONF=$LAB_RIG/etc/slurm.conf
 # All traffic stays on loopback, which Open MPI leaves out unless told to take it.
 export OMPI_MCA_btl_tcp_if_include=lo OMPI_MCA_oob_tcp_if_include=lo RANKZERO_INTERFACE=lo
@@ -35,10 +37,6 @@ taken() { # PORT
     [ -n "$(ss -Hltn "sport >= :$1 and sport < :$(($1 + 1000))")" ]
 }
 
-idle() {
-    [ "$(sinfo -h -o '%D %t' 2>/dev/null)" = "$nodes idle" ]
-}
-
 mkdir -p "$LAB_RIG"/{etc,home,pid,spool/ctl,tmp} "$LAB_LOG"
 for ((node = 1; node <= nodes; node++)); do mkdir -p "$LAB_RIG"/{spool,tmp}/"n$node"; done
 # Below the ports that the kernel gives to clients; where two runs choose the same, the second one finds it taken or fails.
@@ -52,12 +50,7 @@ for ((node = 1; node <= nodes; node++)); do
 done
 slurmctld -D -i </dev/null >>"$LAB_LOG/slurmctld.out" 2>&1 &
 daemons+=($!)
-for ((turn = 0; turn < 1200; turn++)); do
-    ! idle || break
-    sleep 0.05
-done
-idle || {
-    echo "plain: the nodes are not idle after a minute" >&2
+(patiently 60 all_idle "$nodes") || {
     tail -n 20 "$LAB_LOG"/* >&2
     exit 1
 }

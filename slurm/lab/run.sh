@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The Slurm laboratory: runs the cases of slurm/lab/cases, or those named, each on a Slurm cluster of its own. The last line
+# The Slurm laboratory: runs the cases of slurm/lab/cases but those by hand, or those named, each on a Slurm cluster of its own. The last line
 # is "N passed, N failed"; what the cases and Slurm's daemons wrote is left in target/lab-slurm.
 # Where this machine cannot, that is one loud line and status 0, or 77 with --strict. Likewise for a single case.
 # Usage: slurm/lab/run.sh [--strict] [CASE…]       docs/contributing.md says what a case is

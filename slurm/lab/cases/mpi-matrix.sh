@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# The same job with each MPI, under srun and under its own mpirun, in peace and with a task killed: prints what came of it. Builds
-# rankzero for each, which takes its time; so it runs only where it is named. LAB_MPIS says where builds are that are there.
+# The same job with each MPI, under srun and under its own mpirun, in peace and with a task killed: prints what came of it. It wants a
+# rankzero for each, by build-mpis.sh, so it runs only where it is named. LAB_MPIS is a file of lines NAME HOME PROGRAM.
 # nodes: 3
 # limit: 900
 # by hand: yes
