@@ -23,9 +23,18 @@ struct FormHead {
     float total_mass;
     // Where the head of the implicit solve lies, 0 where the form is swept.
     u32 implicit;
-    u32 padding;
+    // The surface as contacts look at it: corners of its triangles; its patches, PATCH_WORDS each; the triangles around each surface node,
+    // as places in patches, from one of the starts to the next.
+    u32 triangles;
+    u32 patches;
+    u32 patch_count;
+    u32 around_starts;
+    u32 around;
+    // How deep a node may be inside and still be pushed out through the nearest face, m.
+    float depth_max;
+    u32 padding[3];
 };
-static_assert(sizeof(FormHead) == 64, "gpu/solver/src/form.rs");
+static_assert(sizeof(FormHead) == 96, "gpu/solver/src/form.rs");
 
 struct Form {
     const u32* words;

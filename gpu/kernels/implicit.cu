@@ -1,8 +1,9 @@
-// The whole step of bodies whose elasticity is solved implicitly, operation by operation as physx/soft/src/implicit/solve.rs does, where the
+// The step of bodies whose elasticity is solved implicitly, whole or by intervals, operation by operation as physx/soft/src/implicit/solve.rs does, where the
 // method is described. What holds of a lane there holds of the body here, so that a mask is a condition that all threads share.
 #include "implicit_elastic.cuh"
 #include "implicit_factor.cuh"
 #include "implicit_momentum.cuh"
+#include "interval.cuh"
 #include "whole.cuh"
 
 // See ITERATIONS, TOLERANCE and SHORTENINGS in solve.rs.
@@ -148,4 +149,14 @@ extern "C" __global__ void implicit_step(const Step step) {
 
 extern "C" __global__ void implicit_step_large(const Step step) {
     whole_step_in<Implicitly>(step, step.workspace + blockIdx.x * step.workspace_words);
+}
+
+// Registers for two blocks of the largest size at a time.
+extern "C" __global__ void __launch_bounds__(256, 2) implicit_interval(const Interval step) {
+    BLOCK_MEMORY(memory);
+    interval_in<Implicitly>(step, memory);
+}
+
+extern "C" __global__ void __launch_bounds__(256, 2) implicit_interval_large(const Interval step) {
+    interval_in<Implicitly>(step, step.workspace + blockIdx.x * step.workspace_words);
 }

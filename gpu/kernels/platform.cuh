@@ -17,6 +17,11 @@ typedef unsigned char u8;
 #define BLOCK_MEMORY(name) extern __shared__ uint4 name[]
 #endif
 
+// Before a loop whose arrays are to stay in registers.
+#ifndef UNROLL
+#define UNROLL _Pragma("unroll")
+#endif
+
 // Tetrahedra of a colour share no node; those of the next one share nodes with them. The emulator takes this barrier away to show
 // that its tests notice.
 #ifndef BETWEEN_COLOURS

@@ -21,6 +21,9 @@ struct Rule {
     float quiet_mean2;
     float quiet_each2;
     u32 sleep_steps;
+    // Length of an interval, s, and what contacts of two bodies take back in it of a depth that was there before, m.
+    float interval;
+    float contact_recovery_max;
     u32 padding;
 };
-static_assert(sizeof(Rule) == 64, "gpu/solver/src/rule.rs");
+static_assert(sizeof(Rule) == 72, "gpu/solver/src/rule.rs");

@@ -1,4 +1,5 @@
-// The whole step of bodies whose elasticity is swept.
+// The step of bodies whose elasticity is swept, whole or by intervals.
+#include "interval.cuh"
 #include "whole.cuh"
 
 namespace {
@@ -19,4 +20,13 @@ extern "C" __global__ void whole_step(const Step step) {
 
 extern "C" __global__ void whole_step_large(const Step step) {
     whole_step_in<Sweeps>(step, step.workspace + blockIdx.x * step.workspace_words);
+}
+
+extern "C" __global__ void interval(const Interval step) {
+    BLOCK_MEMORY(memory);
+    interval_in<Sweeps>(step, memory);
+}
+
+extern "C" __global__ void interval_large(const Interval step) {
+    interval_in<Sweeps>(step, step.workspace + blockIdx.x * step.workspace_words);
 }

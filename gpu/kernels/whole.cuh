@@ -20,7 +20,7 @@ struct Step {
     Rule rule;
 };
 
-static_assert(sizeof(Step) == 144, "gpu/solver/src/step.rs");
+static_assert(sizeof(Step) == 152, "gpu/solver/src/step.rs");
 
 // A step of the body of this block in `memory`, its elasticity solved by `Solver`.
 template <typename Solver>

@@ -11,6 +11,7 @@
 #define __forceinline__ inline
 #define __grid_constant__
 #define __launch_bounds__(...)
+#define UNROLL
 
 #define threadIdx (emulator::self().thread)
 #define blockIdx (emulator::self().block)
@@ -37,3 +38,4 @@ static inline unsigned __float_as_uint(float a) {
     return bits;
 }
 static inline int __ffs(int bits) { return __builtin_ffs(bits); }
+static inline int __popc(unsigned bits) { return __builtin_popcount(bits); }

@@ -1,6 +1,7 @@
 // The product's kernels, found by name.
 #include "cuda_on_host.hpp"
 
+#include "contact.cu"
 #include "implicit.cu"
 #include "step.cu"
 
@@ -19,6 +20,13 @@ const Entry* find(const char* name) {
         {"whole_step_large", call<Step, whole_step_large>, sizeof(Step)},
         {"implicit_step", call<Step, implicit_step>, sizeof(Step)},
         {"implicit_step_large", call<Step, implicit_step_large>, sizeof(Step)},
+        {"interval", call<Interval, interval>, sizeof(Interval)},
+        {"interval_large", call<Interval, interval_large>, sizeof(Interval)},
+        {"implicit_interval", call<Interval, implicit_interval>, sizeof(Interval)},
+        {"implicit_interval_large", call<Interval, implicit_interval_large>, sizeof(Interval)},
+        {"take_guests", call<Guests, take_guests>, sizeof(Guests)},
+        {"find_contacts", call<Contacts, find_contacts>, sizeof(Contacts)},
+        {"push_contacts", call<Contacts, push_contacts>, sizeof(Contacts)},
     };
     for (const Entry& one : all) {
         if (std::strcmp(name, one.name) == 0) {

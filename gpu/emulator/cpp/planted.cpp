@@ -7,12 +7,20 @@
 #define whole_step_large whole_step_large_without_barriers
 #define implicit_step implicit_step_without_barriers
 #define implicit_step_large implicit_step_large_without_barriers
+#define interval interval_without_barriers
+#define interval_large interval_large_without_barriers
+#define implicit_interval implicit_interval_without_barriers
+#define implicit_interval_large implicit_interval_large_without_barriers
 #include "implicit.cu"
 #include "step.cu"
 #undef whole_step
 #undef whole_step_large
 #undef implicit_step
 #undef implicit_step_large
+#undef implicit_interval_large
+#undef implicit_interval
+#undef interval_large
+#undef interval
 
 namespace {
 

@@ -32,6 +32,9 @@ struct Record {
 }
 const _: () = assert!(size_of::<Record>() == 108);
 
+/// Words of a collider's record.
+pub(crate) const RECORD_WORDS: usize = size_of::<Record>() / 4;
+
 /// As `Kind` of `collider.cuh`.
 const PLANE: u32 = 0;
 const BOX: u32 = 1;

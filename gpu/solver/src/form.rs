@@ -2,6 +2,8 @@
 
 use bytemuck::{Pod, Zeroable};
 use rankzero_soft::Topology;
+use rankzero_soft::pair::depth_max;
+use rankzero_soft::patches::{PATCH, Patch};
 use rankzero_soft::topology::Tet;
 
 use crate::implicit;
@@ -25,9 +27,15 @@ struct Head {
     friction_dynamic: f32,
     total_mass: f32,
     implicit: u32,
-    padding: u32,
+    triangles: u32,
+    patches: u32,
+    patch_count: u32,
+    around_starts: u32,
+    around: u32,
+    depth_max: f32,
+    padding: [u32; 3],
 }
-const _: () = assert!(size_of::<Head>() == 64);
+const _: () = assert!(size_of::<Head>() == 96);
 
 /// Words that a block needs for each node: position, predicted position, velocity, inverse mass.
 const SWEPT_NODE_WORDS: usize = 10;
@@ -46,6 +54,8 @@ const WARP: usize = 32;
 pub struct Form {
     words: Vec<u32>,
     nodes: usize,
+    surface: usize,
+    patches: usize,
     threads: u32,
     implicit: bool,
 }
@@ -54,6 +64,7 @@ impl Form {
     /// Writes a topology down.
     pub fn new(topology: &Topology) -> Self {
         let material = topology.material;
+        let (around_starts, around) = around(topology);
         let mut words = vec![0; size_of::<Head>() / 4];
         let head = Head {
             nodes: topology.layout.nodes as u32,
@@ -71,12 +82,25 @@ impl Form {
             friction_dynamic: material.friction.dynamic,
             total_mass: topology.mass.iter().sum(),
             implicit: topology.factor().map_or(0, |factor| implicit::append(&mut words, &factor.parts())),
-            padding: 0,
+            triangles: array(&mut words, topology.triangles.iter().flatten().copied()),
+            patches: array(&mut words, topology.patches.iter().flat_map(patch)),
+            patch_count: topology.patches.len() as u32,
+            around_starts: array(&mut words, around_starts),
+            around: array(&mut words, around),
+            depth_max: depth_max(topology),
+            padding: [0; 3],
         };
         words[..size_of::<Head>() / 4].copy_from_slice(bytemuck::cast_slice(&[head]));
         let widest = topology.colours.windows(2).map(|run| (run[1] - run[0]) as usize).max().unwrap_or(1);
         let threads = widest.next_multiple_of(WARP).min(THREADS_MAX) as u32;
-        Self { words, nodes: topology.layout.nodes, threads, implicit: topology.is_implicit() }
+        Self {
+            words,
+            nodes: topology.layout.nodes,
+            surface: topology.layout.surface,
+            patches: topology.patches.len(),
+            threads,
+            implicit: topology.is_implicit(),
+        }
     }
 
     /// The words that lie in device memory, from a multiple of 16 bytes on.
@@ -87,6 +111,21 @@ impl Form {
     /// Whether its substeps are solved implicitly.
     pub fn is_implicit(&self) -> bool {
         self.implicit
+    }
+
+    /// Nodes, those of the surface first.
+    pub(crate) fn nodes(&self) -> usize {
+        self.nodes
+    }
+
+    /// Nodes of the surface.
+    pub(crate) fn surface(&self) -> usize {
+        self.surface
+    }
+
+    /// Patches of the surface.
+    pub(crate) fn patches(&self) -> usize {
+        self.patches
     }
 
     /// Bytes of memory that the block of a body needs among so many colliders.
@@ -107,6 +146,30 @@ pub(crate) fn array(words: &mut Vec<u32>, array: impl IntoIterator<Item = u32>) 
     let place = words.len() as u32;
     words.extend(array);
     place
+}
+
+/// A patch: how many triangles, their ids, their corners.
+fn patch(patch: &Patch) -> impl Iterator<Item = u32> {
+    [patch.count as u32].into_iter().chain(patch.ids).chain(patch.nodes.into_iter().flatten())
+}
+
+/// For each surface node where its run of triangles begins, and where the last one ends; and those triangles as places in patches, in the
+/// patches' order.
+fn around(topology: &Topology) -> (Vec<u32>, Vec<u32>) {
+    let mut runs = vec![Vec::new(); topology.layout.surface];
+    for (index, patch) in topology.patches.iter().enumerate() {
+        for lane in 0..patch.count {
+            for corner in &patch.nodes {
+                runs[corner[lane] as usize].push((index * PATCH + lane) as u32);
+            }
+        }
+    }
+    let mut starts = vec![0];
+    starts.extend(runs.iter().scan(0, |end, run| {
+        *end += run.len() as u32;
+        Some(*end)
+    }));
+    (starts, runs.into_iter().flatten().collect())
 }
 
 /// The numbers of all tetrahedra: the first four of each, then the next four of each, then the last.

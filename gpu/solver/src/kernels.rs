@@ -7,15 +7,30 @@ use rankzero_gpu::cache::Cache;
 use rankzero_gpu::compile::{Target, Unit};
 use rankzero_gpu::{Card, GpuError, Kernel};
 
-use crate::source::{HEADERS, IMPLICIT, IMPLICIT_KERNELS, STEP, STEP_KERNELS, Source};
+use crate::source::{CONTACT, CONTACT_KERNELS, HEADERS, IMPLICIT, IMPLICIT_KERNELS, STEP, STEP_KERNELS, Source};
 
 /// The solver's kernels, loaded on a card.
 #[derive(Debug)]
 pub struct Kernels {
     card: Arc<Card>,
-    /// For bodies that live in a block's memory, and for those that are too large.
-    swept: [Kernel; 2],
-    implicit: [Kernel; 2],
+    swept: StepKernels,
+    implicit: StepKernels,
+    contact: ContactKernels,
+}
+
+/// Kernels of a step: for bodies that live in a block's memory, and for those that are too large.
+#[derive(Debug)]
+struct StepKernels {
+    whole: [Kernel; 2],
+    interval: [Kernel; 2],
+}
+
+/// Kernels of contacts between bodies.
+#[derive(Debug)]
+pub(crate) struct ContactKernels {
+    pub(crate) take_guests: Kernel,
+    pub(crate) find: Kernel,
+    pub(crate) push: Kernel,
 }
 
 impl Kernels {
@@ -52,12 +67,15 @@ impl Kernels {
         card: &Arc<Card>,
         mut load: impl FnMut(Source, &[&str]) -> Result<Vec<Kernel>, GpuError>,
     ) -> Result<Arc<Self>, GpuError> {
-        let mut pair = |source, names: [&str; 2]| {
-            let kernels: [Kernel; 2] = load(source, &names)?.try_into().expect("as many as names");
-            Ok::<_, GpuError>(kernels)
+        let mut of_step = |source, names: [&str; 4]| {
+            let kernels: [Kernel; 4] = load(source, &names)?.try_into().expect("as many as names");
+            let [whole, whole_large, interval, interval_large] = kernels;
+            Ok::<_, GpuError>(StepKernels { whole: [whole, whole_large], interval: [interval, interval_large] })
         };
-        let (swept, implicit) = (pair(STEP, STEP_KERNELS)?, pair(IMPLICIT, IMPLICIT_KERNELS)?);
-        Ok(Arc::new(Self { card: card.clone(), swept, implicit }))
+        let (swept, implicit) = (of_step(STEP, STEP_KERNELS)?, of_step(IMPLICIT, IMPLICIT_KERNELS)?);
+        let contact: [Kernel; 3] = load(CONTACT, &CONTACT_KERNELS)?.try_into().expect("as many as names");
+        let [take_guests, find, push] = contact;
+        Ok(Arc::new(Self { card: card.clone(), swept, implicit, contact: ContactKernels { take_guests, find, push } }))
     }
 
     /// The card.
@@ -67,7 +85,20 @@ impl Kernels {
 
     /// The kernel for a whole step of bodies whose elasticity is solved so, and that are too large for a block's memory, or not.
     pub(crate) fn whole_step(&self, implicit: bool, large: bool) -> &Kernel {
-        let kernels = if implicit { &self.implicit } else { &self.swept };
-        &kernels[usize::from(large)]
+        &self.of(implicit).whole[usize::from(large)]
+    }
+
+    /// The kernel for an interval of such bodies.
+    pub(crate) fn interval(&self, implicit: bool, large: bool) -> &Kernel {
+        &self.of(implicit).interval[usize::from(large)]
+    }
+
+    /// The kernels for contacts between bodies.
+    pub(crate) fn contact(&self) -> &ContactKernels {
+        &self.contact
+    }
+
+    fn of(&self, implicit: bool) -> &StepKernels {
+        if implicit { &self.implicit } else { &self.swept }
     }
 }

@@ -12,9 +12,12 @@
 #![deny(unsafe_code)]
 
 mod collider;
+#[allow(unsafe_code)]
+mod coupled;
 mod form;
 mod implicit;
 mod kernels;
+mod pool;
 mod rule;
 mod source;
 mod step;
@@ -22,6 +25,7 @@ mod step;
 mod troop;
 
 pub use collider::{Colliders, Unsupported};
+pub use coupled::{Actor, Cast, Coupled, Meeting, PushedBy};
 pub use form::Form;
 pub use kernels::Kernels;
 pub use rule::Rule;

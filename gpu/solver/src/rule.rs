@@ -21,9 +21,11 @@ pub struct Rule {
     quiet_mean2: f32,
     quiet_each2: f32,
     sleep_steps: u32,
+    interval: f32,
+    contact_recovery_max: f32,
     padding: u32,
 }
-const _: () = assert!(size_of::<Rule>() == 64);
+const _: () = assert!(size_of::<Rule>() == 72);
 
 impl Rule {
     /// Computes what follows from the rule, in the operations of the CPU's solver.
@@ -44,6 +46,8 @@ impl Rule {
             quiet_mean2,
             quiet_each2: FASTEST * FASTEST * quiet_mean2,
             sleep_steps: rule.sleep.steps,
+            interval: rule.interval(),
+            contact_recovery_max: rule.recovery_speed_max * rule.interval(),
             padding: 0,
         }
     }

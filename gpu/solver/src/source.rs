@@ -13,17 +13,23 @@ macro_rules! sources {
     ($($name:literal),* $(,)?) => { &[$(Source { name: $name, text: include_str!(concat!("../../kernels/", $name)) }),*] };
 }
 
-/// The whole step of bodies that are swept.
+/// The step of bodies that are swept.
 pub const STEP: Source = Source { name: "step.cu", text: include_str!("../../kernels/step.cu") };
-/// Its kernels: for bodies that live in a block's memory, and for those that are too large.
-pub const STEP_KERNELS: [&str; 2] = ["whole_step", "whole_step_large"];
-/// The whole step of bodies that are solved implicitly.
+/// Its kernels, of whole steps and of intervals: for bodies that live in a block's memory, and for those that are too large.
+pub const STEP_KERNELS: [&str; 4] = ["whole_step", "whole_step_large", "interval", "interval_large"];
+/// The step of bodies that are solved implicitly.
 pub const IMPLICIT: Source = Source { name: "implicit.cu", text: include_str!("../../kernels/implicit.cu") };
 /// Its kernels, likewise.
-pub const IMPLICIT_KERNELS: [&str; 2] = ["implicit_step", "implicit_step_large"];
+pub const IMPLICIT_KERNELS: [&str; 4] =
+    ["implicit_step", "implicit_step_large", "implicit_interval", "implicit_interval_large"];
+/// Contacts between bodies.
+pub const CONTACT: Source = Source { name: "contact.cu", text: include_str!("../../kernels/contact.cu") };
+/// Its kernels.
+pub const CONTACT_KERNELS: [&str; 3] = ["take_guests", "find_contacts", "push_contacts"];
 
 /// What is compiled, each with the kernels in it.
-pub const UNITS: &[(Source, &[&str])] = &[(STEP, &STEP_KERNELS), (IMPLICIT, &IMPLICIT_KERNELS)];
+pub const UNITS: &[(Source, &[&str])] =
+    &[(STEP, &STEP_KERNELS), (IMPLICIT, &IMPLICIT_KERNELS), (CONTACT, &CONTACT_KERNELS)];
 
 /// What these include.
 pub const HEADERS: &[Source] = sources![
@@ -35,14 +41,20 @@ pub const HEADERS: &[Source] = sources![
     "implicit_factor.cuh",
     "implicit_form.cuh",
     "implicit_momentum.cuh",
+    "interval.cuh",
     "neo_hookean.cuh",
+    "pair.cuh",
     "platform.cuh",
     "quat.cuh",
     "rule.cuh",
+    "search.cuh",
+    "seat.cuh",
     "shape.cuh",
+    "shell.cuh",
     "substep.cuh",
     "table.cuh",
     "vec3.cuh",
+    "watch.cuh",
     "whole.cuh",
 ];
 
@@ -65,8 +77,9 @@ mod tests {
     #[test]
     fn every_kernel_is_listed() {
         for (unit, kernels) in UNITS {
-            let defined: Vec<&str> =
-                unit.text.split("__global__ void ").skip(1).filter_map(|rest| rest.split('(').next()).collect();
+            // Bounds of the launch may come before the name.
+            let name = |rest: &'static str| rest.split("(const ").next()?.rsplit(' ').next();
+            let defined: Vec<&str> = unit.text.split("__global__ void ").skip(1).filter_map(name).collect();
             assert_eq!(&defined, kernels, "{}", unit.name);
         }
     }

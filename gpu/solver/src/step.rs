@@ -36,4 +36,4 @@ pub struct Step {
     pub rule: Rule,
 }
 
-const _: () = assert!(size_of::<Step>() == 144);
+const _: () = assert!(size_of::<Step>() == 152);

@@ -10,14 +10,12 @@ use rankzero_soft::reach::{REACH_WORDS, Reach};
 use rankzero_soft::rule::StepRule;
 use rankzero_soft::{StateLayout, Topology};
 
-use crate::collider::Colliders;
+use crate::collider::{Colliders, RECORD_WORDS};
 use crate::form::Form;
 use crate::kernels::Kernels;
+use crate::pool::Pool;
 use crate::rule::Rule;
 use crate::step::{NEXT_REACH_WORDS, Step};
-
-/// Words of a collider's record.
-const RECORD_WORDS: usize = 27;
 
 /// A form's bodies on a card.
 #[derive(Debug)]
@@ -32,9 +30,7 @@ pub struct Troop {
     arena: ArenaId,
     buffer: BufferId,
     workspace: BufferId,
-    pool: BufferId,
-    pool_arena: ArenaId,
-    pool_version: u64,
+    pool: Pool,
     /// The step that the card is at.
     running: Option<Places>,
     noted: Option<Note>,
@@ -89,9 +85,7 @@ impl Troop {
             arena: lane.add_arena(0)?,
             buffer: lane.add_buffer(0)?,
             workspace: lane.add_buffer(0)?,
-            pool: lane.add_buffer(0)?,
-            pool_arena: lane.add_arena(0)?,
-            pool_version: 0,
+            pool: Pool::new(&mut lane)?,
             lane,
             running: None,
             noted: None,
@@ -129,7 +123,7 @@ impl Troop {
         let places = Places::new(bodies, colliders.len(), words);
         self.lane.grow_arena(self.arena, places.end)?;
         self.lane.grow_buffer(self.buffer, places.end)?;
-        self.share_pool(colliders)?;
+        self.pool.share(&mut self.lane, colliders)?;
         let arena = self.lane.words(self.arena)?;
         for body in 0..bodies {
             let at = (body * words) as u64;
@@ -142,20 +136,6 @@ impl Troop {
         arena[places.records..places.reaches].copy_from_slice(bytemuck::cast_slice(colliders.records()));
         self.compute(rule, colliders, places)?;
         self.running = Some(places);
-        Ok(())
-    }
-
-    /// Brings the pool to the card where it has changed.
-    fn share_pool(&mut self, colliders: &Colliders) -> Result<(), GpuError> {
-        if self.pool_version == colliders.version() {
-            return Ok(());
-        }
-        let pool = colliders.pool();
-        self.lane.grow_buffer(self.pool, pool.len())?;
-        self.lane.grow_arena(self.pool_arena, pool.len())?;
-        self.lane.words(self.pool_arena)?[..pool.len()].copy_from_slice(pool);
-        self.lane.upload(self.pool_arena, 0..pool.len(), self.pool, 0)?;
-        self.pool_version = colliders.version();
         Ok(())
     }
 
@@ -175,7 +155,7 @@ impl Troop {
             reaches: at(&self.lane, places.reaches),
             colliders: at(&self.lane, places.records),
             collider_count: colliders.len() as u64,
-            pool: self.lane.address(self.pool),
+            pool: self.pool.address(&self.lane),
             workspace: self.lane.address(self.workspace),
             workspace_words: workspace_words as u64,
             rule: Rule::new(rule),

@@ -1,0 +1,70 @@
+//! Who takes part in a step by intervals, as the host tells it.
+
+use std::ops::Range;
+
+use rankzero_soft::reach::Reach;
+
+/// A body.
+#[derive(Clone, Debug)]
+pub struct Actor {
+    /// Its form, by number.
+    pub form: usize,
+    /// Its reach at the step's start.
+    pub reach: Reach,
+    /// Who pushes it, in [`Cast::pushers`]; nobody where it is a guest.
+    pub pushed_by: Range<usize>,
+}
+
+/// Two bodies that may touch in the step. Seats count the movers, then the guests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Meeting {
+    /// The seat of the body with the lower id.
+    pub a: usize,
+    /// That of the other.
+    pub b: usize,
+}
+
+/// A pair that pushes a body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PushedBy {
+    /// Its number among the pairs.
+    pub pair: usize,
+    /// The body's side there: 0 or 1.
+    pub side: usize,
+}
+
+/// The bodies of a step that touch others.
+#[derive(Clone, Debug, Default)]
+pub struct Cast {
+    /// Bodies that the card computes.
+    pub movers: Vec<Actor>,
+    /// So many of them, the first ones, are shown to the host in each interval.
+    pub shown: usize,
+    /// Bodies that are computed elsewhere, of which the host brings the surfaces.
+    pub guests: Vec<Actor>,
+    /// Who may touch whom.
+    pub pairs: Vec<Meeting>,
+    /// For each mover those who push it, in the order in which they do.
+    pub pushers: Vec<PushedBy>,
+}
+
+impl Cast {
+    /// Empties it.
+    pub fn clear(&mut self) {
+        self.movers.clear();
+        self.guests.clear();
+        self.pairs.clear();
+        self.pushers.clear();
+        self.shown = 0;
+    }
+
+    /// The body in a seat.
+    pub(super) fn seat(&self, seat: usize) -> &Actor {
+        self.movers.get(seat).unwrap_or_else(|| &self.guests[seat - self.movers.len()])
+    }
+
+    /// All bodies by seat.
+    pub(super) fn seats(&self) -> impl Iterator<Item = &Actor> {
+        self.movers.iter().chain(&self.guests)
+    }
+}

@@ -1,0 +1,191 @@
+//! Bodies that touch each other on an emulated card, by the code that drives a real one, step after step like those of the CPU.
+
+mod common;
+#[path = "common/crowd.rs"]
+mod crowd;
+
+use std::sync::Arc;
+
+use common::random::Random;
+use common::rig::with_finite;
+use crowd::Crowd;
+use rankzero_gpu::Card;
+use rankzero_gpu::cache::Cache;
+use rankzero_gpu_emulator::{Behaviour, EmulatedCuda, Order};
+use rankzero_gpu_solver::{Actor, Cast, Colliders, Coupled, Kernels, Meeting, PushedBy};
+
+fn kernels() -> Arc<Kernels> {
+    Kernels::load(&Card::open(0).unwrap(), &Cache::new(None)).unwrap().0
+}
+
+fn coupled(kernels: &Arc<Kernels>, crowd: &Crowd) -> Coupled {
+    Coupled::new(kernels, crowd.topologies.iter().map(|topology| Some(&**topology))).unwrap()
+}
+
+/// Who takes part where the card computes `movers` of a crowd and shows the first `shown` of them; the numbers of the guests.
+fn cast(crowd: &Crowd, pairs: &[(usize, usize)], movers: &[usize], shown: usize) -> (Cast, Vec<usize>) {
+    let moves = |body: usize| movers.iter().position(|&mover| mover == body);
+    let meetings: Vec<(usize, usize)> =
+        pairs.iter().copied().filter(|&(a, b)| moves(a).is_some() || moves(b).is_some()).collect();
+    let mut guests: Vec<usize> = meetings.iter().flat_map(|&(a, b)| [a, b]).filter(|&b| moves(b).is_none()).collect();
+    guests.sort_unstable();
+    guests.dedup();
+    let seat = |body: usize| {
+        moves(body).unwrap_or_else(|| movers.len() + guests.iter().position(|&guest| guest == body).unwrap())
+    };
+    let mut cast = Cast { shown, ..Cast::default() };
+    cast.pairs.extend(meetings.iter().map(|&(a, b)| Meeting { a: seat(a), b: seat(b) }));
+    for &body in movers {
+        let first = cast.pushers.len();
+        for (pair, &(a, b)) in meetings.iter().enumerate().filter(|(_, (a, b))| *a == body || *b == body) {
+            assert!(a == body || b == body);
+            cast.pushers.push(PushedBy { pair, side: usize::from(b == body) });
+        }
+        let pushed_by = first..cast.pushers.len();
+        cast.movers.push(Actor { form: crowd.forms[body], reach: crowd.reach(body), pushed_by });
+    }
+    cast.guests.extend(guests.iter().map(|&body| Actor {
+        form: crowd.forms[body],
+        reach: crowd.reach(body),
+        pushed_by: 0..0,
+    }));
+    (cast, guests)
+}
+
+/// What steps have shown.
+#[derive(Debug, Default)]
+struct Seen {
+    pushes: usize,
+    near: usize,
+    far: usize,
+    guests: usize,
+}
+
+/// A step of a crowd by the CPU, and of those of its bodies that the card computes.
+fn compare(coupled: &mut Coupled, crowd: &mut Crowd, movers: &[usize], shown: usize, seen: &mut Seen) {
+    let pairs = crowd.pairs();
+    let (cast, guests) = cast(crowd, &pairs, movers, shown);
+    let meetings: Vec<usize> =
+        (0..pairs.len()).filter(|&i| movers.contains(&pairs[i].0) || movers.contains(&pairs[i].1)).collect();
+    let mut colliders = Colliders::default();
+    colliders.set(&crowd.colliders).unwrap();
+    let before = crowd.bodies.clone();
+    let rule = crowd.rule;
+    let trace = crowd.step();
+    assert_eq!(trace.pairs, pairs);
+    let give = |mover: usize, words: &mut [u32]| words.copy_from_slice(&before.states[movers[mover]]);
+    coupled.start(&rule, &colliders, &cast, give).unwrap();
+    let mut given: Vec<u32> = (0..guests.len() as u32).collect();
+    for interval in 0..rule.intervals() {
+        let surfaces = &trace.surfaces[interval as usize];
+        let mut count = 0;
+        coupled
+            .surfaces(|mover, words| {
+                assert_eq!(words, surfaces[movers[mover]], "interval {interval}, surface of body {}", movers[mover]);
+                count += 1;
+            })
+            .unwrap();
+        assert_eq!(count, shown);
+        let bring = |guest: usize, words: &mut [f32]| words.copy_from_slice(&surfaces[guests[guest]]);
+        coupled.contacts(interval, &given, bring).unwrap();
+        if interval == 0 {
+            let mut near = Vec::new();
+            coupled.near(|_, one| near.push(one)).unwrap();
+            let expected: Vec<bool> = meetings.iter().map(|&pair| trace.near[pair]).collect();
+            assert_eq!(near, expected);
+            seen.near += near.iter().filter(|near| **near).count();
+            seen.far += near.iter().filter(|near| !**near).count();
+            // Guests that are far from all need not be brought again.
+            let needed = |guest: u32| {
+                let seat = movers.len() + guest as usize;
+                cast.pairs.iter().zip(&near).any(|(pair, near)| *near && (pair.a == seat || pair.b == seat))
+            };
+            given.retain(|&guest| needed(guest));
+        }
+    }
+    coupled.wait().unwrap();
+    let mut ended = 0;
+    coupled
+        .finish(|mover, state, reach, finite| {
+            let body = movers[mover];
+            assert_eq!(state, crowd.bodies.states[body], "state of body {body}");
+            assert_eq!(with_finite(&reach, finite), crowd.bodies.reaches[body], "reach of body {body}");
+            ended += 1;
+        })
+        .unwrap();
+    assert_eq!(ended, movers.len());
+    seen.pushes += trace.pushes;
+    seen.guests += guests.len();
+}
+
+/// Steps of several crowds: all bodies on the card, then some.
+fn crowds(behaviour: Behaviour, seeds: std::ops::Range<u64>) -> Seen {
+    let _cuda = EmulatedCuda::start(behaviour);
+    let kernels = kernels();
+    let mut seen = Seen::default();
+    for seed in seeds {
+        let mut crowd = Crowd::new(seed, 6);
+        let mut coupled = coupled(&kernels, &crowd);
+        let mut random = Random(seed);
+        for step in 0..4 {
+            let mut movers: Vec<usize> = (0..6).filter(|_| step < 2 || random.once_in(2)).collect();
+            movers.reverse();
+            let shown = random.below(movers.len() as u64 + 1) as usize;
+            compare(&mut coupled, &mut crowd, &movers, shown, &mut seen);
+        }
+    }
+    assert!(seen.pushes > 500 && seen.near > 40 && seen.far > 3 && seen.guests > 10, "{seen:?}");
+    seen
+}
+
+#[test]
+fn bodies_that_touch_step_like_the_cpu_whatever_the_order_of_threads() {
+    for (first, order) in [(0, Order::Ascending), (10, Order::Descending), (20, Order::Shuffled(3))] {
+        crowds(Behaviour { order, stall: 20, ..Behaviour::default() }, first..first + 10);
+    }
+}
+
+#[test]
+fn bodies_too_large_for_a_block_that_touch_step_like_the_cpu() {
+    crowds(Behaviour { block_bytes: 512, ..Behaviour::default() }, 30..36);
+}
+
+#[test]
+fn what_a_step_needs_more_of_memory_is_known_before() {
+    let _cuda = EmulatedCuda::start(Behaviour::default());
+    let kernels = kernels();
+    let mut crowd = Crowd::new(3, 6);
+    let mut coupled = coupled(&kernels, &crowd);
+    let movers: Vec<usize> = (0..6).collect();
+    let (cast, _) = cast(&crowd, &crowd.pairs(), &movers, 0);
+    let free = || kernels.card().free_bytes().unwrap();
+    let (before, more) = (free(), coupled.more_bytes(&cast, crowd.colliders.len()));
+    compare(&mut coupled, &mut crowd, &movers, 0, &mut Seen::default());
+    // The pool of colliders comes on top; empty buffers have some bytes, too.
+    let took = before - free();
+    assert!(more > 0 && (more - 16..more + 20_000).contains(&took), "{more}, took {took}");
+}
+
+#[test]
+fn a_card_that_fails_among_intervals_says_so() {
+    for good in 0..6 {
+        let cuda = EmulatedCuda::start(Behaviour::default());
+        let kernels = kernels();
+        let crowd = Crowd::new(4, 6);
+        let mut coupled = coupled(&kernels, &crowd);
+        let movers: Vec<usize> = (0..6).collect();
+        let (cast, _) = cast(&crowd, &crowd.pairs(), &movers, 0);
+        cuda.reset(Behaviour { good, ..Behaviour::default() });
+        let mut colliders = Colliders::default();
+        colliders.set(&crowd.colliders).unwrap();
+        let give = |mover: usize, words: &mut [u32]| words.copy_from_slice(&crowd.bodies.states[mover]);
+        let outcome = coupled.start(&crowd.rule, &colliders, &cast, give).and_then(|()| {
+            (0..crowd.rule.intervals()).try_for_each(|interval| coupled.contacts(interval, &[], |_, _| ()))?;
+            coupled.wait()
+        });
+        assert!(outcome.is_err(), "{good}");
+        // What is still to be done is not done any more.
+        drop(coupled);
+        cuda.reset(Behaviour::default());
+    }
+}
