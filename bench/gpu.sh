@@ -66,7 +66,7 @@ case "${1:-}" in
         trap 'rm -rf "$folder"' EXIT
         prepare "$folder"
         emulated=$(cargo run -q --release -p rankzero-gpu-emulator --example libraries </dev/null)
-        LD_LIBRARY_PATH=$emulated BITS_SCENES=1 TIME_BODIES=1 run "$folder"
+        LD_LIBRARY_PATH=$emulated BITS_SCENES=1 TIME_BODIES='1 2' run "$folder"
         ;;
     *)
         echo "gpu: usage: bench/gpu.sh prepare DIR | run DIR [FILE] | emulated" >&2

@@ -1,6 +1,7 @@
 //! What a card can do: whether it has the CPU's bits, and how fast it is. Run by bench/gpu.sh; writes JSON.
 //!
-//! `card bits [SEEDS]` steps random scenes on the card and on the CPU and compares every word. `card time [BODIES…]` times steps of boxes.
+//! `card bits [SEEDS]` steps random scenes on the card and on the CPU and compares every word: bodies by themselves, and crowds that touch.
+//! `card time [BODIES…]` times steps of boxes, by themselves and in pairs that touch.
 //! `--kernels DIR` loads kernels that the laboratory compiled (`lab DIR`), for machines without NVRTC.
 #![forbid(unsafe_code)]
 
@@ -12,11 +13,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use common::crowd::Crowd;
 use common::rig::{Bodies, on_cpu, reach_of, with_finite};
 use common::scene::Scene;
 use rankzero_gpu::cache::Cache;
 use rankzero_gpu::{Card, GpuError};
-use rankzero_gpu_solver::{Colliders, Kernels, Troop};
+use rankzero_gpu_solver::{Colliders, Coupled, Kernels, Troop};
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -31,8 +33,16 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     };
     let outcome = open(kernels).and_then(|kernels| match task.as_str() {
-        "bits" => bits(&kernels, numbers.first().copied().unwrap_or(100)),
-        _ => time(&kernels, &numbers),
+        "bits" => {
+            let seeds = numbers.first().copied().unwrap_or(100);
+            Ok(bits(&kernels, seeds)? & bits_of_crowds(&kernels, seeds)?)
+        }
+        _ => {
+            let counts = if numbers.is_empty() { vec![1, 10, 100, 1000, 10_000, 100_000] } else { numbers };
+            time(&kernels, &counts)?;
+            time_of_pairs(&kernels, &counts)?;
+            Ok(true)
+        }
     });
     match outcome {
         Ok(true) => ExitCode::SUCCESS,
@@ -79,6 +89,41 @@ fn bits(kernels: &Arc<Kernels>, seeds: usize) -> Result<bool, GpuError> {
     Ok(true)
 }
 
+/// Steps crowds of bodies that touch each other, and tells of the first that differs.
+fn bits_of_crowds(kernels: &Arc<Kernels>, seeds: usize) -> Result<bool, GpuError> {
+    let (mut words, mut steps, mut pushes) = (0, 0, 0);
+    for seed in 0..seeds as u64 {
+        let mut crowd = Crowd::new(seed, 8);
+        let mut coupled = Coupled::new(kernels, crowd.topologies.iter().map(|topology| Some(&**topology)))?;
+        let movers: Vec<usize> = (0..crowd.forms.len()).collect();
+        let mut colliders = Colliders::default();
+        // Scenes have none without a kernel.
+        let _ = colliders.set(&crowd.colliders);
+        for step in 0..10 {
+            let (before, (cast, _)) = (crowd.bodies.clone(), crowd.cast(&crowd.pairs(), &movers, 0));
+            pushes += crowd.step().pushes;
+            let give = |mover: usize, words: &mut [u32]| words.copy_from_slice(&before.states[mover]);
+            coupled.start(&crowd.rule, &colliders, &cast, give)?;
+            (0..crowd.rule.intervals()).try_for_each(|interval| coupled.contacts(interval, &[], |_, _| ()))?;
+            let mut same = true;
+            coupled.finish(|body, state, reach, finite| {
+                same &= state == crowd.bodies.states[body] && with_finite(&reach, finite) == crowd.bodies.reaches[body];
+            })?;
+            if !same {
+                println!("{{\"bits\": \"differ\", \"seed\": {seed}, \"step\": {step}, \"bodies\": \"that touch\"}}");
+                return Ok(false);
+            }
+            steps += 1;
+            words += crowd.bodies.states.iter().map(Vec::len).sum::<usize>();
+        }
+    }
+    println!(
+        "{{\"bits\": \"equal\", \"bodies\": \"that touch\", \"scenes\": {seeds}, \"steps\": {steps}, \"words\": {words}, \
+         \"pushes\": {pushes}}}"
+    );
+    Ok(true)
+}
+
 fn card_step(troop: &mut Troop, scene: &Scene, colliders: &Colliders, bodies: &mut Bodies) -> Result<(), GpuError> {
     let given = &*bodies;
     troop.start(&scene.rule, colliders, given.states.len(), |body, words| {
@@ -92,8 +137,7 @@ fn card_step(troop: &mut Troop, scene: &Scene, colliders: &Colliders, bodies: &m
 }
 
 /// Times steps of so many bodies each, on the card, with all copies, and on one core of the CPU in a lane each.
-fn time(kernels: &Arc<Kernels>, counts: &[usize]) -> Result<bool, GpuError> {
-    let counts = if counts.is_empty() { &[1, 10, 100, 1000, 10_000, 100_000][..] } else { counts };
+fn time(kernels: &Arc<Kernels>, counts: &[usize]) -> Result<(), GpuError> {
     for implicit in [false, true] {
         for &count in counts {
             // One of a known size, once over.
@@ -127,7 +171,40 @@ fn time(kernels: &Arc<Kernels>, counts: &[usize]) -> Result<bool, GpuError> {
             );
         }
     }
-    Ok(true)
+    Ok(())
+}
+
+/// Times steps of so many bodies of a kind, in pairs that overlap a little, in as many intervals as substeps.
+fn time_of_pairs(kernels: &Arc<Kernels>, counts: &[usize]) -> Result<(), GpuError> {
+    for &count in counts.iter().filter(|count| **count > 1) {
+        let pairs = count / 2;
+        let crowd = Crowd::pairs_of_cubes(4, pairs);
+        let mut coupled = Coupled::new(kernels, [Some(&*crowd.topologies[0])])?;
+        let movers: Vec<usize> = (0..2 * pairs).collect();
+        let all: Vec<(usize, usize)> = (0..pairs).map(|pair| (2 * pair, 2 * pair + 1)).collect();
+        let (cast, _) = crowd.cast(&all, &movers, 0);
+        let give = |mover: usize, words: &mut [u32]| words.copy_from_slice(&crowd.bodies.states[mover]);
+        let (mut best, began) = (Duration::MAX, Instant::now());
+        while began.elapsed() < Duration::from_secs(2) || best == Duration::MAX {
+            let start = Instant::now();
+            coupled.start(&crowd.rule, &Colliders::default(), &cast, give)?;
+            (0..crowd.rule.intervals()).try_for_each(|interval| coupled.contacts(interval, &[], |_, _| ()))?;
+            coupled.wait()?;
+            best = best.min(start.elapsed());
+            coupled.finish(|_, _, _, _| ())?;
+        }
+        let tets = crowd.topologies[0].tets.len();
+        let rate = (2 * pairs * tets) as f64 * f64::from(crowd.rule.substeps) / best.as_secs_f64();
+        println!(
+            "{{\"solver\": \"xpbd\", \"bodies\": {}, \"pairs\": {pairs}, \"tets\": {tets}, \"substeps\": {}, \"intervals\": {}, \
+             \"step_ms\": {:.4}, \"tet_substeps_per_s\": {rate:.4e}}}",
+            2 * pairs,
+            crowd.rule.substeps,
+            crowd.rule.intervals(),
+            best.as_secs_f64() * 1e3,
+        );
+    }
+    Ok(())
 }
 
 /// Tetrahedra times substeps that one core does in a second, with a body in each lane.

@@ -1,18 +1,16 @@
 //! Bodies that touch each other on an emulated card, by the code that drives a real one, step after step like those of the CPU.
 
 mod common;
-#[path = "common/crowd.rs"]
-mod crowd;
 
 use std::sync::Arc;
 
+use common::crowd::Crowd;
 use common::random::Random;
 use common::rig::with_finite;
-use crowd::Crowd;
 use rankzero_gpu::Card;
 use rankzero_gpu::cache::Cache;
 use rankzero_gpu_emulator::{Behaviour, EmulatedCuda, Order};
-use rankzero_gpu_solver::{Actor, Cast, Colliders, Coupled, Kernels, Meeting, PushedBy};
+use rankzero_gpu_solver::{Colliders, Coupled, Kernels};
 
 fn kernels() -> Arc<Kernels> {
     Kernels::load(&Card::open(0).unwrap(), &Cache::new(None)).unwrap().0
@@ -20,36 +18,6 @@ fn kernels() -> Arc<Kernels> {
 
 fn coupled(kernels: &Arc<Kernels>, crowd: &Crowd) -> Coupled {
     Coupled::new(kernels, crowd.topologies.iter().map(|topology| Some(&**topology))).unwrap()
-}
-
-/// Who takes part where the card computes `movers` of a crowd and shows the first `shown` of them; the numbers of the guests.
-fn cast(crowd: &Crowd, pairs: &[(usize, usize)], movers: &[usize], shown: usize) -> (Cast, Vec<usize>) {
-    let moves = |body: usize| movers.iter().position(|&mover| mover == body);
-    let meetings: Vec<(usize, usize)> =
-        pairs.iter().copied().filter(|&(a, b)| moves(a).is_some() || moves(b).is_some()).collect();
-    let mut guests: Vec<usize> = meetings.iter().flat_map(|&(a, b)| [a, b]).filter(|&b| moves(b).is_none()).collect();
-    guests.sort_unstable();
-    guests.dedup();
-    let seat = |body: usize| {
-        moves(body).unwrap_or_else(|| movers.len() + guests.iter().position(|&guest| guest == body).unwrap())
-    };
-    let mut cast = Cast { shown, ..Cast::default() };
-    cast.pairs.extend(meetings.iter().map(|&(a, b)| Meeting { a: seat(a), b: seat(b) }));
-    for &body in movers {
-        let first = cast.pushers.len();
-        for (pair, &(a, b)) in meetings.iter().enumerate().filter(|(_, (a, b))| *a == body || *b == body) {
-            assert!(a == body || b == body);
-            cast.pushers.push(PushedBy { pair, side: usize::from(b == body) });
-        }
-        let pushed_by = first..cast.pushers.len();
-        cast.movers.push(Actor { form: crowd.forms[body], reach: crowd.reach(body), pushed_by });
-    }
-    cast.guests.extend(guests.iter().map(|&body| Actor {
-        form: crowd.forms[body],
-        reach: crowd.reach(body),
-        pushed_by: 0..0,
-    }));
-    (cast, guests)
 }
 
 /// What steps have shown.
@@ -64,7 +32,7 @@ struct Seen {
 /// A step of a crowd by the CPU, and of those of its bodies that the card computes.
 fn compare(coupled: &mut Coupled, crowd: &mut Crowd, movers: &[usize], shown: usize, seen: &mut Seen) {
     let pairs = crowd.pairs();
-    let (cast, guests) = cast(crowd, &pairs, movers, shown);
+    let (cast, guests) = crowd.cast(&pairs, movers, shown);
     let meetings: Vec<usize> =
         (0..pairs.len()).filter(|&i| movers.contains(&pairs[i].0) || movers.contains(&pairs[i].1)).collect();
     let mut colliders = Colliders::default();
@@ -157,7 +125,7 @@ fn what_a_step_needs_more_of_memory_is_known_before() {
     let mut crowd = Crowd::new(3, 6);
     let mut coupled = coupled(&kernels, &crowd);
     let movers: Vec<usize> = (0..6).collect();
-    let (cast, _) = cast(&crowd, &crowd.pairs(), &movers, 0);
+    let (cast, _) = crowd.cast(&crowd.pairs(), &movers, 0);
     let free = || kernels.card().free_bytes().unwrap();
     let (before, more) = (free(), coupled.more_bytes(&cast, crowd.colliders.len()));
     compare(&mut coupled, &mut crowd, &movers, 0, &mut Seen::default());
@@ -174,7 +142,7 @@ fn a_card_that_fails_among_intervals_says_so() {
         let crowd = Crowd::new(4, 6);
         let mut coupled = coupled(&kernels, &crowd);
         let movers: Vec<usize> = (0..6).collect();
-        let (cast, _) = cast(&crowd, &crowd.pairs(), &movers, 0);
+        let (cast, _) = crowd.cast(&crowd.pairs(), &movers, 0);
         cuda.reset(Behaviour { good, ..Behaviour::default() });
         let mut colliders = Colliders::default();
         colliders.set(&crowd.colliders).unwrap();

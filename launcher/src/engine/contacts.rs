@@ -28,6 +28,8 @@ pub struct SoftPair {
     pub b: u32,
     /// Whether the two may touch in this step.
     pub near: bool,
+    /// Whether the processor computes it: the card does where it has both, both do where it has one of the two.
+    pub on_host: bool,
     /// What they do to each other.
     pub pair: Pair,
     /// Time spent on it in this step, ns.
@@ -62,7 +64,7 @@ pub struct Contacts {
     pub work: PerThread<Workspace>,
 }
 
-/// A surface that a peer has put.
+/// A surface that is computed elsewhere: a peer has put it, or the card has shown it.
 #[derive(Debug, Default)]
 pub struct Remote {
     /// What was put.
@@ -80,8 +82,10 @@ pub struct Surfaces<'a> {
     pub members: &'a [Member],
     /// Position in `own` by body id, `u32::MAX` elsewhere.
     pub slots: &'a [u32],
-    /// Surfaces of peers' bodies.
+    /// Surfaces that are computed elsewhere.
     pub remote: &'a BTreeMap<u32, Remote>,
+    /// Surfaces as they were in an interval that lies behind, which count before all others.
+    pub past: Option<&'a BTreeMap<u32, Remote>>,
     /// The scene.
     pub scene: &'a Scene,
     /// The instructions to compute with.
@@ -92,25 +96,38 @@ impl<'a> Surfaces<'a> {
     /// The surface of a body.
     ///
     /// # Panics
-    /// If the body is neither one of this rank that shows its surface nor expected from a peer.
+    /// If the body is neither one of this rank that shows its surface nor expected from elsewhere.
     pub fn of(&self, body: u32) -> Surface<'a> {
-        let (words, shell) = match self.slots[body as usize] {
-            u32::MAX => (&self.remote[&body].surface[..], &self.remote[&body].shell),
-            slot => shown(&self.own[slot as usize], self.members),
+        let (words, shell) = match (self.past.and_then(|past| past.get(&body)), self.part(body)) {
+            (Some(past), _) => (&past.surface[..], &past.shell),
+            (None, None | Some(Part::CoupledOnCard)) => (&self.remote[&body].surface[..], &self.remote[&body].shell),
+            (None, Some(_)) => shown(&self.own[self.slots[body as usize] as usize], self.members),
         };
         Surface { words, topology: self.scene.topology(body), shell }
+    }
+
+    /// Whether a body sleeps, so that its surface stays as it is.
+    pub fn is_still(&self, body: u32) -> bool {
+        self.part(body) == Some(Part::SleepsBeside)
+    }
+
+    /// What a body of this rank does in the step.
+    fn part(&self, body: u32) -> Option<Part> {
+        self.own.get(self.slots[body as usize] as usize).map(|own| own.part)
     }
 }
 
 /// The surface of a body of this rank as others see it, and what contact works out about it.
 ///
 /// # Panics
-/// If the body takes the step by itself.
-pub fn shown<'a>(own: &'a Own, members: &'a [Member]) -> (&'a [f32], &'a Shell) {
+/// If the body takes the step by itself, or the card computes it.
+fn shown<'a>(own: &'a Own, members: &'a [Member]) -> (&'a [f32], &'a Shell) {
     match own.part {
         Part::Coupled { member, lane } => members[member as usize].surface(lane as usize),
         Part::SleepsBeside => (&own.still, &own.shell),
-        Part::Sleeps | Part::Free | Part::OnCard => panic!("body {} shows nobody its surface", own.id),
+        Part::Sleeps | Part::Free | Part::OnCard | Part::CoupledOnCard => {
+            panic!("body {} shows nobody its surface", own.id)
+        }
     }
 }
 

@@ -19,6 +19,7 @@ pub mod epoch;
 mod error;
 pub mod link;
 pub mod migrate;
+mod on_card;
 pub mod own;
 pub mod ownership;
 pub mod rigids;
@@ -64,6 +65,13 @@ pub struct TimeSplit {
     pub wait: Duration,
     /// PhysX.
     pub rigid: Duration,
+}
+
+impl TimeSplit {
+    /// Adds the time since `start`, spent on bodies that a card computes.
+    fn wait_for_card(&mut self, start: std::time::Instant) {
+        self.solve += start.elapsed();
+    }
 }
 
 /// The engine of one rank.

@@ -48,13 +48,15 @@ pub enum Part {
         /// Its lane there.
         lane: u32,
     },
+    /// The same, and the card computes it.
+    CoupledOnCard,
 }
 
 impl Part {
     /// A coupled body that no crew member has taken yet.
     pub const COUPLED: Part = Part::Coupled { member: u32::MAX, lane: 0 };
 
-    /// Whether the body moves interval by interval.
+    /// Whether the processor moves the body interval by interval.
     pub fn is_coupled(self) -> bool {
         matches!(self, Part::Coupled { .. })
     }

@@ -3,14 +3,13 @@
 use std::time::{Duration, Instant};
 
 use rankzero_comm::{Fabric, Rank};
-use rankzero_gpu::GpuError;
 use rankzero_soft::reach::{REACH_WORDS, Reach};
 use rankzero_soft::rigid::Wrench;
 use rayon::prelude::*;
 
 use super::board::{ENTRY_WORDS, HEADER_WORDS, Kind, WRENCH_WORDS};
-use super::contacts::{Contacts, RigidPair, SoftPair, Surfaces, shown, take_remote};
-use super::crew::{Orders, muster};
+use super::contacts::{Contacts, RigidPair, SoftPair, take_remote};
+use super::crew::muster;
 use super::own::{Part, Pusher};
 use super::rigids::Contact;
 use super::{Engine, EngineError, digest};
@@ -21,7 +20,7 @@ pub type Header = [u32; HEADER_WORDS];
 /// What a crew member needs to know, while the crew itself is being changed.
 macro_rules! orders {
     ($engine:ident) => {
-        Orders {
+        $crate::engine::crew::Orders {
             scene: &$engine.scene,
             board: &$engine.board,
             own: &$engine.own,
@@ -30,6 +29,8 @@ macro_rules! orders {
         }
     };
 }
+
+pub(super) use orders;
 
 /// Header words from here on are the engine's own: the hash of the rigid states.
 const RIGID_HASH: usize = HEADER_WORDS - 8;
@@ -170,60 +171,33 @@ impl<F: Fabric> Engine<F> {
     /// Puts the bodies that move into packs; those that sleep beside others show their surfaces.
     fn muster(&mut self) {
         let lanes = self.isa.lanes();
-        if let Some(card) = &mut self.card {
-            card.claim(&mut self.own, &self.rigids.colliders);
-        }
+        self.contacts.pairs[..self.contacts.pair_count].iter_mut().for_each(|pair| pair.on_host = true);
+        self.claim_for_card();
         muster(&self.own, |part| part == Part::Free, lanes, &mut self.order, &mut self.free);
         muster(&self.own, Part::is_coupled, lanes, &mut self.order, &mut self.teams);
-        for (member, team) in self.teams.iter().enumerate() {
+        for own in self.own.iter_mut().filter(|own| own.part == Part::SleepsBeside) {
+            own.show_still(&self.scene, &self.board, self.isa, &mut self.words);
+        }
+        self.floaters.prepare();
+        self.contacts.work.prepare();
+        self.assign_teams(0);
+        self.start_card();
+    }
+
+    /// Has members of the crew take up the teams from `first` on.
+    pub(super) fn assign_teams(&mut self, first: usize) {
+        for (member, team) in self.teams.iter().enumerate().skip(first) {
             for (lane, &slot) in team.slots().iter().enumerate() {
                 self.own[slot as usize].part = Part::Coupled { member: member as u32, lane: lane as u32 };
             }
         }
-        for own in self.own.iter_mut().filter(|own| own.part == Part::SleepsBeside) {
-            own.show_still(&self.scene, &self.board, self.isa, &mut self.words);
-        }
         self.crew.assign(&self.scene, &self.teams, self.isa);
-        self.floaters.prepare();
-        self.contacts.work.prepare();
-        let (orders, teams, pulse) = (orders!(self), &self.teams, self.link.pulse());
-        let members = self.crew.members_mut();
+        let (orders, teams, pulse) = (orders!(self), &self.teams[first..], self.link.pulse());
+        let members = &mut self.crew.members_mut()[first..];
         members.par_iter_mut().zip(teams).for_each(|(member, team)| {
             member.begin(team, &orders);
             pulse.beat();
         });
-        self.start_card();
-    }
-
-    /// Has the card begin with its bodies; where it fails they are the processor's.
-    fn start_card(&mut self) {
-        let Some(card) = &mut self.card else { return };
-        let Err(error) = card.start(&orders!(self)) else { return };
-        self.give_card_up(&error);
-        let free = |part| matches!(part, Part::Free | Part::OnCard);
-        muster(&self.own, free, self.isa.lanes(), &mut self.order, &mut self.free);
-    }
-
-    /// Takes the card's bodies back; where it has failed the processor computes them now.
-    fn finish_card(&mut self) -> Result<(), EngineError> {
-        let Some(card) = &mut self.card else { return Ok(()) };
-        let start = Instant::now();
-        let outcome = card.finish(&orders!(self));
-        self.time.solve += start.elapsed();
-        match outcome {
-            Ok(blown) => self.blown(blown),
-            Err(error) => {
-                self.give_card_up(&error);
-                let on_card = |part| part == Part::OnCard;
-                muster(&self.own, on_card, self.isa.lanes(), &mut self.order, &mut self.free);
-                self.run_free(0..self.free.len())
-            }
-        }
-    }
-
-    fn give_card_up(&mut self, error: &GpuError) {
-        tracing::warn!("{} computes on the processor from step {} on: {error}", self.rank(), self.step);
-        self.card = None;
     }
 
     /// Runs the step's intervals; free bodies are computed while the surfaces of others travel.
@@ -234,11 +208,13 @@ impl<F: Fabric> Engine<F> {
         let mut neighbours = self.neighbours(false);
         for interval in 0..intervals {
             let exchange = self.step * u64::from(intervals) + u64::from(interval);
-            self.advance(interval);
+            self.advance(0, interval);
+            self.show_card(interval);
             self.put_surfaces(&neighbours, exchange)?;
             let first = share * interval as usize;
             self.run_free(first.min(self.free.len())..(first + share).min(self.free.len()))?;
             self.take_surfaces(&neighbours, exchange, interval == 0)?;
+            self.card_contacts(interval);
             self.push_contacts(interval == 0);
             if interval == 0 {
                 neighbours = self.neighbours(true);
@@ -247,7 +223,7 @@ impl<F: Fabric> Engine<F> {
             if rigid_contacts {
                 self.put_wrenches(exchange)?;
             }
-            self.settle(interval);
+            self.settle(0, interval);
             if rigid_contacts {
                 self.take_wrenches(exchange)?;
             } else {
@@ -289,9 +265,9 @@ impl<F: Fabric> Engine<F> {
         let start = Instant::now();
         self.link.settle(Kind::Halo, exchange, self.step)?;
         let bodies: std::collections::BTreeSet<u32> = neighbours.iter().flat_map(|(_, b)| b.iter().copied()).collect();
+        let surfaces = self.surfaces();
         for body in bodies {
-            let (surface, _) = shown(&self.own[self.slots[body as usize] as usize], self.crew.members());
-            self.board.halo.memory.store_f32(self.board.halo_of(body, exchange).0, surface);
+            self.board.halo.memory.store_f32(self.board.halo_of(body, exchange).0, surfaces.of(body).words);
         }
         for (peer, bodies) in neighbours {
             let mut ranges = Vec::with_capacity(bodies.len());
@@ -316,7 +292,8 @@ impl<F: Fabric> Engine<F> {
         let step = self.step;
         self.wait(|e| e.link.expect(neighbours.iter().map(|(rank, _)| *rank), Kind::Halo, exchange, step))?;
         let start = Instant::now();
-        for (&body, surface) in &mut self.remote {
+        let slots = &self.slots;
+        for (&body, surface) in self.remote.iter_mut().filter(|(body, _)| slots[**body as usize] == u32::MAX) {
             let (at, topology) = (self.board.halo_of(body, exchange), self.scene.topology(body));
             take_remote(&self.board.halo.memory, at, first, topology, self.isa, surface);
         }
@@ -326,20 +303,13 @@ impl<F: Fabric> Engine<F> {
 
     fn push_contacts(&mut self, first: bool) {
         let start = Instant::now();
-        let surfaces = Surfaces {
-            own: &self.own,
-            members: self.crew.members(),
-            slots: &self.slots,
-            remote: &self.remote,
-            scene: &self.scene,
-            isa: self.isa,
-        };
+        let mut contacts = std::mem::take(&mut self.contacts);
+        let surfaces = self.surfaces();
         let (reaches, rigids, law) = (&self.reaches, &self.rigids, &self.scene.law);
         let (rigid_reaches, sharing) = (&self.rigid_reaches, &self.sharing);
-        let (pairs, contacts) = (self.contacts.pair_count, self.contacts.rigid_count);
-        let Contacts { pairs: soft, rigids: rigid, work, .. } = &mut self.contacts;
+        let Contacts { pairs: soft, rigids: rigid, work, pair_count, rigid_count } = &mut contacts;
         let pulse = self.link.pulse();
-        soft[..pairs].par_iter_mut().for_each(|pair| {
+        soft[..*pair_count].par_iter_mut().filter(|pair| pair.on_host).for_each(|pair| {
             pulse.beat();
             let work = &mut *work.own();
             if first {
@@ -347,30 +317,33 @@ impl<F: Fabric> Engine<F> {
             }
             pair.push(&surfaces, law, work);
         });
-        rigid[..contacts].par_iter_mut().for_each(|pair| {
+        rigid[..*rigid_count].par_iter_mut().for_each(|pair| {
             if first {
                 let at = rigid_reaches.partition_point(|r| r.rigid < pair.rigid);
                 pair.find(&surfaces, rigids, reaches, &rigid_reaches[at]);
             }
             pair.push(&surfaces, rigids, sharing[pair.rigid as usize]);
         });
+        self.contacts = contacts;
         self.time.contact += start.elapsed();
     }
 
-    fn advance(&mut self, interval: u32) {
+    /// Advances the crew from member `first` on.
+    pub(super) fn advance(&mut self, first: usize, interval: u32) {
         let start = Instant::now();
         let (orders, pulse) = (orders!(self), self.link.pulse());
-        self.crew.members_mut().par_iter_mut().for_each(|member| {
+        self.crew.members_mut()[first..].par_iter_mut().for_each(|member| {
             member.advance(interval, &orders);
             pulse.beat();
         });
         self.time.solve += start.elapsed();
     }
 
-    fn settle(&mut self, interval: u32) {
+    /// Settles the crew from member `first` on.
+    pub(super) fn settle(&mut self, first: usize, interval: u32) {
         let start = Instant::now();
         let (orders, contacts, pulse) = (orders!(self), &self.contacts, self.link.pulse());
-        self.crew.members_mut().par_iter_mut().for_each(|member| {
+        self.crew.members_mut()[first..].par_iter_mut().for_each(|member| {
             member.settle(interval, contacts, &orders);
             pulse.beat();
         });
@@ -378,7 +351,7 @@ impl<F: Fabric> Engine<F> {
     }
 
     /// Runs the whole step of some teams of free bodies.
-    fn run_free(&mut self, teams: std::ops::Range<usize>) -> Result<(), EngineError> {
+    pub(super) fn run_free(&mut self, teams: std::ops::Range<usize>) -> Result<(), EngineError> {
         if teams.is_empty() {
             return Ok(());
         }
@@ -411,7 +384,7 @@ impl<F: Fabric> Engine<F> {
         self.blown(blown)
     }
 
-    fn blown(&self, body: Option<u32>) -> Result<(), EngineError> {
+    pub(super) fn blown(&self, body: Option<u32>) -> Result<(), EngineError> {
         match body {
             Some(body) => {
                 let group = self.scene.bodies[body as usize].group;
@@ -484,7 +457,7 @@ impl<F: Fabric> Engine<F> {
 fn coupled(part: Part) -> Part {
     match part {
         Part::Sleeps | Part::SleepsBeside => Part::SleepsBeside,
-        Part::Free | Part::OnCard | Part::Coupled { .. } => Part::COUPLED,
+        Part::Free | Part::OnCard | Part::Coupled { .. } | Part::CoupledOnCard => Part::COUPLED,
     }
 }
 

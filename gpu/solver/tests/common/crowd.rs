@@ -1,7 +1,9 @@
 //! Bodies of several forms that touch each other, and their step by the CPU's solver.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use rankzero_gpu_solver::{Actor, Cast, Meeting, PushedBy};
 use rankzero_soft::collider::Collider;
 use rankzero_soft::contact::Law;
 use rankzero_soft::pair::{Pair, Surface, Workspace};
@@ -11,9 +13,9 @@ use rankzero_soft::shell::Shell;
 use rankzero_soft::simd::Isa;
 use rankzero_soft::{Pack, Topology};
 
-use super::common::random::Random;
-use super::common::rig::{Bodies, reach_of, with_finite};
-use super::common::scene::Scene;
+use super::random::Random;
+use super::rig::{Bodies, reach_of, with_finite};
+use super::scene::Scene;
 
 /// Bodies in a heap, some of them moving, with colliders around.
 pub struct Crowd {
@@ -60,6 +62,22 @@ impl Crowd {
         Self { topologies, rule, colliders, forms, bodies: Bodies { states, reaches } }
     }
 
+    /// Cubes of so many cells a side in pairs that overlap a little, which touch nobody else.
+    pub fn pairs_of_cubes(cells: u32, pairs: usize) -> Self {
+        let Scene { topology, rule, states, .. } = Scene::cube(cells, 10, false);
+        let rule = StepRule { per_interval: 1, ..rule };
+        let mut other = states[0].clone();
+        let edge = topology.rest.iter().fold(0.0f32, |edge, x| edge.max(x[0]));
+        for x in other[topology.layout.positions()].iter_mut().step_by(3) {
+            *x = (f32::from_bits(*x) + 0.95 * edge).to_bits();
+        }
+        let both = [states[0].clone(), other];
+        let states: Vec<Vec<u32>> = (0..2 * pairs).map(|body| both[body % 2].clone()).collect();
+        let reach = |state: &Vec<u32>| with_finite(&Reach::of_state(state, topology.layout, &rule), true);
+        let bodies = Bodies { reaches: states.iter().map(reach).collect(), states };
+        Self { topologies: vec![topology], rule, colliders: Vec::new(), forms: vec![0; 2 * pairs], bodies }
+    }
+
     /// The reach of a body at the step's start.
     pub fn reach(&self, body: usize) -> Reach {
         reach_of(&self.bodies.reaches[body])
@@ -77,6 +95,40 @@ impl Crowd {
             .collect();
         pairs.sort_unstable();
         pairs
+    }
+
+    /// Who takes part where the card computes `movers` of a crowd and shows the first `shown` of them; the numbers of the guests.
+    pub fn cast(&self, pairs: &[(usize, usize)], movers: &[usize], shown: usize) -> (Cast, Vec<usize>) {
+        let numbered = |bodies: &[usize]| -> BTreeMap<usize, usize> {
+            bodies.iter().enumerate().map(|(number, &body)| (body, number)).collect()
+        };
+        let moves = numbered(movers);
+        let taken = |body: &usize| moves.contains_key(body);
+        let meetings: Vec<(usize, usize)> = pairs.iter().copied().filter(|(a, b)| taken(a) || taken(b)).collect();
+        let mut guests: Vec<usize> = meetings.iter().flat_map(|&(a, b)| [a, b]).filter(|body| !taken(body)).collect();
+        guests.sort_unstable();
+        guests.dedup();
+        let seats = numbered(&[movers, &guests].concat());
+        let mut cast = Cast { shown, ..Cast::default() };
+        cast.pairs.extend(meetings.iter().map(|(a, b)| Meeting { a: seats[a], b: seats[b] }));
+        let mut pushers = BTreeMap::<usize, Vec<PushedBy>>::new();
+        for (pair, &(a, b)) in meetings.iter().enumerate() {
+            for (side, body) in [a, b].into_iter().enumerate() {
+                pushers.entry(body).or_default().push(PushedBy { pair, side });
+            }
+        }
+        for &body in movers {
+            let first = cast.pushers.len();
+            cast.pushers.extend(pushers.remove(&body).unwrap_or_default());
+            let pushed_by = first..cast.pushers.len();
+            cast.movers.push(Actor { form: self.forms[body], reach: self.reach(body), pushed_by });
+        }
+        cast.guests.extend(guests.iter().map(|&body| Actor {
+            form: self.forms[body],
+            reach: self.reach(body),
+            pushed_by: 0..0,
+        }));
+        (cast, guests)
     }
 
     /// A step by the CPU.

@@ -1,24 +1,29 @@
-//! The bodies of this rank that a GPU computes: those that are free in a step.
+//! The bodies of this rank that a GPU computes: those that are free in a step, and those that touch no dynamic rigid body.
 //!
 //! They are given to the card when a step begins and taken back at its end; meanwhile the processor computes the others. Their states
 //! stay on the board, so that a card which fails is done without: the processor takes the same step.
 //!
-//! **Invariant:** a card is used only after it has taken a step of each of its forms with the bits of the processor.
+//! **Invariant:** a card is used only after it has taken a step of each of its forms with the bits of the processor, a body by itself and two
+//! that touch.
 
+pub mod coupled;
+mod proof;
+
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rankzero_gpu::GpuError;
 use rankzero_gpu::budget::fits;
 use rankzero_gpu_solver::{Colliders, Kernels, Troop};
-use rankzero_soft::Pack;
 use rankzero_soft::collider::Collider;
 use rankzero_soft::reach::Reach;
-use rankzero_soft::simd::Isa;
 
+use super::contacts::{Contacts, Remote, SoftPair, Surfaces};
 use super::crew::Orders;
 use super::own::{Own, Part};
 use crate::scene::Scene;
+use coupled::CoupledCrew;
 
 /// Why a card does not compute.
 #[derive(Debug, thiserror::Error)]
@@ -53,6 +58,7 @@ pub struct CardCrew {
     kernels: Arc<Kernels>,
     /// By form; `None` where it has no bodies.
     squads: Vec<Option<Squad>>,
+    coupled: CoupledCrew,
     colliders: Colliders,
     /// Whether it has been said that a collider keeps bodies from the card.
     told: bool,
@@ -74,12 +80,18 @@ impl CardCrew {
                 continue;
             };
             let mut troop = Troop::new(&kernels, &form.topology)?;
-            if !proves_itself(&mut troop, scene, body as u32)? {
+            if !(proof::alone(&mut troop, scene, body as u32)? && proof::together(&kernels, scene, body as u32)?) {
                 return Err(CardError::Differs { device: kernels.card().device().to_string(), form: index });
             }
             squads.push(Some(Squad { troop, slots: Vec::new() }));
         }
-        Ok(Self { kernels, squads, colliders: Colliders::default(), told: false, spent: Duration::ZERO })
+        let coupled = CoupledCrew::new(&kernels, scene)?;
+        Ok(Self { kernels, squads, coupled, colliders: Colliders::default(), told: false, spent: Duration::ZERO })
+    }
+
+    /// The bodies that touch others.
+    pub fn coupled(&self) -> &CoupledCrew {
+        &self.coupled
     }
 
     /// The device, for people.
@@ -87,9 +99,17 @@ impl CardCrew {
         &self.kernels.card().device().name
     }
 
-    /// Takes from the free bodies those that it computes in this step.
-    pub fn claim(&mut self, own: &mut [Own], colliders: &[Collider]) {
+    /// Takes the bodies that it computes in this step.
+    pub fn claim(
+        &mut self,
+        own: &mut [Own],
+        slots: &[u32],
+        contacts: &mut Contacts,
+        reaches: &[Reach],
+        colliders: &[Collider],
+    ) {
         self.squads.iter_mut().flatten().for_each(|squad| squad.slots.clear());
+        self.coupled.clear();
         if let Err(unsupported) = self.colliders.set(colliders) {
             if !self.told {
                 tracing::info!("{unsupported}");
@@ -103,6 +123,7 @@ impl CardCrew {
                 squad.slots.push(slot as u32);
             }
         }
+        self.coupled.claim(own, slots, contacts, reaches);
     }
 
     /// Begins the step of the bodies that were claimed; the card computes while this returns.
@@ -126,19 +147,56 @@ impl CardCrew {
             };
             squad.troop.start(&orders.scene.rule, &self.colliders, slots.len(), give)?;
         }
+        self.coupled.start(&self.colliders, orders, &self.kernels)?;
         self.spent = began.elapsed();
         Ok(())
+    }
+
+    /// Takes the surfaces that others look at, in the running interval; `first` in a step's first. `update` works out what contact needs.
+    ///
+    /// # Errors
+    /// [`GpuError`]; the bodies are as they were when the step began.
+    pub fn show(
+        &mut self,
+        first: bool,
+        surfaces: &mut BTreeMap<u32, Remote>,
+        update: impl FnMut(u32, &mut Remote),
+    ) -> Result<(), GpuError> {
+        let began = Instant::now();
+        let outcome = self.coupled.show(first, surfaces, update);
+        self.spent += began.elapsed();
+        outcome
+    }
+
+    /// Gives the card the surfaces that it needs, has it resolve the interval's contacts, and go on to the next ones.
+    ///
+    /// # Errors
+    /// [`GpuError`]; the bodies are as they were when the step began.
+    pub fn contacts(&mut self, interval: u32, surfaces: &Surfaces<'_>, pairs: &[SoftPair]) -> Result<(), GpuError> {
+        let began = Instant::now();
+        let outcome = self.coupled.contacts(interval, surfaces, pairs);
+        self.spent += began.elapsed();
+        outcome
+    }
+
+    /// Notes which of its pairs may touch in the step, after the first interval's contacts were begun.
+    ///
+    /// # Errors
+    /// [`GpuError`]; the bodies are as they were when the step began.
+    pub fn near(&mut self, pairs: &mut [SoftPair]) -> Result<(), GpuError> {
+        self.coupled.near(pairs)
     }
 
     /// Ends the step: the states go to the board. Returns the first body that blew up.
     ///
     /// # Errors
     /// [`GpuError`]; the bodies are then as they were when the step began, all of them.
-    pub fn finish(&mut self, orders: &Orders<'_>) -> Result<Option<u32>, GpuError> {
+    pub fn finish(&mut self, orders: &Orders<'_>, slots: &[u32]) -> Result<Option<u32>, GpuError> {
         let began = Instant::now();
         // All are waited for before any state is taken: what fails, fails for all.
         self.squads.iter_mut().flatten().try_for_each(|squad| squad.troop.wait())?;
-        let mut blown = None;
+        self.coupled.wait()?;
+        let mut blown = self.coupled.finish(orders, slots)?;
         for squad in self.squads.iter_mut().flatten() {
             let slots = &squad.slots;
             squad.troop.finish(|body, state, reach, finite| {
@@ -152,33 +210,12 @@ impl CardCrew {
         }
         // What the bodies cost this rank is what it waited for them, not what they cost the card.
         let spent = (self.spent + began.elapsed()).as_nanos() as u64;
-        let squads = || self.squads.iter().flatten();
-        let bodies: usize = squads().map(|squad| squad.slots.len()).sum();
-        for &slot in squads().flat_map(|squad| &squad.slots) {
-            orders.own[slot as usize].spend(spent / bodies as u64);
+        let free = self.squads.iter().flatten().flat_map(|squad| squad.slots.iter().copied());
+        let touching = self.coupled.movers().iter().map(|&body| slots[body as usize]);
+        let all: Vec<u32> = free.chain(touching).collect();
+        for &slot in &all {
+            orders.own[slot as usize].spend(spent / all.len() as u64);
         }
         Ok(blown)
     }
-}
-
-/// Whether the card takes a body's first step, with nothing in its way, to the bits that the processor comes to.
-fn proves_itself(troop: &mut Troop, scene: &Scene, body: u32) -> Result<bool, GpuError> {
-    let (topology, state) = (scene.topology(body), scene.initial_state(body));
-    let reach = Reach::of_state(&state, topology.layout, &scene.rule);
-    let mut pack = Pack::new(topology.clone(), 1, Isa::best());
-    pack.join(&state, &reach, &scene.rule, &[]);
-    pack.whole_step(&scene.rule, &[]);
-    pack.end(&scene.rule);
-    let mut expected = vec![0; state.len()];
-    pack.state(0, &mut expected);
-    let nothing = Colliders::default();
-    troop.start(&scene.rule, &nothing, 1, |_, words| {
-        words.copy_from_slice(&state);
-        reach
-    })?;
-    let mut same = false;
-    troop.finish(|_, state, next, finite| {
-        same = state == expected && next == pack.reach(0) && finite == pack.is_finite(0);
-    })?;
-    Ok(same)
 }

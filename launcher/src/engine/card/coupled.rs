@@ -1,0 +1,317 @@
+//! The bodies of this rank that touch others and that a card computes, interval by interval.
+//!
+//! The card is to this rank like another rank: surfaces go to and fro where a body here touches one there, and both sides compute such a
+//! pair, each for its own body. Bodies that touch dynamic rigid bodies are the processor's.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rankzero_gpu::GpuError;
+use rankzero_gpu::budget::fits;
+use rankzero_gpu_solver::{Actor, Cast, Colliders, Coupled, Kernels, Meeting, PushedBy};
+use rankzero_soft::reach::Reach;
+
+use crate::engine::contacts::{Contacts, Remote, SoftPair, Surfaces};
+use crate::engine::crew::Orders;
+use crate::engine::own::{Own, Part, Pusher};
+use crate::scene::Scene;
+
+/// Surfaces that were given to the card in an interval.
+#[derive(Clone, Debug, Default)]
+pub struct Given {
+    /// Whose.
+    bodies: Vec<u32>,
+    /// One after the other.
+    words: Vec<f32>,
+}
+
+impl Given {
+    /// Each body with its surface; `len` tells the words of a body's.
+    pub fn surfaces(&self, len: impl Fn(u32) -> usize) -> impl Iterator<Item = (u32, &[f32])> {
+        let mut at = 0;
+        self.bodies.iter().map(move |&body| {
+            let surface = &self.words[at..at + len(body)];
+            at += surface.len();
+            (body, surface)
+        })
+    }
+}
+
+/// Coupled bodies on a card.
+#[derive(Debug)]
+pub struct CoupledCrew {
+    coupled: Coupled,
+    cast: Cast,
+    /// Bodies by seat: those that move, then the guests.
+    bodies: Vec<u32>,
+    /// Seats by body, `u32::MAX` where it has none.
+    seats: Vec<u32>,
+    /// Numbers of the card's pairs among the rank's, in order.
+    pairs: Vec<u32>,
+    /// Guests whose surfaces the card still needs.
+    needed: Vec<u32>,
+    /// By interval what was given.
+    given: Vec<Given>,
+}
+
+impl CoupledCrew {
+    /// Puts the forms of a scene on a card.
+    ///
+    /// # Errors
+    /// [`GpuError`].
+    pub fn new(kernels: &Arc<Kernels>, scene: &Scene) -> Result<Self, GpuError> {
+        let has_bodies = |form: usize| scene.bodies.iter().any(|body| body.form as usize == form);
+        let forms = scene.forms.iter().enumerate().map(|(index, form)| has_bodies(index).then_some(&*form.topology));
+        Ok(Self {
+            coupled: Coupled::new(kernels, forms)?,
+            cast: Cast::default(),
+            bodies: Vec::new(),
+            seats: vec![u32::MAX; scene.bodies.len()],
+            pairs: Vec::new(),
+            needed: Vec::new(),
+            given: Vec::new(),
+        })
+    }
+
+    /// Begins anew, with no bodies.
+    pub fn clear(&mut self) {
+        self.bodies.iter().for_each(|&body| self.seats[body as usize] = u32::MAX);
+        self.cast.clear();
+        self.bodies.clear();
+        self.pairs.clear();
+        self.needed.clear();
+        self.given.clear();
+    }
+
+    /// How many bodies it computes in this step.
+    pub fn len(&self) -> usize {
+        self.cast.movers.len()
+    }
+
+    /// Whether it computes none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// What was given to the card in an interval.
+    pub fn given(&self, interval: u32) -> Option<&Given> {
+        self.given.get(interval as usize)
+    }
+
+    /// The numbers of its pairs among the rank's.
+    pub fn pairs(&self) -> &[u32] {
+        &self.pairs
+    }
+
+    /// Takes the coupled bodies that it computes in this step, and notes who takes part.
+    pub fn claim(&mut self, own: &mut [Own], slots: &[u32], contacts: &mut Contacts, reaches: &[Reach]) {
+        let rigid = |own: &Own| own.pushed_by.iter().any(|pusher| matches!(pusher, Pusher::Rigid(_)));
+        for own in own.iter_mut().filter(|own| own.part.is_coupled()) {
+            if !rigid(own) {
+                own.part = Part::CoupledOnCard;
+            }
+        }
+        let part = |body: u32| own.get(slots[body as usize] as usize).map(|own| own.part);
+        let on_card = |body: u32| part(body) == Some(Part::CoupledOnCard);
+        // Others than the card look at the surfaces of its bodies where these touch one of theirs.
+        let looks = |body: u32| part(body).is_none_or(Part::is_coupled);
+        let pairs = &mut contacts.pairs[..contacts.pair_count];
+        let mut shown = Vec::new();
+        for (index, pair) in pairs.iter_mut().enumerate() {
+            let (a, b) = (pair.a, pair.b);
+            pair.on_host =
+                !on_card(a) && !on_card(b) || [a, b].into_iter().any(|x| part(x).is_some_and(Part::is_coupled));
+            if on_card(a) || on_card(b) {
+                // Until the card has looked.
+                pair.near = true;
+                self.pairs.push(index as u32);
+                shown.extend([(a, b), (b, a)].into_iter().filter(|&(x, y)| on_card(x) && looks(y)).map(|(x, _)| x));
+            }
+        }
+        shown.sort_unstable();
+        shown.dedup();
+        self.cast.shown = shown.len();
+        let movers = own.iter().filter(|own| own.part == Part::CoupledOnCard).map(|own| own.id);
+        let others: Vec<u32> = movers.filter(|id| shown.binary_search(id).is_err()).collect();
+        self.bodies.extend(shown.into_iter().chain(others));
+        let movers = self.bodies.len();
+        let pairs = &contacts.pairs[..];
+        let mut guests: Vec<u32> =
+            self.pairs.iter().flat_map(|&i| [pairs[i as usize].a, pairs[i as usize].b]).collect();
+        guests.retain(|&body| !on_card(body));
+        guests.sort_unstable();
+        guests.dedup();
+        self.needed.extend(0..guests.len() as u32);
+        self.bodies.extend(guests);
+        for (seat, &body) in self.bodies.iter().enumerate() {
+            self.seats[body as usize] = seat as u32;
+        }
+        self.note(own, slots, pairs, movers, reaches);
+    }
+
+    /// Writes the cast down.
+    fn note(&mut self, own: &[Own], slots: &[u32], pairs: &[SoftPair], movers: usize, reaches: &[Reach]) {
+        let seat = |body: u32| self.seats[body as usize] as usize;
+        let meeting = |&pair: &u32| {
+            let pair = &pairs[pair as usize];
+            Meeting { a: seat(pair.a), b: seat(pair.b) }
+        };
+        self.cast.pairs.extend(self.pairs.iter().map(meeting));
+        for (seat, &body) in self.bodies.iter().enumerate() {
+            let reach = reaches[body as usize];
+            let first = self.cast.pushers.len();
+            if seat >= movers {
+                // A guest's form is known where its surface is.
+                continue;
+            }
+            let own = &own[slots[body as usize] as usize];
+            for pusher in &own.pushed_by {
+                if let Pusher::Soft(pair, side) = *pusher
+                    && let Ok(pair) = self.pairs.binary_search(&pair)
+                {
+                    self.cast.pushers.push(PushedBy { pair, side: usize::from(side) });
+                }
+            }
+            let pushed_by = first..self.cast.pushers.len();
+            self.cast.movers.push(Actor { form: own.form as usize, reach, pushed_by });
+        }
+    }
+
+    /// Begins the step of the bodies that were claimed; the card computes while this returns.
+    ///
+    /// # Errors
+    /// [`GpuError`]; the bodies are as they were.
+    pub fn start(&mut self, colliders: &Colliders, orders: &Orders<'_>, kernels: &Kernels) -> Result<(), GpuError> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let guest = |&body: &u32| Actor {
+            form: orders.scene.bodies[body as usize].form as usize,
+            reach: orders.reaches[body as usize],
+            pushed_by: 0..0,
+        };
+        self.cast.guests.extend(self.bodies[self.len()..].iter().map(guest));
+        let more = self.coupled.more_bytes(&self.cast, colliders.len());
+        if more > 0 {
+            let each = vec![more / self.len() as u64; self.len()];
+            fits(kernels.card().free_bytes()?, 0, &each).map_err(GpuError::Memory)?;
+        }
+        let bodies = &self.bodies;
+        let give = |mover: usize, words: &mut [u32]| {
+            orders.board.state.memory.load(orders.board.state_of(bodies[mover]).0, words);
+        };
+        self.coupled.start(&orders.scene.rule, colliders, &self.cast, give)
+    }
+
+    /// Takes the surfaces that others look at, in the running interval; `first` in a step's first. Waits for them.
+    ///
+    /// # Errors
+    /// [`GpuError`]; the bodies are as they were when the step began.
+    pub fn show(
+        &mut self,
+        first: bool,
+        surfaces: &mut BTreeMap<u32, Remote>,
+        mut update: impl FnMut(u32, &mut Remote),
+    ) -> Result<(), GpuError> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let bodies = &self.bodies;
+        self.coupled.surfaces(|mover, words| {
+            let body = bodies[mover];
+            // Who was found to be far from all others is not looked at any more.
+            let place = if first { Some(surfaces.entry(body).or_default()) } else { surfaces.get_mut(&body) };
+            if let Some(remote) = place {
+                remote.surface.clear();
+                remote.surface.extend_from_slice(words);
+                update(body, remote);
+            }
+        })
+    }
+
+    /// Gives the card the surfaces that it needs, has it resolve the interval's contacts, and go on to the next ones.
+    ///
+    /// # Errors
+    /// [`GpuError`]; the bodies are as they were when the step began.
+    pub fn contacts(&mut self, interval: u32, surfaces: &Surfaces<'_>, pairs: &[SoftPair]) -> Result<(), GpuError> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        if interval == 1 {
+            self.forget_far(surfaces, pairs);
+        }
+        let movers = self.len();
+        let mut given = Given::default();
+        for &guest in &self.needed {
+            let body = self.bodies[movers + guest as usize];
+            given.bodies.push(body);
+            given.words.extend_from_slice(surfaces.of(body).words);
+        }
+        let mut at = 0;
+        let give = |_: usize, words: &mut [f32]| {
+            words.copy_from_slice(&given.words[at..at + words.len()]);
+            at += words.len();
+        };
+        let outcome = self.coupled.contacts(interval, &self.needed, give);
+        self.given.push(given);
+        outcome
+    }
+
+    /// Forgets the guests that nobody on the card may touch, and those that do not move.
+    fn forget_far(&mut self, surfaces: &Surfaces<'_>, pairs: &[SoftPair]) {
+        let (bodies, movers) = (&self.bodies, self.cast.movers.len());
+        let mut near: Vec<u32> =
+            self.pairs.iter().map(|&i| &pairs[i as usize]).filter(|pair| pair.near).flat_map(|p| [p.a, p.b]).collect();
+        near.sort_unstable();
+        self.needed.retain(|&guest| {
+            let body = bodies[movers + guest as usize];
+            near.binary_search(&body).is_ok() && !surfaces.is_still(body)
+        });
+    }
+
+    /// Notes which of its pairs may touch in the step, after the first interval's contacts were begun. Waits for that.
+    ///
+    /// # Errors
+    /// [`GpuError`]; the bodies are as they were when the step began.
+    pub fn near(&mut self, pairs: &mut [SoftPair]) -> Result<(), GpuError> {
+        if self.is_empty() {
+            return Ok(());
+        }
+        let numbers = &self.pairs;
+        self.coupled.near(|pair, near| pairs[numbers[pair] as usize].near = near)
+    }
+
+    /// Waits for the step's end, and changes nothing.
+    ///
+    /// # Errors
+    /// [`GpuError`]; the bodies are as they were when the step began.
+    pub fn wait(&mut self) -> Result<(), GpuError> {
+        self.coupled.wait()
+    }
+
+    /// Ends the step: the states go to the board. Returns the first body that blew up.
+    ///
+    /// # Errors
+    /// [`GpuError`]; the bodies are as they were when the step began.
+    pub fn finish(&mut self, orders: &Orders<'_>, slots: &[u32]) -> Result<Option<u32>, GpuError> {
+        let mut blown = None;
+        if self.is_empty() {
+            return Ok(blown);
+        }
+        let bodies = &self.bodies;
+        self.coupled.finish(|mover, state, reach, finite| {
+            let own = &orders.own[slots[bodies[mover] as usize] as usize];
+            orders.board.store_state(own.id, state);
+            own.set_reach(reach);
+            if !finite {
+                blown = Some(blown.map_or(own.id, |first: u32| first.min(own.id)));
+            }
+        })?;
+        Ok(blown)
+    }
+
+    /// Its bodies.
+    pub fn movers(&self) -> &[u32] {
+        &self.bodies[..self.len()]
+    }
+}

@@ -1,0 +1,123 @@
+//! A card proves itself: it takes steps of each form of a scene to the bits that the processor comes to.
+
+use std::sync::Arc;
+
+use rankzero_gpu::GpuError;
+use rankzero_gpu_solver::{Actor, Cast, Colliders, Coupled, Kernels, Meeting, PushedBy, Troop};
+use rankzero_soft::pair::{Pair, Surface, Workspace};
+use rankzero_soft::reach::Reach;
+use rankzero_soft::shell::Shell;
+use rankzero_soft::simd::Isa;
+use rankzero_soft::{Pack, StateLayout};
+
+use crate::scene::Scene;
+
+/// What a body came to.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    state: Vec<u32>,
+    reach: Reach,
+    finite: bool,
+}
+
+impl Outcome {
+    fn of(pack: &Pack) -> Self {
+        let mut state = vec![0; pack.topology().layout.words()];
+        pack.state(0, &mut state);
+        Self { state, reach: pack.reach(0), finite: pack.is_finite(0) }
+    }
+}
+
+/// Whether the card takes a body's first step, with nothing in its way, to the bits that the processor comes to.
+///
+/// # Errors
+/// [`GpuError`].
+pub fn alone(troop: &mut Troop, scene: &Scene, body: u32) -> Result<bool, GpuError> {
+    let state = scene.initial_state(body);
+    let reach = Reach::of_state(&state, scene.layout(body), &scene.rule);
+    let mut pack = pack(scene, body, &state, &reach);
+    pack.whole_step(&scene.rule, &[]);
+    pack.end(&scene.rule);
+    troop.start(&scene.rule, &Colliders::default(), 1, |_, words| {
+        words.copy_from_slice(&state);
+        reach
+    })?;
+    let mut same = false;
+    troop.finish(|_, state, reach, finite| {
+        same = Outcome { state: state.to_vec(), reach, finite } == Outcome::of(&pack)
+    })?;
+    Ok(same)
+}
+
+/// Whether the card does so with two bodies of a form that are inside each other.
+///
+/// # Errors
+/// [`GpuError`].
+pub fn together(kernels: &Arc<Kernels>, scene: &Scene, body: u32) -> Result<bool, GpuError> {
+    let form = scene.bodies[body as usize].form as usize;
+    let states = overlapping(scene.initial_state(body), scene.layout(body));
+    let reaches = [0, 1].map(|i| Reach::of_state(&states[i], scene.layout(body), &scene.rule));
+    let expected = by_processor(scene, body, &states, &reaches);
+    let mut coupled = Coupled::new(kernels, (0..=form).map(|i| (i == form).then_some(&**scene.topology(body))))?;
+    let cast = Cast {
+        movers: (0..2).map(|i| Actor { form, reach: reaches[i], pushed_by: i..i + 1 }).collect(),
+        pairs: vec![Meeting { a: 0, b: 1 }],
+        pushers: (0..2).map(|side| PushedBy { pair: 0, side }).collect(),
+        ..Cast::default()
+    };
+    coupled.start(&scene.rule, &Colliders::default(), &cast, |mover, words| words.copy_from_slice(&states[mover]))?;
+    (0..scene.rule.intervals()).try_for_each(|interval| coupled.contacts(interval, &[], |_, _| ()))?;
+    let mut outcomes = Vec::new();
+    coupled.finish(|_, state, reach, finite| outcomes.push(Outcome { state: state.to_vec(), reach, finite }))?;
+    Ok(outcomes == expected)
+}
+
+/// A state, and one that is moved along x by nine tenths of the body's width.
+fn overlapping(state: Vec<u32>, layout: StateLayout) -> [Vec<u32>; 2] {
+    let xs =
+        |state: &[u32]| state[layout.positions()].iter().step_by(3).map(|&x| f32::from_bits(x)).collect::<Vec<_>>();
+    let (low, high) = xs(&state).into_iter().fold((f32::MAX, f32::MIN), |(low, high), x| (low.min(x), high.max(x)));
+    let mut other = state.clone();
+    for x in other[layout.positions()].iter_mut().step_by(3) {
+        *x = (f32::from_bits(*x) + 0.9 * (high - low)).to_bits();
+    }
+    [state, other]
+}
+
+fn pack(scene: &Scene, body: u32, state: &[u32], reach: &Reach) -> Pack {
+    let mut pack = Pack::new(scene.topology(body).clone(), 1, Isa::best());
+    pack.join(state, reach, &scene.rule, &[]);
+    pack
+}
+
+/// A step of two bodies that touch.
+fn by_processor(scene: &Scene, body: u32, states: &[Vec<u32>; 2], reaches: &[Reach; 2]) -> Vec<Outcome> {
+    let (rule, law, isa) = (&scene.rule, &scene.law, Isa::best());
+    let mut packs = [0, 1].map(|i| pack(scene, body, &states[i], &reaches[i]));
+    let mut shells = [Shell::default(), Shell::default()];
+    let (mut pair, mut work) = (Pair::default(), Workspace::default());
+    for interval in 0..rule.intervals() {
+        for (pack, shell) in packs.iter_mut().zip(&mut shells) {
+            pack.advance(interval, rule, &[]);
+            shell.update(interval == 0, pack.surface(0), pack.topology(), isa);
+            pack.clear_corrections();
+        }
+        let [a, b] =
+            [0, 1].map(|i| Surface { words: packs[i].surface(0), topology: packs[i].topology(), shell: &shells[i] });
+        if interval == 0 {
+            pair.find((&a, &reaches[0]), (&b, &reaches[1]), rule.step, law, &mut work, isa);
+        }
+        pair.push(&a, &b, law, &mut work, isa);
+        for (pack, pushes) in packs.iter_mut().zip(&pair.pushes) {
+            pack.correct(0, pushes);
+            pack.settle(interval, rule, &[]);
+        }
+    }
+    packs
+        .iter_mut()
+        .map(|pack| {
+            pack.end(rule);
+            Outcome::of(pack)
+        })
+        .collect()
+}

@@ -1,0 +1,148 @@
+//! What the engine does with a card in a step, and what it does where the card fails: the processor goes through the step's intervals
+//! again for the card's bodies, with what was given to the card, and goes on from there.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use rankzero_comm::Fabric;
+use rankzero_gpu::GpuError;
+use rayon::prelude::*;
+
+use super::card::CardCrew;
+use super::contacts::{Contacts, Remote, Surfaces};
+use super::crew::muster;
+use super::own::Part;
+use super::step::orders;
+use super::{Engine, EngineError};
+
+impl<F: Fabric> Engine<F> {
+    /// Gives the card those bodies that it computes in this step.
+    pub(super) fn claim_for_card(&mut self) {
+        if let Some(card) = &mut self.card {
+            card.claim(&mut self.own, &self.slots, &mut self.contacts, &self.reaches, &self.rigids.colliders);
+        }
+    }
+
+    /// Has the card begin with its bodies.
+    pub(super) fn start_card(&mut self) {
+        let Some(card) = &mut self.card else { return };
+        if let Err(error) = card.start(&orders!(self)) {
+            self.do_without_card(&error, 0);
+            self.own.iter_mut().filter(|own| own.part == Part::OnCard).for_each(|own| own.part = Part::Free);
+            muster(&self.own, |part| part == Part::Free, self.isa.lanes(), &mut self.order, &mut self.free);
+        }
+    }
+
+    /// Takes the surfaces of the card's bodies that others look at. This rank's other bodies have been advanced.
+    pub(super) fn show_card(&mut self, interval: u32) {
+        let Some(card) = &mut self.card else { return };
+        let start = Instant::now();
+        let (scene, isa, first) = (&self.scene, self.isa, interval == 0);
+        let update = |body: u32, remote: &mut Remote| {
+            remote.shell.update(first, &remote.surface, scene.topology(body), isa);
+        };
+        let outcome = card.show(first, &mut self.remote, update);
+        self.time.wait_for_card(start);
+        if let Err(error) = outcome {
+            let first_member = self.do_without_card(&error, interval);
+            self.advance(first_member, interval);
+        }
+    }
+
+    /// Has the card resolve an interval's contacts. All surfaces are known.
+    pub(super) fn card_contacts(&mut self, interval: u32) {
+        let Some(mut card) = self.card.take() else { return };
+        let surfaces = self.surfaces();
+        let mut outcome = card.contacts(interval, &surfaces, &self.contacts.pairs);
+        if interval == 0 && !self.link.is_alone() {
+            outcome = outcome.and_then(|()| card.near(&mut self.contacts.pairs));
+        }
+        self.card = Some(card);
+        if let Err(error) = outcome {
+            let first_member = self.do_without_card(&error, interval);
+            self.advance(first_member, interval);
+        }
+    }
+
+    /// Takes the card's bodies back; where it has failed in this step the processor computes what it had.
+    pub(super) fn finish_card(&mut self) -> Result<(), EngineError> {
+        if let Some(card) = &mut self.card {
+            let start = Instant::now();
+            let outcome = card.finish(&orders!(self), &self.slots);
+            self.time.wait_for_card(start);
+            match outcome {
+                Ok(blown) => return self.blown(blown),
+                Err(error) => drop(self.do_without_card(&error, self.scene.rule.intervals())),
+            }
+        }
+        muster(&self.own, |part| part == Part::OnCard, self.isa.lanes(), &mut self.order, &mut self.free);
+        self.run_free(0..self.free.len())
+    }
+
+    /// The surfaces that contacts look at.
+    pub(super) fn surfaces(&self) -> Surfaces<'_> {
+        Surfaces {
+            own: &self.own,
+            members: self.crew.members(),
+            slots: &self.slots,
+            remote: &self.remote,
+            past: None,
+            scene: &self.scene,
+            isa: self.isa,
+        }
+    }
+
+    /// Goes on without the card. Its coupled bodies become the processor's, `done` intervals of the step behind them; gives the first of
+    /// the crew's members that have them.
+    fn do_without_card(&mut self, error: &GpuError, done: u32) -> usize {
+        tracing::warn!("{} computes on the processor from step {} on: {error}", self.rank(), self.step);
+        let first = self.teams.len();
+        let Some(card) = self.card.take() else { return first };
+        let mut teams = Vec::new();
+        let on_card = |part| part == Part::CoupledOnCard;
+        muster(&self.own, on_card, self.isa.lanes(), &mut self.order, &mut teams);
+        self.teams.extend(teams);
+        self.assign_teams(first);
+        let pairs = card.coupled().pairs();
+        for &pair in pairs {
+            self.contacts.pairs[pair as usize].on_host = true;
+        }
+        let mut past = BTreeMap::new();
+        for interval in 0..done {
+            self.advance(first, interval);
+            self.recall(&card, interval, &mut past);
+            self.push_again(pairs, &past, interval == 0);
+            self.settle(first, interval);
+        }
+        first
+    }
+
+    /// The surfaces that the card was given in an interval.
+    fn recall(&self, card: &CardCrew, interval: u32, past: &mut BTreeMap<u32, Remote>) {
+        let Some(given) = card.coupled().given(interval) else { return };
+        for (body, surface) in given.surfaces(|body| self.scene.layout(body).halo_words()) {
+            let remote: &mut Remote = past.entry(body).or_default();
+            remote.surface.clear();
+            remote.surface.extend_from_slice(surface);
+            remote.shell.update(interval == 0, surface, self.scene.topology(body), self.isa);
+        }
+    }
+
+    /// Computes the contacts of some pairs in an interval that lies behind.
+    fn push_again(&mut self, pairs: &[u32], past: &BTreeMap<u32, Remote>, first: bool) {
+        let mut contacts = std::mem::take(&mut self.contacts);
+        let Contacts { pairs: all, work, .. } = &mut contacts;
+        let surfaces = Surfaces { past: Some(past), ..self.surfaces() };
+        let (reaches, law, pulse) = (&self.reaches, &self.scene.law, self.link.pulse());
+        let again = all.par_iter_mut().enumerate().filter(|(index, _)| pairs.binary_search(&(*index as u32)).is_ok());
+        again.for_each(|(_, pair)| {
+            pulse.beat();
+            let work = &mut *work.own();
+            if first {
+                pair.find(&surfaces, reaches, work);
+            }
+            pair.push(&surfaces, law, work);
+        });
+        self.contacts = contacts;
+    }
+}

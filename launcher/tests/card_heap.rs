@@ -1,0 +1,132 @@
+//! A heap of bodies on an emulated card: it comes to the bits of the processor, wherever its bodies are computed and whenever the card fails.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use common::{Run, Spread, digest, digest_of, scene};
+use rankzero::engine::card::CardCrew;
+use rankzero::engine::migrate::Move;
+use rankzero::scene::Scene;
+use rankzero_comm::Rank;
+use rankzero_gpu::Card;
+use rankzero_gpu::cache::Cache;
+use rankzero_gpu_emulator::{Behaviour, EmulatedCuda};
+use rankzero_gpu_solver::Kernels;
+
+/// Bodies of two forms in a heap, some asleep soon, one hit by a dynamic rigid body, which the processor couples.
+const HEAP: &str = r#"
+name: heap
+time: { steps: 24 }
+sleep: { steps: 4 }
+materials:
+  jelly: { density_kg_m3: 700, young_pa: 6.0e4, poisson: 0.4, damping_per_s: 4, friction: 0.5 }
+soft_bodies:
+  - name: cubes
+    shape: { box: { size_m: [0.4, 0.4, 0.4], cells: [2, 2, 2] } }
+    material: jelly
+    count: 6
+    layout: { at: [[0, 0.2, 0], [0.05, 0.6, 0.05], [-0.1, 1.02, 0], [0.42, 0.2, 0.05], [0.4, 0.65, 0], [3, 0.2, 0]] }
+    velocity_m_s: [0, -1, 0]
+  - name: bars
+    shape: { box: { size_m: [0.6, 0.2, 0.2], cells: [3, 1, 1] } }
+    material: jelly
+    count: 3
+    layout: { at: [[0.2, 1.4, 0], [3.05, 0.51, 0], [6, 0.11, 0]] }
+rigid_bodies:
+  - name: brick
+    shape: { box: { size_m: [0.2, 0.2, 0.2] } }
+    motion: { dynamic: { density_kg_m3: 900 } }
+    layout: { at: [[0.42, 1.0, 0.0]] }
+environment: { planes: [{ friction: 0.5 }] }
+batches: { bodies: 1 }
+"#;
+
+fn kernels() -> Arc<Kernels> {
+    Kernels::load(&Card::open(0).unwrap(), &Cache::new(None)).unwrap().0
+}
+
+fn on_card(scene: &Arc<Scene>) -> Run {
+    let mut run = Run::of(scene.clone());
+    run.engine.use_card(CardCrew::new(kernels(), scene).unwrap());
+    run
+}
+
+/// All states, by body.
+fn states(run: &Run) -> Vec<Vec<u32>> {
+    (0..run.scene.bodies.len() as u32).map(|body| run.engine.state(body)).collect()
+}
+
+#[test]
+fn a_heap_on_a_card_has_the_bits_of_one_without() {
+    let _cuda = EmulatedCuda::start(Behaviour::default());
+    for (solver, steps) in [("solver: xpbd\n", 24), ("solver: implicit\n", 6)] {
+        let scene = scene(&format!("{HEAP}{solver}"));
+        let (mut with, mut without) = (on_card(&scene), Run::of(scene.clone()));
+        let mut touching = 0;
+        for step in 0..steps {
+            with.steps(1);
+            without.steps(1);
+            assert_eq!(states(&with), states(&without), "{solver}step {step}");
+            touching = touching.max(with.engine.card().unwrap().coupled().len());
+        }
+        assert!(touching >= 4, "{touching} bodies that touch were on the card");
+    }
+}
+
+#[test]
+fn a_card_that_fails_in_any_interval_is_done_without() {
+    let cuda = EmulatedCuda::start(Behaviour::default());
+    let scene = scene(HEAP);
+    let mut without = Run::of(scene.clone());
+    without.finish();
+    for good in (0..40).chain([100, 250]) {
+        let mut with = on_card(&scene);
+        // Some steps later all is in contact.
+        with.steps(if good % 2 == 0 { 0 } else { 8 });
+        cuda.reset(Behaviour { good, ..Behaviour::default() });
+        with.finish();
+        assert!(with.engine.card().is_none(), "it has failed after {good} kernels");
+        assert_eq!(states(&with), states(&without), "{good}");
+        drop(with);
+        cuda.reset(Behaviour::default());
+    }
+}
+
+/// The digest of the heap on three ranks, of which those but the last have cards.
+fn mixed(scene: &Arc<Scene>, moves: Vec<(u64, Move)>, touching: &Arc<AtomicUsize>) -> String {
+    let kernels = kernels();
+    let touching = touching.clone();
+    digest_of(scene, &Spread { ranks: 3, owners: Vec::new(), moves }, move |engine| {
+        if engine.rank() != Rank(2) {
+            let card = CardCrew::new(kernels.clone(), engine.scene()).unwrap();
+            engine.use_card(card);
+            touching.fetch_add(1, Ordering::Relaxed);
+        }
+    })
+}
+
+#[test]
+fn a_heap_that_is_spread_over_ranks_with_cards_and_without_has_one_digest() {
+    let cuda = EmulatedCuda::start(Behaviour::default());
+    let scene = scene(HEAP);
+    let alone = digest(&scene, &Spread { ranks: 1, ..Default::default() });
+    let cards = Arc::new(AtomicUsize::new(0));
+    let moves = [(6, 0, Rank(2)), (9, 1, Rank(0)), (15, 2, Rank(0))];
+    let moves: Vec<(u64, Move)> = moves.map(|(step, batch, to)| (step, Move { batch, to })).to_vec();
+    assert_eq!(mixed(&scene, moves.clone(), &cards), alone);
+    assert_eq!(cards.load(Ordering::Relaxed), 2);
+    let kernels = cuda.runs();
+    cuda.reset(Behaviour::default());
+    drop(CardCrew::new(self::kernels(), &scene).unwrap());
+    let proofs = 2 * cuda.runs();
+    assert!(kernels > proofs + 300, "{kernels} kernels, {proofs} of them to prove themselves");
+    // And where all cards fail at some moment, each rank in an interval of its own.
+    for part in 0..8 {
+        let good = proofs + (kernels - proofs) * part / 8;
+        cuda.reset(Behaviour { good, ..Behaviour::default() });
+        assert_eq!(mixed(&scene, moves.clone(), &cards), alone, "after {good} kernels");
+        cuda.reset(Behaviour::default());
+    }
+}
