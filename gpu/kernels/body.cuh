@@ -49,6 +49,19 @@ DEVICE void set_vector(u32* words, u32 i, Vec3 a) {
 
 DEVICE float origin_of(float x) { return floorf(x * 4.0f) * 0.25f; }
 
+struct Reach;
+
+// Where a body is between steps.
+struct Place {
+    // Its canonical state.
+    const u32* from;
+    // Where the state goes at the step's end: to be brought to the host, and, if not null, to stay for the next step.
+    u32* out;
+    u32* resident;
+    Reach* reach;
+};
+static_assert(sizeof(Place) == 32, "gpu/solver/src/resident.rs");
+
 // Takes a canonical state: positions, velocities, quiet count.
 DEVICE void take_state(const Form& form, Body& body, const u32* state) {
     const u32 nodes = form.head.nodes;

@@ -158,3 +158,15 @@ DEVICE Reach end_step(const Form& form, Body& body, const Rule& rule, u32 quiet)
     __syncthreads();
     return reach_of(form, body, rule, count);
 }
+
+// Ends a step as above, and gives the body back.
+DEVICE void give_body(const Form& form, Body& body, const Rule& rule, u32 quiet, const Place& place) {
+    const Reach reach = end_step(form, body, rule, quiet);
+    give_state(form, body, reach.quiet, place.out);
+    if (place.resident != nullptr) {
+        give_state(form, body, reach.quiet, place.resident);
+    }
+    if (threadIdx.x == 0) {
+        *place.reach = reach;
+    }
+}

@@ -10,17 +10,16 @@
 
 // A body that is computed interval by interval.
 struct Mover {
-    // Its canonical state, and where its working copy is kept: origin, quiet count, positions, predicted positions, velocities.
-    u32* state;
+    Place place;
+    // Where its working copy is kept: origin, quiet count, positions, predicted positions, velocities.
     u32* kept;
-    Reach* reach;
     // Its place among the seats; what pushes it, from entry `pushers` on: twice the number of a pair, and 1 where the body is its second.
     u32 seat;
     u32 pushers;
     u32 pusher_count;
     u32 padding;
 };
-static_assert(sizeof(Mover) == 40, "gpu/solver/src/coupled/layout.rs");
+static_assert(sizeof(Mover) == 56, "gpu/solver/src/coupled/layout.rs");
 
 struct Interval {
     const u32* form;
@@ -134,11 +133,11 @@ static __device__ __forceinline__ void interval_in(const Interval& step, void* m
     Body body = body_in(memory, form.head.nodes, Solver::VECTORS);
     u32* near = reinterpret_cast<u32*>(body.shared + SHARED_WORDS);
     const Kept kept = kept_in(mover.kept, form.head.nodes);
-    gather_near(step.colliders, swept_by(*mover.reach, rule.step), near);
+    gather_near(step.colliders, swept_by(*mover.place.reach, rule.step), near);
     u32 quiet;
     if (step.interval == 0) {
-        take_state(form, body, mover.state);
-        quiet = mover.state[6 * form.head.nodes];
+        take_state(form, body, mover.place.from);
+        quiet = mover.place.from[6 * form.head.nodes];
         __syncthreads();
     } else {
         take_kept(form, body, kept);
@@ -148,11 +147,7 @@ static __device__ __forceinline__ void interval_in(const Interval& step, void* m
     }
     const u32 first = step.interval * rule.per_interval, end = first + rule.per_interval;
     if (first >= rule.substeps) {
-        const Reach reach = end_step(form, body, rule, quiet);
-        give_state(form, body, reach.quiet, mover.state);
-        if (threadIdx.x == 0) {
-            *mover.reach = reach;
-        }
+        give_body(form, body, rule, quiet, mover.place);
         return;
     }
     for (u32 s = first; s < end; ++s) {

@@ -8,11 +8,8 @@
 
 struct Step {
     const u32* form;
-    // For each block the slot of its body; for each slot, where in `states` its canonical state begins, and its reach.
-    const u32* slots;
-    const u64* state_at;
-    u32* states;
-    Reach* reaches;
+    // For each block.
+    const Place* places;
     Colliders colliders;
     // Where bodies live that are too large for a block's memory, and how many words each has there, a multiple of four.
     u32* workspace;
@@ -20,7 +17,7 @@ struct Step {
     Rule rule;
 };
 
-static_assert(sizeof(Step) == 152, "gpu/solver/src/step.rs");
+static_assert(sizeof(Step) == 128, "gpu/solver/src/step.rs");
 
 // A step of the body of this block in `memory`, its elasticity solved by `Solver`.
 template <typename Solver>
@@ -30,11 +27,10 @@ static __device__ __forceinline__ void whole_step_in(const Step& step, void* mem
     Body body = body_in(memory, form.head.nodes, Solver::VECTORS);
     u32* near = reinterpret_cast<u32*>(body.shared + SHARED_WORDS);
 
-    const u32 slot = step.slots[blockIdx.x];
-    u32* state = step.states + step.state_at[slot];
-    take_state(form, body, state);
-    const u32 quiet = state[6 * form.head.nodes];
-    gather_near(step.colliders, swept_by(step.reaches[slot], rule.step), near);
+    const Place place = step.places[blockIdx.x];
+    take_state(form, body, place.from);
+    const u32 quiet = place.from[6 * form.head.nodes];
+    gather_near(step.colliders, swept_by(*place.reach, rule.step), near);
     __syncthreads();
 
     for (u32 s = 0; s < rule.substeps; ++s) {
@@ -45,9 +41,5 @@ static __device__ __forceinline__ void whole_step_in(const Step& step, void* mem
         velocities(form, body, rule);
     }
 
-    const Reach reach = end_step(form, body, rule, quiet);
-    give_state(form, body, reach.quiet, state);
-    if (threadIdx.x == 0) {
-        step.reaches[slot] = reach;
-    }
+    give_body(form, body, rule, quiet, place);
 }

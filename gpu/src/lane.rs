@@ -46,6 +46,8 @@ pub struct Lane {
     graph: Option<CudaGraph>,
     buffers: Vec<Memory>,
     arenas: Vec<Arena>,
+    /// Of others as well.
+    shared: Option<Arc<Memory>>,
 }
 
 impl fmt::Debug for Lane {
@@ -74,6 +76,7 @@ impl Lane {
             graph: None,
             buffers: vec![],
             arenas: vec![],
+            shared: None,
         })
     }
 
@@ -94,6 +97,18 @@ impl Lane {
     pub fn add_memory(&mut self, memory: Memory) -> BufferId {
         self.buffers.push(memory);
         BufferId(self.buffers.len() - 1)
+    }
+
+    /// Keeps memory that is not the lane's alone for as long as the lane works on it, in place of what it kept before.
+    ///
+    /// # Errors
+    /// As [`Lane::wait`].
+    pub fn share(&mut self, memory: &Arc<Memory>) -> Result<(), GpuError> {
+        if !self.shared.as_ref().is_some_and(|shared| Arc::ptr_eq(shared, memory)) {
+            self.wait()?;
+            self.shared = Some(memory.clone());
+        }
+        Ok(())
     }
 
     /// Reserves an arena, filled with zeros.
@@ -316,6 +331,7 @@ impl Drop for Lane {
             // The device may still be at it: what it works on is not freed before the process ends.
             std::mem::forget(std::mem::take(&mut self.buffers));
             std::mem::forget(std::mem::take(&mut self.arenas));
+            std::mem::forget(self.shared.take());
         }
     }
 }

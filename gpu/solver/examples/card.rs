@@ -18,7 +18,7 @@ use common::rig::{Bodies, on_cpu, reach_of, with_finite};
 use common::scene::Scene;
 use rankzero_gpu::cache::Cache;
 use rankzero_gpu::{Card, GpuError};
-use rankzero_gpu_solver::{Colliders, Coupled, Kernels, Troop};
+use rankzero_gpu_solver::{Colliders, Coupled, Entrant, Home, Kernels, Residents, Troop};
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -105,11 +105,13 @@ fn bits_of_crowds(kernels: &Arc<Kernels>, seeds: usize) -> Result<bool, GpuError
             let give = |mover: usize, words: &mut [u32]| words.copy_from_slice(&before.states[mover]);
             coupled.start(&crowd.rule, &colliders, &cast, give)?;
             (0..crowd.rule.intervals()).try_for_each(|interval| coupled.contacts(interval, &[], |_, _| ()))?;
-            let mut same = true;
-            coupled.finish(|body, state, reach, finite| {
-                same &= state == crowd.bodies.states[body] && with_finite(&reach, finite) == crowd.bodies.reaches[body];
-            })?;
-            if !same {
+            let ended = coupled.finish()?;
+            let same = |body: usize| {
+                let outcome = ended.body(body);
+                outcome.state == crowd.bodies.states[body]
+                    && with_finite(&outcome.reach, outcome.finite) == crowd.bodies.reaches[body]
+            };
+            if !(0..ended.len()).all(same) {
                 println!("{{\"bits\": \"differ\", \"seed\": {seed}, \"step\": {step}, \"bodies\": \"that touch\"}}");
                 return Ok(false);
             }
@@ -125,39 +127,47 @@ fn bits_of_crowds(kernels: &Arc<Kernels>, seeds: usize) -> Result<bool, GpuError
 }
 
 fn card_step(troop: &mut Troop, scene: &Scene, colliders: &Colliders, bodies: &mut Bodies) -> Result<(), GpuError> {
-    let given = &*bodies;
-    troop.start(&scene.rule, colliders, given.states.len(), |body, words| {
-        words.copy_from_slice(&given.states[body]);
-        reach_of(&given.reaches[body])
-    })?;
-    troop.finish(|body, state, reach, finite| {
-        bodies.states[body].copy_from_slice(state);
-        bodies.reaches[body] = with_finite(&reach, finite);
-    })
+    let entrant = |reach| Entrant { reach: reach_of(reach), home: Home::default() };
+    let entrants: Vec<Entrant> = bodies.reaches.iter().map(entrant).collect();
+    let give = |body: usize, words: &mut [u32]| words.copy_from_slice(&bodies.states[body]);
+    troop.start(&scene.rule, colliders, &entrants, give)?;
+    let ended = troop.finish()?;
+    for body in 0..ended.len() {
+        let outcome = ended.body(body);
+        bodies.states[body].copy_from_slice(outcome.state);
+        bodies.reaches[body] = with_finite(&outcome.reach, outcome.finite);
+    }
+    Ok(())
 }
 
-/// Times steps of so many bodies each, on the card, with all copies, and on one core of the CPU in a lane each.
+/// Times steps of so many bodies each, which stay on the card and are brought to the host after each step, and on one core of the CPU in a
+/// lane each.
 fn time(kernels: &Arc<Kernels>, counts: &[usize]) -> Result<(), GpuError> {
     for implicit in [false, true] {
         for &count in counts {
-            // One of a known size, once over.
-            let scene = Scene::cube(4, 10, implicit);
+            // One of a known size, once over, at rest.
+            let mut scene = Scene::cube(4, 10, implicit);
+            scene.rule.gravity = [0.0; 3];
             let bodies = Bodies::of(&scene);
-            let bodies =
-                Bodies { states: vec![bodies.states[0].clone(); count], reaches: vec![bodies.reaches[0]; count] };
             let colliders = Colliders::default();
             let mut troop = Troop::new(kernels, &scene.topology)?;
-            let give = |_: usize, words: &mut [u32]| {
-                words.copy_from_slice(&bodies.states[0]);
-                reach_of(&bodies.reaches[0])
-            };
-            let (mut best, began) = (Duration::MAX, Instant::now());
-            while began.elapsed() < Duration::from_secs(2) || best == Duration::MAX {
+            let mut residents = Residents::new(kernels.card(), count)?;
+            residents.admit((0..count as u32).map(|body| (body, bodies.states[0].len())))?;
+            troop.share(&residents)?;
+            let (mut best, began, mut step) = (Duration::MAX, Instant::now(), 0);
+            while began.elapsed() < Duration::from_secs(2) || step < 2 {
                 let start = Instant::now();
-                troop.start(&scene.rule, &colliders, count, give)?;
+                let entrant = |body| Entrant { reach: reach_of(&bodies.reaches[0]), home: residents.take(body, step) };
+                let entrants: Vec<Entrant> = (0..count as u32).map(entrant).collect();
+                let give = |_: usize, words: &mut [u32]| words.copy_from_slice(&bodies.states[0]);
+                troop.start(&scene.rule, &colliders, &entrants, give)?;
                 troop.wait()?;
-                best = best.min(start.elapsed());
-                troop.finish(|_, _, _, _| ())?;
+                if step > 0 {
+                    best = best.min(start.elapsed());
+                }
+                troop.finish()?;
+                step += 1;
+                (0..count as u32).for_each(|body| residents.ended(body, step));
             }
             let tets = scene.topology.tets.len();
             let rate = (count * tets) as f64 * f64::from(scene.rule.substeps) / best.as_secs_f64();
@@ -174,7 +184,8 @@ fn time(kernels: &Arc<Kernels>, counts: &[usize]) -> Result<(), GpuError> {
     Ok(())
 }
 
-/// Times steps of so many bodies of a kind, in pairs that overlap a little, in as many intervals as substeps.
+/// Times steps of so many bodies of a kind, in pairs that overlap a little, in as many intervals as substeps; all are given to the card
+/// and brought back.
 fn time_of_pairs(kernels: &Arc<Kernels>, counts: &[usize]) -> Result<(), GpuError> {
     for &count in counts.iter().filter(|count| **count > 1) {
         let pairs = count / 2;
@@ -191,7 +202,7 @@ fn time_of_pairs(kernels: &Arc<Kernels>, counts: &[usize]) -> Result<(), GpuErro
             (0..crowd.rule.intervals()).try_for_each(|interval| coupled.contacts(interval, &[], |_, _| ()))?;
             coupled.wait()?;
             best = best.min(start.elapsed());
-            coupled.finish(|_, _, _, _| ())?;
+            coupled.finish()?;
         }
         let tets = crowd.topologies[0].tets.len();
         let rate = (2 * pairs * tets) as f64 * f64::from(crowd.rule.substeps) / best.as_secs_f64();

@@ -14,10 +14,12 @@
 mod collider;
 #[allow(unsafe_code)]
 mod coupled;
+mod ended;
 mod form;
 mod implicit;
 mod kernels;
 mod pool;
+mod resident;
 mod rule;
 mod source;
 mod step;
@@ -26,9 +28,11 @@ mod troop;
 
 pub use collider::{Colliders, Unsupported};
 pub use coupled::{Actor, Cast, Coupled, Meeting, PushedBy};
+pub use ended::{Ended, Outcome};
 pub use form::Form;
 pub use kernels::Kernels;
+pub use resident::{Home, Place, Residents};
 pub use rule::Rule;
 pub use source::{HEADERS, Source, UNITS};
 pub use step::{NEXT_REACH_WORDS, Step};
-pub use troop::Troop;
+pub use troop::{Entrant, Troop};

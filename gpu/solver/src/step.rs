@@ -14,14 +14,8 @@ pub const NEXT_REACH_WORDS: usize = rankzero_soft::reach::REACH_WORDS + 1;
 pub struct Step {
     /// The words of the bodies' form.
     pub form: u64,
-    /// For each block a slot, `u32`.
-    pub slots: u64,
-    /// For each slot the word at which its state begins, `u64`.
-    pub state_at: u64,
-    /// Canonical states, read and written.
-    pub states: u64,
-    /// For each slot [`NEXT_REACH_WORDS`] words, read and written.
-    pub reaches: u64,
+    /// For each block a [`Place`](crate::Place).
+    pub places: u64,
     /// The colliders' records.
     pub colliders: u64,
     /// How many.
@@ -36,4 +30,4 @@ pub struct Step {
     pub rule: Rule,
 }
 
-const _: () = assert!(size_of::<Step>() == 152);
+const _: () = assert!(size_of::<Step>() == 128);

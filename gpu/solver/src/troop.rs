@@ -1,8 +1,9 @@
 //! Bodies of one form that take a whole step on a card.
 //!
-//! Their canonical states stay with the host: they are given to the card before a step and taken back after it, in one copy each way,
-//! while the host computes others. So where the card fails, the states of the step's start are still there.
+//! Their canonical states are with the host: what a step comes to is brought back after it, in one copy, and what does not stay on the card
+//! ([`Residents`]) is given to it before. So where the card fails, the states of the step's start are still there.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use rankzero_gpu::{ArenaId, BufferId, GpuError, Lane, Memory, Shape};
@@ -11,9 +12,11 @@ use rankzero_soft::rule::StepRule;
 use rankzero_soft::{StateLayout, Topology};
 
 use crate::collider::{Colliders, RECORD_WORDS};
+use crate::ended::{Ended, lay_out};
 use crate::form::Form;
 use crate::kernels::Kernels;
 use crate::pool::Pool;
+use crate::resident::{Home, Place, Residents};
 use crate::rule::Rule;
 use crate::step::{NEXT_REACH_WORDS, Step};
 
@@ -26,14 +29,24 @@ pub struct Troop {
     /// Owns all that the card works on.
     lane: Lane,
     form_buffer: BufferId,
-    /// What goes to the card and comes back: see [`Places`].
+    /// What goes to the card and comes back: see [`Tables`].
     arena: ArenaId,
     buffer: BufferId,
     workspace: BufferId,
     pool: Pool,
-    /// The step that the card is at.
-    running: Option<Places>,
+    /// The step that the card is at, and where its states are.
+    running: Option<Tables>,
+    states: Vec<Range<usize>>,
     noted: Option<Note>,
+}
+
+/// A body that takes a step.
+#[derive(Clone, Copy, Debug)]
+pub struct Entrant {
+    /// Its reach at the step's start.
+    pub reach: Reach,
+    /// Where its state stays on the card.
+    pub home: Home,
 }
 
 /// What recorded work depends on.
@@ -41,30 +54,27 @@ pub struct Troop {
 struct Note {
     step: Step,
     shape: Shape,
+    upload: usize,
 }
 
-/// Where things lie in the arena and, alike, in the buffer, in words.
+/// Where things lie in the arena and, alike, in the buffer, in words. What holds addresses comes first.
 #[derive(Clone, Copy, Debug)]
-struct Places {
+struct Tables {
     bodies: usize,
-    slots: usize,
+    places: usize,
     records: usize,
     reaches: usize,
     states: usize,
     end: usize,
-    /// The first of the words that say where states lie.
-    state_at: usize,
 }
 
-impl Places {
+impl Tables {
     fn new(bodies: usize, colliders: usize, state_words: usize) -> Self {
-        // What is read as 64 bits comes first.
-        let state_at = 0;
-        let slots = state_at + 2 * bodies;
-        let records = slots + bodies;
+        let places = 0;
+        let records = places + size_of::<Place>() / 4 * bodies;
         let reaches = records + RECORD_WORDS * colliders;
         let states = reaches + NEXT_REACH_WORDS * bodies;
-        Self { bodies, state_at, slots, records, reaches, states, end: states + state_words * bodies }
+        Self { bodies, places, records, reaches, states, end: states + state_words * bodies }
     }
 }
 
@@ -88,6 +98,7 @@ impl Troop {
             pool: Pool::new(&mut lane)?,
             lane,
             running: None,
+            states: Vec::new(),
             noted: None,
         })
     }
@@ -98,13 +109,13 @@ impl Troop {
         let large = block > self.kernels.card().block_bytes_max();
         let workspace = if large { block.div_ceil(16) * 4 * bodies } else { 0 };
         let needed =
-            [(self.buffer, Places::new(bodies, colliders, self.layout.words()).end), (self.workspace, workspace)];
+            [(self.buffer, Tables::new(bodies, colliders, self.layout.words()).end), (self.workspace, workspace)];
         let more = |&(buffer, words): &(BufferId, usize)| if words > self.lane.size(buffer) { words } else { 0 };
         4 * needed.iter().map(more).sum::<usize>() as u64
     }
 
-    /// Begins a step of `bodies`: each is written down by `give` (number of the body, its state, words to be filled in), which gives its
-    /// reach. Returns while the card computes.
+    /// Begins a step of `bodies`. Those whose states are not on the card yet are written down by `give` (number of the body, words to be
+    /// filled in). Returns while the card computes.
     ///
     /// # Errors
     /// [`GpuError::Driver`], [`GpuError::Deadline`]; nothing is lost then but this step.
@@ -112,48 +123,57 @@ impl Troop {
         &mut self,
         rule: &StepRule,
         colliders: &Colliders,
-        bodies: usize,
-        mut give: impl FnMut(usize, &mut [u32]) -> Reach,
+        bodies: &[Entrant],
+        mut give: impl FnMut(usize, &mut [u32]),
     ) -> Result<(), GpuError> {
         self.running = None;
-        if bodies == 0 {
+        if bodies.is_empty() {
             return Ok(());
         }
         let words = self.layout.words();
-        let places = Places::new(bodies, colliders.len(), words);
-        self.lane.grow_arena(self.arena, places.end)?;
-        self.lane.grow_buffer(self.buffer, places.end)?;
+        let tables = Tables::new(bodies.len(), colliders.len(), words);
+        self.lane.grow_arena(self.arena, tables.end)?;
+        self.lane.grow_buffer(self.buffer, tables.end)?;
         self.pool.share(&mut self.lane, colliders)?;
+        let stale;
+        (self.states, stale) = lay_out(tables.states, bodies.iter().map(|body| (words, body.home.is_stale())));
+        let at = |place: usize| self.lane.address(self.buffer) + 4 * place as u64;
+        let place = |(number, body): (usize, &Entrant)| {
+            body.home.place(at(self.states[number].start), at(tables.reaches + number * NEXT_REACH_WORDS))
+        };
+        let places: Vec<Place> = bodies.iter().enumerate().map(place).collect();
         let arena = self.lane.words(self.arena)?;
-        for body in 0..bodies {
-            let at = (body * words) as u64;
-            arena[places.state_at + 2 * body] = at as u32;
-            arena[places.state_at + 2 * body + 1] = (at >> 32) as u32;
-            arena[places.slots + body] = body as u32;
-            let reach = give(body, &mut arena[places.states + body * words..][..words]);
-            arena[places.reaches + body * NEXT_REACH_WORDS..][..REACH_WORDS].copy_from_slice(&reach.to_words());
+        arena[tables.places..tables.records].copy_from_slice(bytemuck::cast_slice(&places));
+        arena[tables.records..tables.reaches].copy_from_slice(bytemuck::cast_slice(colliders.records()));
+        for (number, body) in bodies.iter().enumerate() {
+            if body.home.is_stale() {
+                give(number, &mut arena[self.states[number].clone()]);
+            }
+            arena[tables.reaches + number * NEXT_REACH_WORDS..][..REACH_WORDS].copy_from_slice(&body.reach.to_words());
         }
-        arena[places.records..places.reaches].copy_from_slice(bytemuck::cast_slice(colliders.records()));
-        self.compute(rule, colliders, places)?;
-        self.running = Some(places);
+        self.compute(rule, colliders, tables, tables.states + stale)?;
+        self.running = Some(tables);
         Ok(())
     }
 
-    fn compute(&mut self, rule: &StepRule, colliders: &Colliders, places: Places) -> Result<(), GpuError> {
+    fn compute(
+        &mut self,
+        rule: &StepRule,
+        colliders: &Colliders,
+        tables: Tables,
+        upload: usize,
+    ) -> Result<(), GpuError> {
         let block = self.form.block_bytes(colliders.len());
         let large = block > self.kernels.card().block_bytes_max();
         let workspace_words = block.div_ceil(16) * 4;
         if large {
-            self.lane.grow_buffer(self.workspace, workspace_words * places.bodies)?;
+            self.lane.grow_buffer(self.workspace, workspace_words * tables.bodies)?;
         }
         let at = |lane: &Lane, place: usize| lane.address(self.buffer) + 4 * place as u64;
         let step = Step {
             form: self.lane.address(self.form_buffer),
-            slots: at(&self.lane, places.slots),
-            state_at: at(&self.lane, places.state_at),
-            states: at(&self.lane, places.states),
-            reaches: at(&self.lane, places.reaches),
-            colliders: at(&self.lane, places.records),
+            places: at(&self.lane, tables.places),
+            colliders: at(&self.lane, tables.records),
             collider_count: colliders.len() as u64,
             pool: self.pool.address(&self.lane),
             workspace: self.lane.address(self.workspace),
@@ -161,17 +181,18 @@ impl Troop {
             rule: Rule::new(rule),
         };
         let block_bytes = if large { 0 } else { block as u32 };
-        let shape = Shape { blocks: places.bodies as u32, threads: self.form.threads(), block_bytes };
+        let shape = Shape { blocks: tables.bodies as u32, threads: self.form.threads(), block_bytes };
         let kernel = self.kernels.whole_step(self.form.is_implicit(), large);
         let (arena, buffer) = (self.arena, self.buffer);
         let work = |lane: &mut Lane| {
-            lane.upload(arena, 0..places.end, buffer, 0)?;
-            // SAFETY: `Step` is what the kernel takes. Its addresses are those of buffers of the lane, which were made large enough for what the kernel reads and writes there.
+            lane.upload(arena, 0..upload, buffer, 0)?;
+            // SAFETY: `Step` is what the kernel takes. Its addresses are those of buffers of the lane, which were made large enough for what
+            // the kernel reads and writes there, and of homes in memory that the lane shares.
             unsafe { lane.launch(kernel, shape, &step)? };
-            lane.download(buffer, places.reaches..places.end, arena, places.reaches)
+            lane.download(buffer, tables.reaches..tables.end, arena, tables.reaches)
         };
         // Work that comes a second time is recorded: the driver then has less to do for it.
-        let note = Some(Note { step, shape });
+        let note = Some(Note { step, shape, upload });
         if self.noted != note {
             self.noted = note;
             self.lane.forget_record()?;
@@ -191,19 +212,20 @@ impl Troop {
         self.lane.wait()
     }
 
-    /// Waits for the step's end and hands each body over: its number, new state, new reach, and whether it is finite.
+    /// Waits for the step's end, and shows what the bodies have come to.
     ///
     /// # Errors
     /// As [`Troop::start`].
-    pub fn finish(&mut self, mut take: impl FnMut(usize, &[u32], Reach, bool)) -> Result<(), GpuError> {
-        let Some(places) = self.running.take() else { return Ok(()) };
-        let words = self.layout.words();
-        let arena = self.lane.words(self.arena)?;
-        for body in 0..places.bodies {
-            let reach = &arena[places.reaches + body * NEXT_REACH_WORDS..][..NEXT_REACH_WORDS];
-            let state = &arena[places.states + body * words..][..words];
-            take(body, state, Reach::from_words(&std::array::from_fn(|i| reach[i])), reach[REACH_WORDS] != 0);
-        }
-        Ok(())
+    pub fn finish(&mut self) -> Result<Ended<'_>, GpuError> {
+        let Some(tables) = self.running.take() else { return Ok(Ended::new(&[], &[], 0)) };
+        Ok(Ended::new(self.lane.words(self.arena)?, &self.states, tables.reaches))
+    }
+
+    /// Has homes of these in the steps to come.
+    ///
+    /// # Errors
+    /// As [`Troop::start`].
+    pub fn share(&mut self, residents: &Residents) -> Result<(), GpuError> {
+        self.lane.share(residents.memory())
     }
 }

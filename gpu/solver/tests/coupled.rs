@@ -10,7 +10,7 @@ use common::rig::with_finite;
 use rankzero_gpu::Card;
 use rankzero_gpu::cache::Cache;
 use rankzero_gpu_emulator::{Behaviour, EmulatedCuda, Order};
-use rankzero_gpu_solver::{Colliders, Coupled, Kernels};
+use rankzero_gpu_solver::{Cast, Colliders, Coupled, Kernels, Residents};
 
 fn kernels() -> Arc<Kernels> {
     Kernels::load(&Card::open(0).unwrap(), &Cache::new(None)).unwrap().0
@@ -27,12 +27,39 @@ struct Seen {
     near: usize,
     far: usize,
     guests: usize,
+    resident: usize,
+}
+
+/// A crowd's place on the card.
+struct Rig {
+    coupled: Coupled,
+    residents: Residents,
+    step: u64,
+}
+
+impl Rig {
+    fn new(kernels: &Arc<Kernels>, crowd: &Crowd) -> Self {
+        let residents = Residents::new(kernels.card(), crowd.forms.len()).unwrap();
+        Self { coupled: coupled(kernels, crowd), residents, step: 0 }
+    }
+
+    /// Gives the movers of a cast their homes.
+    fn house(&mut self, crowd: &Crowd, cast: &mut Cast, movers: &[usize]) {
+        let words = |body: usize| crowd.topologies[crowd.forms[body]].layout.words();
+        self.residents.admit(movers.iter().map(|&body| (body as u32, words(body)))).unwrap();
+        self.coupled.share(&self.residents).unwrap();
+        for (actor, &body) in cast.movers.iter_mut().zip(movers) {
+            actor.home = self.residents.take(body as u32, self.step);
+        }
+    }
 }
 
 /// A step of a crowd by the CPU, and of those of its bodies that the card computes.
-fn compare(coupled: &mut Coupled, crowd: &mut Crowd, movers: &[usize], shown: usize, seen: &mut Seen) {
+fn compare(rig: &mut Rig, crowd: &mut Crowd, movers: &[usize], shown: usize, seen: &mut Seen) {
     let pairs = crowd.pairs();
-    let (cast, guests) = crowd.cast(&pairs, movers, shown);
+    let (mut cast, guests) = crowd.cast(&pairs, movers, shown);
+    rig.house(crowd, &mut cast, movers);
+    let coupled = &mut rig.coupled;
     let meetings: Vec<usize> =
         (0..pairs.len()).filter(|&i| movers.contains(&pairs[i].0) || movers.contains(&pairs[i].1)).collect();
     let mut colliders = Colliders::default();
@@ -41,7 +68,11 @@ fn compare(coupled: &mut Coupled, crowd: &mut Crowd, movers: &[usize], shown: us
     let rule = crowd.rule;
     let trace = crowd.step();
     assert_eq!(trace.pairs, pairs);
-    let give = |mover: usize, words: &mut [u32]| words.copy_from_slice(&before.states[movers[mover]]);
+    let mut stale = 0;
+    let give = |mover: usize, words: &mut [u32]| {
+        words.copy_from_slice(&before.states[movers[mover]]);
+        stale += 1;
+    };
     coupled.start(&rule, &colliders, &cast, give).unwrap();
     let mut given: Vec<u32> = (0..guests.len() as u32).collect();
     for interval in 0..rule.intervals() {
@@ -72,16 +103,16 @@ fn compare(coupled: &mut Coupled, crowd: &mut Crowd, movers: &[usize], shown: us
         }
     }
     coupled.wait().unwrap();
-    let mut ended = 0;
-    coupled
-        .finish(|mover, state, reach, finite| {
-            let body = movers[mover];
-            assert_eq!(state, crowd.bodies.states[body], "state of body {body}");
-            assert_eq!(with_finite(&reach, finite), crowd.bodies.reaches[body], "reach of body {body}");
-            ended += 1;
-        })
-        .unwrap();
-    assert_eq!(ended, movers.len());
+    let ended = coupled.finish().unwrap();
+    assert_eq!(ended.len(), movers.len());
+    rig.step += 1;
+    for (mover, &body) in movers.iter().enumerate() {
+        let outcome = ended.body(mover);
+        assert_eq!(outcome.state, crowd.bodies.states[body], "state of body {body}");
+        assert_eq!(with_finite(&outcome.reach, outcome.finite), crowd.bodies.reaches[body], "reach of body {body}");
+        rig.residents.ended(body as u32, rig.step);
+    }
+    seen.resident += movers.len() - stale;
     seen.pushes += trace.pushes;
     seen.guests += guests.len();
 }
@@ -93,16 +124,16 @@ fn crowds(behaviour: Behaviour, seeds: std::ops::Range<u64>) -> Seen {
     let mut seen = Seen::default();
     for seed in seeds {
         let mut crowd = Crowd::new(seed, 6);
-        let mut coupled = coupled(&kernels, &crowd);
+        let mut rig = Rig::new(&kernels, &crowd);
         let mut random = Random(seed);
         for step in 0..4 {
             let mut movers: Vec<usize> = (0..6).filter(|_| step < 2 || random.once_in(2)).collect();
             movers.reverse();
             let shown = random.below(movers.len() as u64 + 1) as usize;
-            compare(&mut coupled, &mut crowd, &movers, shown, &mut seen);
+            compare(&mut rig, &mut crowd, &movers, shown, &mut seen);
         }
     }
-    assert!(seen.pushes > 500 && seen.near > 40 && seen.far > 3 && seen.guests > 10, "{seen:?}");
+    assert!(seen.pushes > 500 && seen.near > 40 && seen.far > 3 && seen.guests > 10 && seen.resident > 40, "{seen:?}");
     seen
 }
 
@@ -123,12 +154,14 @@ fn what_a_step_needs_more_of_memory_is_known_before() {
     let _cuda = EmulatedCuda::start(Behaviour::default());
     let kernels = kernels();
     let mut crowd = Crowd::new(3, 6);
-    let mut coupled = coupled(&kernels, &crowd);
+    let mut rig = Rig::new(&kernels, &crowd);
     let movers: Vec<usize> = (0..6).collect();
     let (cast, _) = crowd.cast(&crowd.pairs(), &movers, 0);
     let free = || kernels.card().free_bytes().unwrap();
-    let (before, more) = (free(), coupled.more_bytes(&cast, crowd.colliders.len()));
-    compare(&mut coupled, &mut crowd, &movers, 0, &mut Seen::default());
+    let homes = movers.iter().map(|&body| (body as u32, crowd.topologies[crowd.forms[body]].layout.words()));
+    let more = rig.coupled.more_bytes(&cast, crowd.colliders.len()) + rig.residents.more_bytes(homes);
+    let before = free();
+    compare(&mut rig, &mut crowd, &movers, 0, &mut Seen::default());
     // The pool of colliders comes on top; empty buffers have some bytes, too.
     let took = before - free();
     assert!(more > 0 && (more - 16..more + 20_000).contains(&took), "{more}, took {took}");

@@ -191,6 +191,7 @@ impl<F: Fabric> Engine<F> {
         let owners = plan.owners.iter().map(|&owner| Rank(owner)).collect();
         self.ownership = super::Ownership::new(&self.scene, owners);
         self.step = epoch.step;
+        self.forget_card_states();
         self.copies.epoch = Some(epoch);
         self.copies.bases.clear();
         self.copies.hashed = 0;
@@ -251,6 +252,7 @@ impl<F: Fabric> Engine<F> {
     /// [`EngineError::Rigid`] where PhysX refuses the states.
     pub fn resume_at(&mut self, step: u64, rigids: &[RigidState]) -> Result<(), EngineError> {
         self.step = step;
+        self.forget_card_states();
         self.copies.epoch = None;
         self.copies.bases.clear();
         (self.copies.hashed, self.copies.replicated) = (0, 0);

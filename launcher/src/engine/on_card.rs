@@ -19,14 +19,22 @@ impl<F: Fabric> Engine<F> {
     /// Gives the card those bodies that it computes in this step.
     pub(super) fn claim_for_card(&mut self) {
         if let Some(card) = &mut self.card {
-            card.claim(&mut self.own, &self.slots, &mut self.contacts, &self.reaches, &self.rigids.colliders);
+            let colliders = &self.rigids.colliders;
+            card.claim(&mut self.own, &self.slots, &mut self.contacts, &self.reaches, &self.scene, colliders);
+        }
+    }
+
+    /// The states on the board have become others than the card's.
+    pub(super) fn forget_card_states(&mut self) {
+        if let Some(card) = &mut self.card {
+            card.forget_states();
         }
     }
 
     /// Has the card begin with its bodies.
     pub(super) fn start_card(&mut self) {
         let Some(card) = &mut self.card else { return };
-        if let Err(error) = card.start(&orders!(self)) {
+        if let Err(error) = card.start(self.step, &orders!(self)) {
             self.do_without_card(&error, 0);
             self.own.iter_mut().filter(|own| own.part == Part::OnCard).for_each(|own| own.part = Part::Free);
             muster(&self.own, |part| part == Part::Free, self.isa.lanes(), &mut self.order, &mut self.free);
@@ -68,7 +76,7 @@ impl<F: Fabric> Engine<F> {
     pub(super) fn finish_card(&mut self) -> Result<(), EngineError> {
         if let Some(card) = &mut self.card {
             let start = Instant::now();
-            let outcome = card.finish(&orders!(self), &self.slots);
+            let outcome = card.finish(self.step, &orders!(self), &self.slots);
             self.time.wait_for_card(start);
             match outcome {
                 Ok(blown) => return self.blown(blown),

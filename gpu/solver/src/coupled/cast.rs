@@ -4,6 +4,8 @@ use std::ops::Range;
 
 use rankzero_soft::reach::Reach;
 
+use crate::resident::Home;
+
 /// A body.
 #[derive(Clone, Debug)]
 pub struct Actor {
@@ -11,6 +13,8 @@ pub struct Actor {
     pub form: usize,
     /// Its reach at the step's start.
     pub reach: Reach,
+    /// Where its state stays on the card; nowhere where it is a guest.
+    pub home: Home,
     /// Who pushes it, in [`Cast::pushers`]; nobody where it is a guest.
     pub pushed_by: Range<usize>,
 }

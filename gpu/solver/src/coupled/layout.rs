@@ -5,6 +5,7 @@ use bytemuck::{Pod, Zeroable};
 use rankzero_soft::patches::PATCH;
 
 use crate::form::Form;
+use crate::resident::Place;
 use crate::rule::Rule;
 
 /// A body whose surface is shown on the card.
@@ -32,9 +33,8 @@ pub(super) struct Pair {
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Mover {
-    pub state: u64,
+    pub place: Place,
     pub kept: u64,
-    pub reach: u64,
     pub seat: u32,
     pub pushers: u32,
     pub pusher_count: u32,
@@ -85,7 +85,7 @@ pub(super) struct Contacts {
 
 const _: () = assert!(size_of::<Seat>() == 40);
 const _: () = assert!(size_of::<Pair>() == 24);
-const _: () = assert!(size_of::<Mover>() == 40);
+const _: () = assert!(size_of::<Mover>() == 56);
 const _: () = assert!(size_of::<Interval>() == 168);
 const _: () = assert!(size_of::<Guests>() == 40);
 const _: () = assert!(size_of::<Contacts>() == 96);

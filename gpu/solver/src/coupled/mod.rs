@@ -4,26 +4,29 @@
 //! the host brings their surfaces in each interval, and takes those that it needs itself. Between two such exchanges the card goes on by
 //! itself, so that where nobody else takes part a step is one piece of work.
 //!
-//! Canonical states stay with the host: where the card fails, those of the step's start are still there.
+//! Canonical states are with the host, as in [`Troop`](crate::Troop): where the card fails, those of the step's start are still there.
 
 mod cast;
 mod layout;
 mod places;
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytemuck::Pod;
 use rankzero_gpu::{ArenaId, BufferId, GpuError, Lane, Memory, Shape};
 use rankzero_soft::Topology;
-use rankzero_soft::reach::{REACH_WORDS, Reach};
+use rankzero_soft::reach::REACH_WORDS;
 use rankzero_soft::rule::StepRule;
 
 pub use cast::{Actor, Cast, Meeting, PushedBy};
 
 use crate::collider::Colliders;
+use crate::ended::{Ended, lay_out};
 use crate::form::Form;
 use crate::kernels::Kernels;
 use crate::pool::Pool;
+use crate::resident::Residents;
 use crate::rule::Rule;
 use crate::step::NEXT_REACH_WORDS;
 use layout::{Contacts, Guests, Interval, Mover, Pair, Seat, surface_words, words_of};
@@ -57,9 +60,9 @@ struct Running {
     rule: Rule,
     intervals: u32,
     collider_count: u64,
-    /// Words of the surfaces that are shown, and of each mover's state and of each guest's surface where they begin.
+    /// Words of the surfaces that are shown; where each mover's state lies in the tables, and each guest's surface begins.
     shown_words: usize,
-    states: Vec<usize>,
+    states: Vec<Range<usize>>,
     guests: Vec<usize>,
     pairs: u32,
 }
@@ -124,15 +127,15 @@ impl Coupled {
     /// Bytes of device memory that have to be reserved before a step of `cast` among so many colliders.
     pub fn more_bytes(&self, cast: &Cast, colliders: usize) -> u64 {
         let stage = Stage::new(cast, |form| &self.form(form).form).end;
-        let tables = Tables::new(cast, colliders, self.states(cast).1).end;
+        let tables = Tables::new(cast, colliders, self.state_words(cast)).end;
         let workspace = self.workspace_words(&groups(cast), colliders);
         let needed = [(self.stage, stage), (self.tables, tables), (self.workspace, workspace)];
         let more = |&(buffer, words): &(BufferId, usize)| if words > self.lane.size(buffer) { words } else { 0 };
         4 * needed.iter().map(more).sum::<usize>() as u64
     }
 
-    /// Begins a step: each mover is written down by `give` (its number, its state, words to be filled in). The first interval goes as far
-    /// as its contacts. Returns while the card computes.
+    /// Begins a step. Movers whose states are not on the card yet are written down by `give` (the mover's number, words to be filled in). The
+    /// first interval goes as far as its contacts. Returns while the card computes.
     ///
     /// # Errors
     /// [`GpuError::Driver`], [`GpuError::Deadline`]; nothing is lost then but this step.
@@ -147,8 +150,9 @@ impl Coupled {
         mut give: impl FnMut(usize, &mut [u32]),
     ) -> Result<(), GpuError> {
         self.running = None;
-        let (states, state_words) = self.states(cast);
-        let tables = Tables::new(cast, colliders.len(), state_words);
+        let tables = Tables::new(cast, colliders.len(), self.state_words(cast));
+        let words = cast.movers.iter().map(|body| (self.form(body.form).state_words, body.home.is_stale()));
+        let (states, stale) = lay_out(tables.states, words);
         let stage = Stage::new(cast, |form| &self.form(form).form);
         let groups = groups(cast);
         self.lane.grow_arena(self.arena, tables.end)?;
@@ -163,12 +167,12 @@ impl Coupled {
         numbers.sort_by_key(|&mover| cast.movers[mover as usize].form);
         arena[tables.blocks..tables.records].copy_from_slice(&numbers);
         for (mover, body) in cast.movers.iter().enumerate() {
-            let at = tables.states + states[mover];
-            let words = self.forms[body.form].as_ref().map_or(0, |form| form.state_words);
-            give(mover, &mut arena[at..at + words]);
+            if body.home.is_stale() {
+                give(mover, &mut arena[states[mover].clone()]);
+            }
             arena[tables.reaches + mover * NEXT_REACH_WORDS..][..REACH_WORDS].copy_from_slice(&body.reach.to_words());
         }
-        self.lane.upload(self.arena, 0..tables.end, self.tables, 0)?;
+        self.lane.upload(self.arena, 0..tables.states + stale, self.tables, 0)?;
         let mut guest_words = 0;
         let guests = cast.guests.iter().map(|guest| {
             guest_words += surface_words(&self.form(guest.form).form);
@@ -287,21 +291,21 @@ impl Coupled {
         self.lane.wait()
     }
 
-    /// Ends the step and hands each mover over: its number, new state, new reach, and whether it is finite.
+    /// Waits for the step's end, and shows what the movers have come to.
     ///
     /// # Errors
     /// As [`Coupled::start`].
-    pub fn finish(&mut self, mut take: impl FnMut(usize, &[u32], Reach, bool)) -> Result<(), GpuError> {
-        let Some(running) = self.running.take() else { return Ok(()) };
-        let arena = self.lane.words(self.arena)?;
-        let states = &arena[running.tables.states..running.tables.end];
-        for (mover, &at) in running.states.iter().enumerate() {
-            let end = running.states.get(mover + 1).copied().unwrap_or(states.len());
-            let reach = &arena[running.tables.reaches + mover * NEXT_REACH_WORDS..][..NEXT_REACH_WORDS];
-            let finite = reach[REACH_WORDS] != 0;
-            take(mover, &states[at..end], Reach::from_words(&std::array::from_fn(|i| reach[i])), finite);
-        }
-        Ok(())
+    pub fn finish(&mut self) -> Result<Ended<'_>, GpuError> {
+        let Some(running) = &self.running else { return Ok(Ended::new(&[], &[], 0)) };
+        Ok(Ended::new(self.lane.words(self.arena)?, &running.states, running.tables.reaches))
+    }
+
+    /// Has homes of these in the steps to come.
+    ///
+    /// # Errors
+    /// As [`Coupled::start`].
+    pub fn share(&mut self, residents: &Residents) -> Result<(), GpuError> {
+        self.lane.share(residents.memory())
     }
 
     /// Runs interval `interval` up to its contacts, after ending the one before; past the last one, ends the step.
@@ -340,7 +344,7 @@ impl Coupled {
             .collect();
         for (kernel, shape, step) in launches {
             // SAFETY: `Interval` is what the kernel takes. Its addresses are those of buffers of the lane, in which `start` laid out all
-            // that the kernel reads and writes.
+            // that the kernel reads and writes, and of homes in memory that the lane shares.
             unsafe { self.lane.launch(kernel, shape, &step)? };
         }
         if interval == intervals {
@@ -366,7 +370,7 @@ impl Coupled {
         cast: &Cast,
         tables: &Tables,
         stage: &Stage,
-        states: &[usize],
+        states: &[Range<usize>],
     ) -> Result<(), GpuError> {
         let [table, memory] = [self.tables, self.stage].map(|buffer| self.lane.address(buffer));
         let at = |base: u64, place: usize| base + 4 * place as u64;
@@ -394,9 +398,10 @@ impl Coupled {
         }
         for (mover, body) in cast.movers.iter().enumerate() {
             let record = Mover {
-                state: at(table, tables.states + states[mover]),
+                place: body
+                    .home
+                    .place(at(table, states[mover].start), at(table, tables.reaches + mover * NEXT_REACH_WORDS)),
                 kept: at(memory, stage.kept[mover]),
-                reach: at(table, tables.reaches + mover * NEXT_REACH_WORDS),
                 seat: mover as u32,
                 pushers: body.pushed_by.start as u32,
                 pusher_count: body.pushed_by.len() as u32,
@@ -419,14 +424,9 @@ impl Coupled {
         self.lane.address(self.tables) + 4 * place as u64
     }
 
-    /// Where each mover's state begins among those of all, and the words of all.
-    fn states(&self, cast: &Cast) -> (Vec<usize>, usize) {
-        let mut end = 0;
-        let starts = cast.movers.iter().map(|body| {
-            end += self.form(body.form).state_words;
-            end - self.form(body.form).state_words
-        });
-        (starts.collect(), end)
+    /// Words of the movers' states.
+    fn state_words(&self, cast: &Cast) -> usize {
+        cast.movers.iter().map(|body| self.form(body.form).state_words).sum()
     }
 
     /// Words of memory for bodies that are too large for a block; groups take turns.

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rankzero_gpu_solver::{Actor, Cast, Meeting, PushedBy};
+use rankzero_gpu_solver::{Actor, Cast, Home, Meeting, PushedBy};
 use rankzero_soft::collider::Collider;
 use rankzero_soft::contact::Law;
 use rankzero_soft::pair::{Pair, Surface, Workspace};
@@ -121,11 +121,13 @@ impl Crowd {
             let first = cast.pushers.len();
             cast.pushers.extend(pushers.remove(&body).unwrap_or_default());
             let pushed_by = first..cast.pushers.len();
-            cast.movers.push(Actor { form: self.forms[body], reach: self.reach(body), pushed_by });
+            let home = Home::default();
+            cast.movers.push(Actor { form: self.forms[body], reach: self.reach(body), home, pushed_by });
         }
         cast.guests.extend(guests.iter().map(|&body| Actor {
             form: self.forms[body],
             reach: self.reach(body),
+            home: Home::default(),
             pushed_by: 0..0,
         }));
         (cast, guests)

@@ -1,7 +1,7 @@
 //! A whole step by a kernel in the emulator.
 
 use rankzero_gpu_emulator::{Fault, Launch, Order, run};
-use rankzero_gpu_solver::{Colliders, Form, Rule, Step};
+use rankzero_gpu_solver::{Colliders, Form, Place, Rule, Step};
 
 use super::common::rig::Bodies;
 use super::common::scene::Scene;
@@ -11,20 +11,24 @@ pub fn in_emulator(kernel: &str, scene: &Scene, bodies: &mut Bodies, threads: u3
     let form = Form::new(&scene.topology);
     let mut colliders = Colliders::default();
     colliders.set(&scene.colliders).unwrap();
-    // Slots run against the order of states, so that neither can be taken for the other.
+    // States lie against the order of blocks, so that neither can be taken for the other.
     let words = scene.topology.layout.words();
     let count = bodies.states.len();
     let mut states: Vec<u32> = bodies.states.iter().rev().flatten().copied().collect();
-    let state_at: Vec<u64> = (0..count).map(|slot| ((count - 1 - slot) * words) as u64).collect();
-    let slots: Vec<u32> = (0..count as u32).collect();
+    // Every other one stays on the card as well.
+    let mut resident = vec![0u32; count * words];
+    let places: Vec<Place> = (0..count)
+        .map(|block| {
+            let state = states[(count - 1 - block) * words..].as_mut_ptr() as u64;
+            let home = if block % 2 == 0 { resident[block * words..].as_mut_ptr() as u64 } else { 0 };
+            Place { from: state, out: state, resident: home, reach: (&raw mut bodies.reaches[block]) as u64 }
+        })
+        .collect();
     let block_bytes = form.block_bytes(colliders.len());
     let mut workspace = vec![u32::MAX; count * block_bytes.div_ceil(16) * 4];
     let step = Step {
         form: form.words().as_ptr() as u64,
-        slots: slots.as_ptr() as u64,
-        state_at: state_at.as_ptr() as u64,
-        states: states.as_mut_ptr() as u64,
-        reaches: bodies.reaches.as_mut_ptr() as u64,
+        places: places.as_ptr() as u64,
         colliders: colliders.records().as_ptr() as u64,
         collider_count: colliders.len() as u64,
         pool: colliders.pool().as_ptr() as u64,
@@ -33,10 +37,13 @@ pub fn in_emulator(kernel: &str, scene: &Scene, bodies: &mut Bodies, threads: u3
         rule: Rule::new(&scene.rule),
     };
     let launch = Launch { blocks: count as u32, threads, block_bytes };
-    // SAFETY: the addresses are those of the slices above, which hold what the kernel reads and writes for these slots.
+    // SAFETY: the addresses are those of the slices above, which hold what the kernel reads and writes for these blocks.
     unsafe { run(kernel, &step, launch, order)? };
-    for (state, words) in bodies.states.iter_mut().rev().zip(states.chunks(words)) {
-        state.copy_from_slice(words);
+    for (block, state) in bodies.states.iter_mut().enumerate() {
+        state.copy_from_slice(&states[(count - 1 - block) * words..][..words]);
+        if block % 2 == 0 {
+            assert_eq!(resident[block * words..][..words], **state, "what stays is what is brought");
+        }
     }
     Ok(())
 }

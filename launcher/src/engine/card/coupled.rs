@@ -4,11 +4,11 @@
 //! pair, each for its own body. Bodies that touch dynamic rigid bodies are the processor's.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use rankzero_gpu::GpuError;
-use rankzero_gpu::budget::fits;
-use rankzero_gpu_solver::{Actor, Cast, Colliders, Coupled, Kernels, Meeting, PushedBy};
+use rankzero_gpu_solver::{Actor, Cast, Colliders, Coupled, Ended, Home, Kernels, Meeting, PushedBy, Residents};
 use rankzero_soft::reach::Reach;
 
 use crate::engine::contacts::{Contacts, Remote, SoftPair, Surfaces};
@@ -104,7 +104,7 @@ impl CoupledCrew {
     }
 
     /// Takes the coupled bodies that it computes in this step, and notes who takes part.
-    pub fn claim(&mut self, own: &mut [Own], slots: &[u32], contacts: &mut Contacts, reaches: &[Reach]) {
+    pub fn claim(&mut self, own: &mut [Own], slots: &[u32], contacts: &mut Contacts, reaches: &[Reach], scene: &Scene) {
         let rigid = |own: &Own| own.pushed_by.iter().any(|pusher| matches!(pusher, Pusher::Rigid(_)));
         for own in own.iter_mut().filter(|own| own.part.is_coupled()) {
             if !rigid(own) {
@@ -146,56 +146,56 @@ impl CoupledCrew {
         for (seat, &body) in self.bodies.iter().enumerate() {
             self.seats[body as usize] = seat as u32;
         }
-        self.note(own, slots, pairs, movers, reaches);
-    }
-
-    /// Writes the cast down.
-    fn note(&mut self, own: &[Own], slots: &[u32], pairs: &[SoftPair], movers: usize, reaches: &[Reach]) {
-        let seat = |body: u32| self.seats[body as usize] as usize;
         let meeting = |&pair: &u32| {
             let pair = &pairs[pair as usize];
-            Meeting { a: seat(pair.a), b: seat(pair.b) }
+            Meeting { a: self.seats[pair.a as usize] as usize, b: self.seats[pair.b as usize] as usize }
         };
         self.cast.pairs.extend(self.pairs.iter().map(meeting));
-        for (seat, &body) in self.bodies.iter().enumerate() {
-            let reach = reaches[body as usize];
-            let first = self.cast.pushers.len();
-            if seat >= movers {
-                // A guest's form is known where its surface is.
-                continue;
-            }
-            let own = &own[slots[body as usize] as usize];
-            for pusher in &own.pushed_by {
-                if let Pusher::Soft(pair, side) = *pusher
-                    && let Ok(pair) = self.pairs.binary_search(&pair)
-                {
-                    self.cast.pushers.push(PushedBy { pair, side: usize::from(side) });
-                }
-            }
-            let pushed_by = first..self.cast.pushers.len();
-            self.cast.movers.push(Actor { form: own.form as usize, reach, pushed_by });
+        for seat in 0..self.bodies.len() {
+            let body = self.bodies[seat];
+            let pushed_by = if seat < movers { self.pushers(&own[slots[body as usize] as usize]) } else { 0..0 };
+            let form = scene.bodies[body as usize].form as usize;
+            let actor = Actor { form, reach: reaches[body as usize], home: Home::default(), pushed_by };
+            if seat < movers { self.cast.movers.push(actor) } else { self.cast.guests.push(actor) }
         }
     }
 
-    /// Begins the step of the bodies that were claimed; the card computes while this returns.
+    /// Notes who pushes a body; where that is noted.
+    fn pushers(&mut self, own: &Own) -> Range<usize> {
+        let first = self.cast.pushers.len();
+        for pusher in &own.pushed_by {
+            if let Pusher::Soft(pair, side) = *pusher
+                && let Ok(pair) = self.pairs.binary_search(&pair)
+            {
+                self.cast.pushers.push(PushedBy { pair, side: usize::from(side) });
+            }
+        }
+        first..self.cast.pushers.len()
+    }
+
+    /// Bytes of device memory that have to be reserved before the step of the bodies that were claimed.
+    pub fn more_bytes(&self, colliders: usize) -> u64 {
+        if self.is_empty() { 0 } else { self.coupled.more_bytes(&self.cast, colliders) }
+    }
+
+    /// Begins step `step` of the bodies that were claimed; the card computes while this returns.
     ///
     /// # Errors
     /// [`GpuError`]; the bodies are as they were.
-    pub fn start(&mut self, colliders: &Colliders, orders: &Orders<'_>, kernels: &Kernels) -> Result<(), GpuError> {
+    pub fn start(
+        &mut self,
+        colliders: &Colliders,
+        orders: &Orders<'_>,
+        residents: &mut Residents,
+        step: u64,
+    ) -> Result<(), GpuError> {
         if self.is_empty() {
             return Ok(());
         }
-        let guest = |&body: &u32| Actor {
-            form: orders.scene.bodies[body as usize].form as usize,
-            reach: orders.reaches[body as usize],
-            pushed_by: 0..0,
-        };
-        self.cast.guests.extend(self.bodies[self.len()..].iter().map(guest));
-        let more = self.coupled.more_bytes(&self.cast, colliders.len());
-        if more > 0 {
-            let each = vec![more / self.len() as u64; self.len()];
-            fits(kernels.card().free_bytes()?, 0, &each).map_err(GpuError::Memory)?;
+        for (mover, &body) in self.cast.movers.iter_mut().zip(&self.bodies) {
+            mover.home = residents.take(body, step);
         }
+        self.coupled.share(residents)?;
         let bodies = &self.bodies;
         let give = |mover: usize, words: &mut [u32]| {
             orders.board.state.memory.load(orders.board.state_of(bodies[mover]).0, words);
@@ -289,25 +289,12 @@ impl CoupledCrew {
         self.coupled.wait()
     }
 
-    /// Ends the step: the states go to the board. Returns the first body that blew up.
+    /// Waits for the step's end, and shows what its bodies have come to.
     ///
     /// # Errors
     /// [`GpuError`]; the bodies are as they were when the step began.
-    pub fn finish(&mut self, orders: &Orders<'_>, slots: &[u32]) -> Result<Option<u32>, GpuError> {
-        let mut blown = None;
-        if self.is_empty() {
-            return Ok(blown);
-        }
-        let bodies = &self.bodies;
-        self.coupled.finish(|mover, state, reach, finite| {
-            let own = &orders.own[slots[bodies[mover] as usize] as usize];
-            orders.board.store_state(own.id, state);
-            own.set_reach(reach);
-            if !finite {
-                blown = Some(blown.map_or(own.id, |first: u32| first.min(own.id)));
-            }
-        })?;
-        Ok(blown)
+    pub fn finish(&mut self) -> Result<Ended<'_>, GpuError> {
+        self.coupled.finish()
     }
 
     /// Its bodies.

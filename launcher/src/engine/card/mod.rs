@@ -15,9 +15,10 @@ use std::time::{Duration, Instant};
 
 use rankzero_gpu::GpuError;
 use rankzero_gpu::budget::fits;
-use rankzero_gpu_solver::{Colliders, Kernels, Troop};
+use rankzero_gpu_solver::{Colliders, Ended, Entrant, Kernels, Residents, Troop};
 use rankzero_soft::collider::Collider;
 use rankzero_soft::reach::Reach;
+use rayon::prelude::*;
 
 use super::contacts::{Contacts, Remote, SoftPair, Surfaces};
 use super::crew::Orders;
@@ -59,6 +60,8 @@ pub struct CardCrew {
     /// By form; `None` where it has no bodies.
     squads: Vec<Option<Squad>>,
     coupled: CoupledCrew,
+    /// States that stay on the card from step to step.
+    residents: Residents,
     colliders: Colliders,
     /// Whether it has been said that a collider keeps bodies from the card.
     told: bool,
@@ -86,7 +89,14 @@ impl CardCrew {
             squads.push(Some(Squad { troop, slots: Vec::new() }));
         }
         let coupled = CoupledCrew::new(&kernels, scene)?;
-        Ok(Self { kernels, squads, coupled, colliders: Colliders::default(), told: false, spent: Duration::ZERO })
+        let residents = Residents::new(kernels.card(), scene.bodies.len())?;
+        let (colliders, told, spent) = (Colliders::default(), false, Duration::ZERO);
+        Ok(Self { kernels, squads, coupled, residents, colliders, told, spent })
+    }
+
+    /// Forgets what the card knows of states, which have become others.
+    pub fn forget_states(&mut self) {
+        self.residents.forget();
     }
 
     /// The bodies that touch others.
@@ -106,6 +116,7 @@ impl CardCrew {
         slots: &[u32],
         contacts: &mut Contacts,
         reaches: &[Reach],
+        scene: &Scene,
         colliders: &[Collider],
     ) {
         self.squads.iter_mut().flatten().for_each(|squad| squad.slots.clear());
@@ -123,33 +134,59 @@ impl CardCrew {
                 squad.slots.push(slot as u32);
             }
         }
-        self.coupled.claim(own, slots, contacts, reaches);
+        self.coupled.claim(own, slots, contacts, reaches, scene);
     }
 
-    /// Begins the step of the bodies that were claimed; the card computes while this returns.
+    /// Begins step `step` of the bodies that were claimed; the card computes while this returns.
     ///
     /// # Errors
     /// [`GpuError`]; the bodies are as they were.
-    pub fn start(&mut self, orders: &Orders<'_>) -> Result<(), GpuError> {
+    pub fn start(&mut self, step: u64, orders: &Orders<'_>) -> Result<(), GpuError> {
         let began = Instant::now();
-        let card = self.kernels.card();
+        // What a step that was broken off has left undone would still write where states stay.
+        self.wait()?;
+        let words = |body: u32| (body, orders.board.state_of(body).1);
+        let free =
+            self.squads.iter().flatten().flat_map(|squad| &squad.slots).map(|&slot| orders.own[slot as usize].id);
+        let bodies: Vec<(u32, usize)> = free.chain(self.coupled.movers().iter().copied()).map(words).collect();
+        self.reserve(&bodies)?;
+        self.residents.admit(bodies.iter().copied())?;
         for squad in self.squads.iter_mut().flatten().filter(|squad| !squad.slots.is_empty()) {
-            let more = squad.troop.more_bytes(squad.slots.len(), self.colliders.len());
-            if more > 0 {
-                fits(card.free_bytes()?, 0, &vec![more / squad.slots.len() as u64; squad.slots.len()])
-                    .map_err(GpuError::Memory)?;
-            }
             let slots = &squad.slots;
+            let residents = &mut self.residents;
+            let entrant = |&slot: &u32| {
+                let id = orders.own[slot as usize].id;
+                Entrant { reach: orders.reaches[id as usize], home: residents.take(id, step) }
+            };
+            let entrants: Vec<Entrant> = slots.iter().map(entrant).collect();
             let give = |body: usize, words: &mut [u32]| {
                 let id = orders.own[slots[body] as usize].id;
                 orders.board.state.memory.load(orders.board.state_of(id).0, words);
-                orders.reaches[id as usize]
             };
-            squad.troop.start(&orders.scene.rule, &self.colliders, slots.len(), give)?;
+            squad.troop.share(&self.residents)?;
+            squad.troop.start(&orders.scene.rule, &self.colliders, &entrants, give)?;
         }
-        self.coupled.start(&self.colliders, orders, &self.kernels)?;
+        self.coupled.start(&self.colliders, orders, &mut self.residents, step)?;
         self.spent = began.elapsed();
         Ok(())
+    }
+
+    /// Whether there is memory for a step of `bodies`, with so many words each.
+    fn reserve(&self, bodies: &[(u32, usize)]) -> Result<(), GpuError> {
+        let squads = self.squads.iter().flatten().filter(|squad| !squad.slots.is_empty());
+        let troops: u64 = squads.map(|squad| squad.troop.more_bytes(squad.slots.len(), self.colliders.len())).sum();
+        let coupled = self.coupled.more_bytes(self.colliders.len());
+        let more = troops + coupled + self.residents.more_bytes(bodies.iter().copied());
+        if more > 0 {
+            let each = vec![more / bodies.len() as u64; bodies.len()];
+            fits(self.kernels.card().free_bytes()?, 0, &each).map_err(GpuError::Memory)?;
+        }
+        Ok(())
+    }
+
+    fn wait(&mut self) -> Result<(), GpuError> {
+        self.squads.iter_mut().flatten().try_for_each(|squad| squad.troop.wait())?;
+        self.coupled.wait()
     }
 
     /// Takes the surfaces that others look at, in the running interval; `first` in a step's first. `update` works out what contact needs.
@@ -187,35 +224,40 @@ impl CardCrew {
         self.coupled.near(pairs)
     }
 
-    /// Ends the step: the states go to the board. Returns the first body that blew up.
+    /// Ends step `step`: the states go to the board. Returns the first body that blew up.
     ///
     /// # Errors
     /// [`GpuError`]; the bodies are then as they were when the step began, all of them.
-    pub fn finish(&mut self, orders: &Orders<'_>, slots: &[u32]) -> Result<Option<u32>, GpuError> {
+    pub fn finish(&mut self, step: u64, orders: &Orders<'_>, slots: &[u32]) -> Result<Option<u32>, GpuError> {
         let began = Instant::now();
         // All are waited for before any state is taken: what fails, fails for all.
-        self.squads.iter_mut().flatten().try_for_each(|squad| squad.troop.wait())?;
-        self.coupled.wait()?;
-        let mut blown = self.coupled.finish(orders, slots)?;
-        for squad in self.squads.iter_mut().flatten() {
-            let slots = &squad.slots;
-            squad.troop.finish(|body, state, reach, finite| {
-                let own = &orders.own[slots[body] as usize];
-                orders.board.store_state(own.id, state);
-                own.set_reach(reach);
-                if !finite {
-                    blown = Some(blown.map_or(own.id, |first: u32| first.min(own.id)));
-                }
-            })?;
+        self.wait()?;
+        let mut ends = Vec::new();
+        for squad in self.squads.iter_mut().flatten().filter(|squad| !squad.slots.is_empty()) {
+            ends.push((squad.slots.clone(), squad.troop.finish()?));
         }
+        let touching = self.coupled.movers().iter().map(|&body| slots[body as usize]).collect();
+        ends.push((touching, self.coupled.finish()?));
+        let blown = ends.iter().filter_map(|(slots, ended)| take_home(slots, *ended, orders)).min();
+        let all: Vec<u32> = ends.into_iter().flat_map(|(slots, _)| slots).collect();
         // What the bodies cost this rank is what it waited for them, not what they cost the card.
         let spent = (self.spent + began.elapsed()).as_nanos() as u64;
-        let free = self.squads.iter().flatten().flat_map(|squad| squad.slots.iter().copied());
-        let touching = self.coupled.movers().iter().map(|&body| slots[body as usize]);
-        let all: Vec<u32> = free.chain(touching).collect();
         for &slot in &all {
-            orders.own[slot as usize].spend(spent / all.len() as u64);
+            let own = &orders.own[slot as usize];
+            own.spend(spent / all.len() as u64);
+            self.residents.ended(own.id, step + 1);
         }
         Ok(blown)
     }
+}
+
+/// Brings states to the board. Returns the first body that blew up.
+fn take_home(slots: &[u32], ended: Ended<'_>, orders: &Orders<'_>) -> Option<u32> {
+    let blown = slots[..ended.len()].par_iter().enumerate().filter_map(|(body, &slot)| {
+        let (own, outcome) = (&orders.own[slot as usize], ended.body(body));
+        orders.board.store_state(own.id, outcome.state);
+        own.set_reach(outcome.reach);
+        (!outcome.finite).then_some(own.id)
+    });
+    blown.min()
 }

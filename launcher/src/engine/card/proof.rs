@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rankzero_gpu::GpuError;
-use rankzero_gpu_solver::{Actor, Cast, Colliders, Coupled, Kernels, Meeting, PushedBy, Troop};
+use rankzero_gpu_solver::{Actor, Cast, Colliders, Coupled, Ended, Entrant, Home, Kernels, Meeting, PushedBy, Troop};
 use rankzero_soft::pair::{Pair, Surface, Workspace};
 use rankzero_soft::reach::Reach;
 use rankzero_soft::shell::Shell;
@@ -38,15 +38,9 @@ pub fn alone(troop: &mut Troop, scene: &Scene, body: u32) -> Result<bool, GpuErr
     let mut pack = pack(scene, body, &state, &reach);
     pack.whole_step(&scene.rule, &[]);
     pack.end(&scene.rule);
-    troop.start(&scene.rule, &Colliders::default(), 1, |_, words| {
-        words.copy_from_slice(&state);
-        reach
-    })?;
-    let mut same = false;
-    troop.finish(|_, state, reach, finite| {
-        same = Outcome { state: state.to_vec(), reach, finite } == Outcome::of(&pack)
-    })?;
-    Ok(same)
+    let entrant = Entrant { reach, home: Home::default() };
+    troop.start(&scene.rule, &Colliders::default(), &[entrant], |_, words| words.copy_from_slice(&state))?;
+    Ok(outcomes(troop.finish()?) == [Outcome::of(&pack)])
 }
 
 /// Whether the card does so with two bodies of a form that are inside each other.
@@ -60,16 +54,22 @@ pub fn together(kernels: &Arc<Kernels>, scene: &Scene, body: u32) -> Result<bool
     let expected = by_processor(scene, body, &states, &reaches);
     let mut coupled = Coupled::new(kernels, (0..=form).map(|i| (i == form).then_some(&**scene.topology(body))))?;
     let cast = Cast {
-        movers: (0..2).map(|i| Actor { form, reach: reaches[i], pushed_by: i..i + 1 }).collect(),
+        movers: (0..2).map(|i| Actor { form, reach: reaches[i], home: Home::default(), pushed_by: i..i + 1 }).collect(),
         pairs: vec![Meeting { a: 0, b: 1 }],
         pushers: (0..2).map(|side| PushedBy { pair: 0, side }).collect(),
         ..Cast::default()
     };
     coupled.start(&scene.rule, &Colliders::default(), &cast, |mover, words| words.copy_from_slice(&states[mover]))?;
     (0..scene.rule.intervals()).try_for_each(|interval| coupled.contacts(interval, &[], |_, _| ()))?;
-    let mut outcomes = Vec::new();
-    coupled.finish(|_, state, reach, finite| outcomes.push(Outcome { state: state.to_vec(), reach, finite }))?;
-    Ok(outcomes == expected)
+    Ok(outcomes(coupled.finish()?) == expected)
+}
+
+fn outcomes(ended: Ended<'_>) -> Vec<Outcome> {
+    let outcome = |body| {
+        let outcome = ended.body(body);
+        Outcome { state: outcome.state.to_vec(), reach: outcome.reach, finite: outcome.finite }
+    };
+    (0..ended.len()).map(outcome).collect()
 }
 
 /// A state, and one that is moved along x by nine tenths of the body's width.
