@@ -29,6 +29,9 @@ struct Interval {
     const Seat* seats;
     const Pair* pairs;
     const u32* pushers;
+    // What the host has each mover pushed by after its pairs, or null: for each the words at which its entries begin and end; an entry is a node
+    // and a vector.
+    const u32* given;
     Colliders colliders;
     // As in `Step`.
     u32* workspace;
@@ -38,7 +41,7 @@ struct Interval {
     u32 interval;
     u32 padding;
 };
-static_assert(sizeof(Interval) == 168, "gpu/solver/src/coupled/layout.rs");
+static_assert(sizeof(Interval) == 176, "gpu/solver/src/coupled/layout.rs");
 
 struct Kept {
     u32* head;
@@ -91,6 +94,14 @@ DEVICE Vec3 correction_of(const Interval& step, const Mover& mover, u32 node) {
         for (u32 k = 0; k < count; ++k) {
             if (pushes.nodes[k] == node) {
                 sum = add(sum, pushes.vectors[k]);
+            }
+        }
+    }
+    if (step.given != nullptr) {
+        const u32 number = step.blocks[blockIdx.x];
+        for (u32 at = step.given[2 * number]; at < step.given[2 * number + 1]; at += 4) {
+            if (step.given[at] == node) {
+                sum = add(sum, vector_at(step.given + at + 1, 0));
             }
         }
     }

@@ -101,10 +101,10 @@ fn bits_of_crowds(kernels: &Arc<Kernels>, seeds: usize) -> Result<bool, GpuError
         let _ = colliders.set(&crowd.colliders);
         for step in 0..10 {
             let (before, (cast, _)) = (crowd.bodies.clone(), crowd.cast(&crowd.pairs(), &movers, 0));
-            pushes += crowd.step().pushes;
+            pushes += crowd.step(&[]).pushes;
             let give = |mover: usize, words: &mut [u32]| words.copy_from_slice(&before.states[mover]);
             coupled.start(&crowd.rule, &colliders, &cast, give)?;
-            (0..crowd.rule.intervals()).try_for_each(|interval| coupled.contacts(interval, &[], |_, _| ()))?;
+            go_through(&mut coupled, crowd.rule.intervals())?;
             let ended = coupled.finish()?;
             let same = |body: usize| {
                 let outcome = ended.body(body);
@@ -124,6 +124,14 @@ fn bits_of_crowds(kernels: &Arc<Kernels>, seeds: usize) -> Result<bool, GpuError
          \"pushes\": {pushes}}}"
     );
     Ok(true)
+}
+
+/// All intervals of a step in which only the card's bodies take part.
+fn go_through(coupled: &mut Coupled, intervals: u32) -> Result<(), GpuError> {
+    (0..intervals).try_for_each(|interval| {
+        coupled.contacts(interval, &[], |_, _| ())?;
+        coupled.go_on(interval, &[])
+    })
 }
 
 fn card_step(troop: &mut Troop, scene: &Scene, colliders: &Colliders, bodies: &mut Bodies) -> Result<(), GpuError> {
@@ -199,7 +207,7 @@ fn time_of_pairs(kernels: &Arc<Kernels>, counts: &[usize]) -> Result<(), GpuErro
         while began.elapsed() < Duration::from_secs(2) || best == Duration::MAX {
             let start = Instant::now();
             coupled.start(&crowd.rule, &Colliders::default(), &cast, give)?;
-            (0..crowd.rule.intervals()).try_for_each(|interval| coupled.contacts(interval, &[], |_, _| ()))?;
+            go_through(&mut coupled, crowd.rule.intervals())?;
             coupled.wait()?;
             best = best.min(start.elapsed());
             coupled.finish()?;

@@ -11,6 +11,7 @@ use rankzero_gpu::Card;
 use rankzero_gpu::cache::Cache;
 use rankzero_gpu_emulator::{Behaviour, EmulatedCuda, Order};
 use rankzero_gpu_solver::{Cast, Colliders, Coupled, Kernels, Residents};
+use rankzero_soft::pair::Pushes;
 
 fn kernels() -> Arc<Kernels> {
     Kernels::load(&Card::open(0).unwrap(), &Cache::new(None)).unwrap().0
@@ -54,6 +55,23 @@ impl Rig {
     }
 }
 
+/// Some displacements by somebody else than the bodies of a crowd: interval, mover, nodes and vectors.
+fn pushes_of_the_host(crowd: &Crowd, movers: &[usize], seed: u64) -> Vec<(u32, usize, Pushes)> {
+    let mut random = Random(seed);
+    let mut all = Vec::new();
+    for interval in 0..crowd.rule.intervals() {
+        for (mover, &body) in movers.iter().enumerate() {
+            let surface = crowd.topologies[crowd.forms[body]].layout.surface as u64;
+            // Twice where at all, as two others would.
+            for _ in 0..if random.once_in(3) { 2 } else { 0 } {
+                let push = |_| (random.below(surface) as u32, random.vector(-1e-3, 1e-3));
+                all.push((interval, mover, (0..3).map(push).collect()));
+            }
+        }
+    }
+    all
+}
+
 /// A step of a crowd by the CPU, and of those of its bodies that the card computes.
 fn compare(rig: &mut Rig, crowd: &mut Crowd, movers: &[usize], shown: usize, seen: &mut Seen) {
     let pairs = crowd.pairs();
@@ -66,7 +84,10 @@ fn compare(rig: &mut Rig, crowd: &mut Crowd, movers: &[usize], shown: usize, see
     colliders.set(&crowd.colliders).unwrap();
     let before = crowd.bodies.clone();
     let rule = crowd.rule;
-    let trace = crowd.step();
+    let pushed = pushes_of_the_host(crowd, movers, seen.pushes as u64);
+    let by_body: Vec<(u32, usize, Pushes)> =
+        pushed.iter().map(|(at, mover, pushes)| (*at, movers[*mover], pushes.clone())).collect();
+    let trace = crowd.step(&by_body);
     assert_eq!(trace.pairs, pairs);
     let mut stale = 0;
     let give = |mover: usize, words: &mut [u32]| {
@@ -87,6 +108,9 @@ fn compare(rig: &mut Rig, crowd: &mut Crowd, movers: &[usize], shown: usize, see
         assert_eq!(count, shown);
         let bring = |guest: usize, words: &mut [f32]| words.copy_from_slice(&surfaces[guests[guest]]);
         coupled.contacts(interval, &given, bring).unwrap();
+        let pushes: Vec<(usize, &Pushes)> =
+            pushed.iter().filter(|(at, ..)| *at == interval).map(|(_, mover, pushes)| (*mover, pushes)).collect();
+        coupled.go_on(interval, &pushes).unwrap();
         if interval == 0 {
             let mut near = Vec::new();
             coupled.near(|_, one| near.push(one)).unwrap();
@@ -181,7 +205,10 @@ fn a_card_that_fails_among_intervals_says_so() {
         colliders.set(&crowd.colliders).unwrap();
         let give = |mover: usize, words: &mut [u32]| words.copy_from_slice(&crowd.bodies.states[mover]);
         let outcome = coupled.start(&crowd.rule, &colliders, &cast, give).and_then(|()| {
-            (0..crowd.rule.intervals()).try_for_each(|interval| coupled.contacts(interval, &[], |_, _| ()))?;
+            (0..crowd.rule.intervals()).try_for_each(|interval| {
+                coupled.contacts(interval, &[], |_, _| ())?;
+                coupled.go_on(interval, &[])
+            })?;
             coupled.wait()
         });
         assert!(outcome.is_err(), "{good}");

@@ -15,6 +15,19 @@ use super::own::Part;
 use super::step::orders;
 use super::{Engine, EngineError};
 
+/// How far a step has come when the card fails.
+#[derive(Clone, Copy, Debug)]
+enum Reached {
+    /// Bodies have been claimed, no more.
+    Start,
+    /// This rank's other bodies were advanced in an interval.
+    Advanced(u32),
+    /// Contacts of the interval were worked out, too.
+    Pushed(u32),
+    /// The end of the last interval.
+    End,
+}
+
 impl<F: Fabric> Engine<F> {
     /// Gives the card those bodies that it computes in this step.
     pub(super) fn claim_for_card(&mut self) {
@@ -35,7 +48,7 @@ impl<F: Fabric> Engine<F> {
     pub(super) fn start_card(&mut self) {
         let Some(card) = &mut self.card else { return };
         if let Err(error) = card.start(self.step, &orders!(self)) {
-            self.do_without_card(&error, 0);
+            self.do_without_card(&error, Reached::Start);
             self.own.iter_mut().filter(|own| own.part == Part::OnCard).for_each(|own| own.part = Part::Free);
             muster(&self.own, |part| part == Part::Free, self.isa.lanes(), &mut self.order, &mut self.free);
         }
@@ -52,12 +65,11 @@ impl<F: Fabric> Engine<F> {
         let outcome = card.show(first, &mut self.remote, update);
         self.time.wait_for_card(start);
         if let Err(error) = outcome {
-            let first_member = self.do_without_card(&error, interval);
-            self.advance(first_member, interval);
+            self.do_without_card(&error, Reached::Advanced(interval));
         }
     }
 
-    /// Has the card resolve an interval's contacts. All surfaces are known.
+    /// Has the card work out an interval's contacts. All surfaces are known.
     pub(super) fn card_contacts(&mut self, interval: u32) {
         let Some(mut card) = self.card.take() else { return };
         let surfaces = self.surfaces();
@@ -67,8 +79,18 @@ impl<F: Fabric> Engine<F> {
         }
         self.card = Some(card);
         if let Err(error) = outcome {
-            let first_member = self.do_without_card(&error, interval);
-            self.advance(first_member, interval);
+            self.do_without_card(&error, Reached::Advanced(interval));
+        }
+    }
+
+    /// Tells the card what rigid bodies do to its bodies. All contacts have been worked out.
+    pub(super) fn push_card(&mut self, interval: u32) {
+        let Some(card) = &mut self.card else { return };
+        let start = Instant::now();
+        let outcome = card.push_rigids(interval, &self.contacts.rigids[..self.contacts.rigid_count]);
+        self.time.wait_for_card(start);
+        if let Err(error) = outcome {
+            self.do_without_card(&error, Reached::Pushed(interval));
         }
     }
 
@@ -80,7 +102,7 @@ impl<F: Fabric> Engine<F> {
             self.time.wait_for_card(start);
             match outcome {
                 Ok(blown) => return self.blown(blown),
-                Err(error) => drop(self.do_without_card(&error, self.scene.rule.intervals())),
+                Err(error) => self.do_without_card(&error, Reached::End),
             }
         }
         muster(&self.own, |part| part == Part::OnCard, self.isa.lanes(), &mut self.order, &mut self.free);
@@ -100,39 +122,49 @@ impl<F: Fabric> Engine<F> {
         }
     }
 
-    /// Goes on without the card. Its coupled bodies become the processor's, `done` intervals of the step behind them; gives the first of
-    /// the crew's members that have them.
-    fn do_without_card(&mut self, error: &GpuError, done: u32) -> usize {
+    /// Goes on without the card, whose coupled bodies become the processor's: it goes through all that the step has behind it.
+    fn do_without_card(&mut self, error: &GpuError, reached: Reached) {
         tracing::warn!("{} computes on the processor from step {} on: {error}", self.rank(), self.step);
+        let Some(card) = self.card.take() else { return };
         let first = self.teams.len();
-        let Some(card) = self.card.take() else { return first };
         let mut teams = Vec::new();
         let on_card = |part| part == Part::CoupledOnCard;
         muster(&self.own, on_card, self.isa.lanes(), &mut self.order, &mut teams);
         self.teams.extend(teams);
         self.assign_teams(first);
-        let pairs = card.coupled().pairs();
-        for &pair in pairs {
+        for &pair in card.coupled().pairs() {
             self.contacts.pairs[pair as usize].on_host = true;
         }
+        let (advanced, pushed) = match reached {
+            Reached::Start => (0, 0),
+            Reached::Advanced(interval) => (interval + 1, interval),
+            Reached::Pushed(interval) => (interval + 1, interval + 1),
+            Reached::End => (self.scene.rule.intervals(), self.scene.rule.intervals()),
+        };
         let mut past = BTreeMap::new();
-        for interval in 0..done {
+        for interval in 0..advanced {
             self.advance(first, interval);
-            self.recall(&card, interval, &mut past);
-            self.push_again(pairs, &past, interval == 0);
-            self.settle(first, interval);
+            if interval < pushed {
+                self.recall(&card, interval, &mut past);
+                self.push_again(card.coupled().pairs(), &past, interval == 0);
+            }
+            if interval + 1 < advanced || matches!(reached, Reached::End) {
+                self.settle(first, interval);
+            }
         }
-        first
     }
 
-    /// The surfaces that the card was given in an interval.
-    fn recall(&self, card: &CardCrew, interval: u32, past: &mut BTreeMap<u32, Remote>) {
+    /// Brings back what the card was given in an interval.
+    fn recall(&mut self, card: &CardCrew, interval: u32, past: &mut BTreeMap<u32, Remote>) {
         let Some(given) = card.coupled().given(interval) else { return };
         for (body, surface) in given.surfaces(|body| self.scene.layout(body).halo_words()) {
             let remote: &mut Remote = past.entry(body).or_default();
             remote.surface.clear();
             remote.surface.extend_from_slice(surface);
             remote.shell.update(interval == 0, surface, self.scene.topology(body), self.isa);
+        }
+        for (contact, pushes) in &given.pushes {
+            self.contacts.rigids[*contact as usize].contact.pushes.clone_from(pushes);
         }
     }
 

@@ -216,6 +216,7 @@ impl<F: Fabric> Engine<F> {
             self.take_surfaces(&neighbours, exchange, interval == 0)?;
             self.card_contacts(interval);
             self.push_contacts(interval == 0);
+            self.push_card(interval);
             if interval == 0 {
                 neighbours = self.neighbours(true);
                 self.forget_far();
@@ -248,13 +249,14 @@ impl<F: Fabric> Engine<F> {
         needs.into_iter().map(|(rank, bodies)| (rank, bodies.into_iter().collect())).collect()
     }
 
-    /// Forgets the surfaces of peers' bodies that no near pair needs.
+    /// Forgets the surfaces from elsewhere that no near pair needs.
     fn forget_far(&mut self) {
         if self.remote.is_empty() {
             return;
         }
         let pairs = self.contacts.pairs[..self.contacts.pair_count].iter().filter(|pair| pair.near);
-        let needed: std::collections::BTreeSet<u32> = pairs.flat_map(|pair| [pair.a, pair.b]).collect();
+        let beside = self.card.iter().flat_map(|card| card.coupled().beside_rigids());
+        let needed: std::collections::BTreeSet<u32> = pairs.flat_map(|pair| [pair.a, pair.b]).chain(beside).collect();
         self.remote.retain(|body, _| needed.contains(body));
     }
 

@@ -51,6 +51,7 @@ pub(super) struct Interval {
     pub seats: u64,
     pub pairs: u64,
     pub pushers: u64,
+    pub given: u64,
     pub colliders: u64,
     pub collider_count: u64,
     pub pool: u64,
@@ -86,7 +87,7 @@ pub(super) struct Contacts {
 const _: () = assert!(size_of::<Seat>() == 40);
 const _: () = assert!(size_of::<Pair>() == 24);
 const _: () = assert!(size_of::<Mover>() == 56);
-const _: () = assert!(size_of::<Interval>() == 168);
+const _: () = assert!(size_of::<Interval>() == 176);
 const _: () = assert!(size_of::<Guests>() == 40);
 const _: () = assert!(size_of::<Contacts>() == 96);
 

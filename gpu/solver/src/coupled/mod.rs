@@ -16,6 +16,7 @@ use std::sync::Arc;
 use bytemuck::Pod;
 use rankzero_gpu::{ArenaId, BufferId, GpuError, Lane, Memory, Shape};
 use rankzero_soft::Topology;
+use rankzero_soft::pair::Pushes;
 use rankzero_soft::reach::REACH_WORDS;
 use rankzero_soft::rule::StepRule;
 
@@ -84,6 +85,9 @@ pub struct Coupled {
     guest_arena: ArenaId,
     guests: BufferId,
     shown: ArenaId,
+    /// What the host has movers pushed by.
+    given_arena: ArenaId,
+    given: BufferId,
     running: Option<Running>,
 }
 
@@ -119,6 +123,8 @@ impl Coupled {
             guest_arena: lane.add_arena(0)?,
             guests: lane.add_buffer(0)?,
             shown: lane.add_arena(0)?,
+            given_arena: lane.add_arena(0)?,
+            given: lane.add_buffer(0)?,
             lane,
             running: None,
         })
@@ -196,7 +202,7 @@ impl Coupled {
             guests,
             pairs: cast.pairs.len() as u32,
         });
-        self.advance(0)
+        self.advance(0, false)
     }
 
     /// The surfaces of the movers that are shown, in the running interval: each one's number, positions and displacements. Waits for them.
@@ -216,8 +222,8 @@ impl Coupled {
         Ok(())
     }
 
-    /// Resolves the contacts of the running interval and goes on to those of the next, or to the step's end. `given` are the guests whose
-    /// surfaces are new, all of them in the first interval; `give` writes them down (the guest's number, words to be filled in).
+    /// Works out what pairs do in the running interval. `given` are the guests whose surfaces are new, all of them in the first interval;
+    /// `give` writes them down (the guest's number, words to be filled in). [`Coupled::go_on`] comes next.
     ///
     /// # Errors
     /// As [`Coupled::start`].
@@ -269,7 +275,26 @@ impl Coupled {
         if pairs > 0 {
             self.launch(&kernels.contact().push, pairs, &contacts)?;
         }
-        self.advance(interval + 1)
+        Ok(())
+    }
+
+    /// Ends the running interval with what the pairs do to the movers, and then `pushes`, by mover; goes on to the contacts of the next, or to
+    /// the step's end.
+    ///
+    /// # Errors
+    /// As [`Coupled::start`].
+    pub fn go_on(&mut self, interval: u32, pushes: &[(usize, &Pushes)]) -> Result<(), GpuError> {
+        let Some(running) = &self.running else { return Ok(()) };
+        let pushed = pushes.iter().any(|(_, pushes)| !pushes.is_empty());
+        if pushed {
+            let movers = running.states.len();
+            let words = 2 * movers + 4 * pushes.iter().map(|(_, pushes)| pushes.len()).sum::<usize>();
+            self.lane.grow_arena(self.given_arena, words)?;
+            self.lane.grow_buffer(self.given, words)?;
+            write_given(&mut self.lane.words(self.given_arena)?[..words], movers, pushes);
+            self.lane.upload(self.given_arena, 0..words, self.given, 0)?;
+        }
+        self.advance(interval + 1, pushed)
     }
 
     /// Which pairs may touch in the step, once the first interval's contacts were begun. Waits.
@@ -308,8 +333,9 @@ impl Coupled {
         self.lane.share(residents.memory())
     }
 
-    /// Runs interval `interval` up to its contacts, after ending the one before; past the last one, ends the step.
-    fn advance(&mut self, interval: u32) -> Result<(), GpuError> {
+    /// Runs interval `interval` up to its contacts, after ending the one before; past the last one, ends the step. `pushed` tells whether the
+    /// host has anybody pushed.
+    fn advance(&mut self, interval: u32, pushed: bool) -> Result<(), GpuError> {
         let Some(running) = &self.running else { return Ok(()) };
         let (tables, shown_words, intervals) = (running.tables, running.shown_words, running.intervals);
         let kernels = self.kernels.clone();
@@ -328,6 +354,7 @@ impl Coupled {
                     seats: self.table(tables.seats),
                     pairs: self.table(tables.pairs),
                     pushers: self.table(tables.pushers),
+                    given: if pushed { self.lane.address(self.given) } else { 0 },
                     colliders: self.table(tables.records),
                     collider_count: running.collider_count,
                     pool: self.pool.address(&self.lane),
@@ -458,6 +485,28 @@ fn groups(cast: &Cast) -> Vec<Group> {
         Group { form, first: first - count, count }
     };
     counts.into_iter().map(group).collect()
+}
+
+/// Writes down what the host has each of `movers` pushed by: where each one's entries begin and end, then the entries.
+fn write_given(words: &mut [u32], movers: usize, pushes: &[(usize, &Pushes)]) {
+    let mut at = 2 * movers;
+    words[..at].fill(at as u32);
+    let mut sorted: Vec<_> = pushes.iter().collect();
+    // Those of one mover stay in their order.
+    sorted.sort_by_key(|(mover, _)| *mover);
+    let mut last = None;
+    for (mover, pushes) in sorted {
+        if last != Some(*mover) {
+            words[2 * mover] = at as u32;
+            last = Some(*mover);
+        }
+        for (node, push) in *pushes {
+            words[at] = *node;
+            words[at + 1..at + 4].copy_from_slice(&push.map(f32::to_bits));
+            at += 4;
+        }
+        words[2 * mover + 1] = at as u32;
+    }
 }
 
 fn write<T: Pod>(arena: &mut [u32], table: usize, index: usize, record: T) {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rankzero_gpu_solver::{Actor, Cast, Home, Meeting, PushedBy};
 use rankzero_soft::collider::Collider;
 use rankzero_soft::contact::Law;
-use rankzero_soft::pair::{Pair, Surface, Workspace};
+use rankzero_soft::pair::{Pair, Pushes, Surface, Workspace};
 use rankzero_soft::reach::Reach;
 use rankzero_soft::rule::StepRule;
 use rankzero_soft::shell::Shell;
@@ -133,8 +133,8 @@ impl Crowd {
         (cast, guests)
     }
 
-    /// A step by the CPU.
-    pub fn step(&mut self) -> Trace {
+    /// A step by the CPU; `pushed` tells what else pushes bodies: interval, body, nodes and vectors.
+    pub fn step(&mut self, pushed: &[(u32, usize, Pushes)]) -> Trace {
         let isa = Isa::best();
         let mut trace = Trace { pairs: self.pairs(), ..Trace::default() };
         let law = Law { interval: self.rule.interval(), recovery_speed_max: self.rule.recovery_speed_max };
@@ -174,6 +174,9 @@ impl Crowd {
                     packs[body].correct(0, pushes);
                     trace.pushes += pushes.len();
                 }
+            }
+            for (_, body, pushes) in pushed.iter().filter(|(at, ..)| *at == interval) {
+                packs[*body].correct(0, pushes);
             }
             packs.iter_mut().for_each(|pack| pack.settle(interval, &self.rule, &self.colliders));
         }

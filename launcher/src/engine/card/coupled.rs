@@ -1,7 +1,7 @@
 //! The bodies of this rank that touch others and that a card computes, interval by interval.
 //!
 //! The card is to this rank like another rank: surfaces go to and fro where a body here touches one there, and both sides compute such a
-//! pair, each for its own body. Bodies that touch dynamic rigid bodies are the processor's.
+//! pair, each for its own body. What dynamic rigid bodies do to its bodies the processor works out from their surfaces.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,20 +9,23 @@ use std::sync::Arc;
 
 use rankzero_gpu::GpuError;
 use rankzero_gpu_solver::{Actor, Cast, Colliders, Coupled, Ended, Home, Kernels, Meeting, PushedBy, Residents};
+use rankzero_soft::pair::Pushes;
 use rankzero_soft::reach::Reach;
 
-use crate::engine::contacts::{Contacts, Remote, SoftPair, Surfaces};
+use crate::engine::contacts::{Contacts, Remote, RigidPair, SoftPair, Surfaces};
 use crate::engine::crew::Orders;
 use crate::engine::own::{Own, Part, Pusher};
 use crate::scene::Scene;
 
-/// Surfaces that were given to the card in an interval.
+/// What was given to the card in an interval.
 #[derive(Clone, Debug, Default)]
 pub struct Given {
-    /// Whose.
+    /// Whose surfaces.
     bodies: Vec<u32>,
-    /// One after the other.
+    /// These, one after the other.
     words: Vec<f32>,
+    /// What rigid bodies do: the number of the contact among the rank's, and its pushes.
+    pub pushes: Vec<(u32, Pushes)>,
 }
 
 impl Given {
@@ -48,6 +51,8 @@ pub struct CoupledCrew {
     seats: Vec<u32>,
     /// Numbers of the card's pairs among the rank's, in order.
     pairs: Vec<u32>,
+    /// Its contacts with rigid bodies: their numbers among the rank's, and the mover, in the order in which they push.
+    rigids: Vec<(u32, usize)>,
     /// Guests whose surfaces the card still needs.
     needed: Vec<u32>,
     /// By interval what was given.
@@ -68,6 +73,7 @@ impl CoupledCrew {
             bodies: Vec::new(),
             seats: vec![u32::MAX; scene.bodies.len()],
             pairs: Vec::new(),
+            rigids: Vec::new(),
             needed: Vec::new(),
             given: Vec::new(),
         })
@@ -79,6 +85,7 @@ impl CoupledCrew {
         self.cast.clear();
         self.bodies.clear();
         self.pairs.clear();
+        self.rigids.clear();
         self.needed.clear();
         self.given.clear();
     }
@@ -105,12 +112,7 @@ impl CoupledCrew {
 
     /// Takes the coupled bodies that it computes in this step, and notes who takes part.
     pub fn claim(&mut self, own: &mut [Own], slots: &[u32], contacts: &mut Contacts, reaches: &[Reach], scene: &Scene) {
-        let rigid = |own: &Own| own.pushed_by.iter().any(|pusher| matches!(pusher, Pusher::Rigid(_)));
-        for own in own.iter_mut().filter(|own| own.part.is_coupled()) {
-            if !rigid(own) {
-                own.part = Part::CoupledOnCard;
-            }
-        }
+        own.iter_mut().filter(|own| own.part.is_coupled()).for_each(|own| own.part = Part::CoupledOnCard);
         let part = |body: u32| own.get(slots[body as usize] as usize).map(|own| own.part);
         let on_card = |body: u32| part(body) == Some(Part::CoupledOnCard);
         // Others than the card look at the surfaces of its bodies where these touch one of theirs.
@@ -128,6 +130,9 @@ impl CoupledCrew {
                 shown.extend([(a, b), (b, a)].into_iter().filter(|&(x, y)| on_card(x) && looks(y)).map(|(x, _)| x));
             }
         }
+        let meets_rigid = |own: &&Own| own.pushed_by.iter().any(|pusher| matches!(pusher, Pusher::Rigid(_)));
+        let on_card_now = own.iter().filter(|own| own.part == Part::CoupledOnCard);
+        shown.extend(on_card_now.filter(meets_rigid).map(|own| own.id));
         shown.sort_unstable();
         shown.dedup();
         self.cast.shown = shown.len();
@@ -153,21 +158,24 @@ impl CoupledCrew {
         self.cast.pairs.extend(self.pairs.iter().map(meeting));
         for seat in 0..self.bodies.len() {
             let body = self.bodies[seat];
-            let pushed_by = if seat < movers { self.pushers(&own[slots[body as usize] as usize]) } else { 0..0 };
+            let pushed_by = if seat < movers { self.pushers(seat, &own[slots[body as usize] as usize]) } else { 0..0 };
             let form = scene.bodies[body as usize].form as usize;
             let actor = Actor { form, reach: reaches[body as usize], home: Home::default(), pushed_by };
             if seat < movers { self.cast.movers.push(actor) } else { self.cast.guests.push(actor) }
         }
     }
 
-    /// Notes who pushes a body; where that is noted.
-    fn pushers(&mut self, own: &Own) -> Range<usize> {
+    /// Notes who pushes a mover; where that is noted.
+    fn pushers(&mut self, mover: usize, own: &Own) -> Range<usize> {
         let first = self.cast.pushers.len();
         for pusher in &own.pushed_by {
-            if let Pusher::Soft(pair, side) = *pusher
-                && let Ok(pair) = self.pairs.binary_search(&pair)
-            {
-                self.cast.pushers.push(PushedBy { pair, side: usize::from(side) });
+            match *pusher {
+                Pusher::Soft(pair, side) => {
+                    if let Ok(pair) = self.pairs.binary_search(&pair) {
+                        self.cast.pushers.push(PushedBy { pair, side: usize::from(side) });
+                    }
+                }
+                Pusher::Rigid(contact) => self.rigids.push((contact, mover)),
             }
         }
         first..self.cast.pushers.len()
@@ -229,7 +237,8 @@ impl CoupledCrew {
         })
     }
 
-    /// Gives the card the surfaces that it needs, has it resolve the interval's contacts, and go on to the next ones.
+    /// Gives the card the surfaces that it needs, and has it work out what pairs do. Where no rigid body touches any of its bodies it goes on
+    /// to the next interval.
     ///
     /// # Errors
     /// [`GpuError`]; the bodies are as they were when the step began.
@@ -254,7 +263,28 @@ impl CoupledCrew {
         };
         let outcome = self.coupled.contacts(interval, &self.needed, give);
         self.given.push(given);
-        outcome
+        outcome?;
+        if self.rigids.is_empty() { self.coupled.go_on(interval, &[]) } else { Ok(()) }
+    }
+
+    /// Tells the card what rigid bodies do to its bodies, and has it go on to the next interval, unless it has.
+    ///
+    /// # Errors
+    /// [`GpuError`]; the bodies are as they were when the step began.
+    pub fn push_rigids(&mut self, interval: u32, contacts: &[RigidPair]) -> Result<(), GpuError> {
+        let Some(given) = self.given.get_mut(interval as usize).filter(|_| !self.rigids.is_empty()) else {
+            return Ok(());
+        };
+        let pushes = |&(contact, _): &(u32, usize)| (contact, contacts[contact as usize].contact.pushes.clone());
+        given.pushes.extend(self.rigids.iter().map(pushes));
+        let by_mover: Vec<(usize, &Pushes)> =
+            self.rigids.iter().zip(&given.pushes).map(|((_, mover), (_, pushes))| (*mover, pushes)).collect();
+        self.coupled.go_on(interval, &by_mover)
+    }
+
+    /// The bodies that may touch rigid ones.
+    pub fn beside_rigids(&self) -> impl Iterator<Item = u32> {
+        self.rigids.iter().map(|&(_, mover)| self.bodies[mover])
     }
 
     /// Forgets the guests that nobody on the card may touch, and those that do not move.

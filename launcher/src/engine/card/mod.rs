@@ -1,4 +1,4 @@
-//! The bodies of this rank that a GPU computes: those that are free in a step, and those that touch no dynamic rigid body.
+//! The bodies of this rank that a GPU computes: all that move, where it knows all colliders.
 //!
 //! They are given to the card when a step begins and taken back at its end; meanwhile the processor computes the others. Their states
 //! stay on the board, so that a card which fails is done without: the processor takes the same step.
@@ -20,7 +20,7 @@ use rankzero_soft::collider::Collider;
 use rankzero_soft::reach::Reach;
 use rayon::prelude::*;
 
-use super::contacts::{Contacts, Remote, SoftPair, Surfaces};
+use super::contacts::{Contacts, Remote, RigidPair, SoftPair, Surfaces};
 use super::crew::Orders;
 use super::own::{Own, Part};
 use crate::scene::Scene;
@@ -205,13 +205,24 @@ impl CardCrew {
         outcome
     }
 
-    /// Gives the card the surfaces that it needs, has it resolve the interval's contacts, and go on to the next ones.
+    /// Gives the card the surfaces that it needs, and has it work out what pairs do.
     ///
     /// # Errors
     /// [`GpuError`]; the bodies are as they were when the step began.
     pub fn contacts(&mut self, interval: u32, surfaces: &Surfaces<'_>, pairs: &[SoftPair]) -> Result<(), GpuError> {
         let began = Instant::now();
         let outcome = self.coupled.contacts(interval, surfaces, pairs);
+        self.spent += began.elapsed();
+        outcome
+    }
+
+    /// Tells the card what rigid bodies do to its bodies, and has it go on to the next interval.
+    ///
+    /// # Errors
+    /// [`GpuError`]; the bodies are as they were when the step began.
+    pub fn push_rigids(&mut self, interval: u32, contacts: &[RigidPair]) -> Result<(), GpuError> {
+        let began = Instant::now();
+        let outcome = self.coupled.push_rigids(interval, contacts);
         self.spent += began.elapsed();
         outcome
     }

@@ -60,7 +60,10 @@ pub fn together(kernels: &Arc<Kernels>, scene: &Scene, body: u32) -> Result<bool
         ..Cast::default()
     };
     coupled.start(&scene.rule, &Colliders::default(), &cast, |mover, words| words.copy_from_slice(&states[mover]))?;
-    (0..scene.rule.intervals()).try_for_each(|interval| coupled.contacts(interval, &[], |_, _| ()))?;
+    (0..scene.rule.intervals()).try_for_each(|interval| {
+        coupled.contacts(interval, &[], |_, _| ())?;
+        coupled.go_on(interval, &[])
+    })?;
     Ok(outcomes(coupled.finish()?) == expected)
 }
 
