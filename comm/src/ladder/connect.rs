@@ -2,6 +2,11 @@
 //!
 //! The lower rank of a pair begins. Only once both sides are connected is the test written, into words that every ladder keeps
 //! for that; the first write that comes over a connection is the test.
+//!
+//! An attempt fails once no test of this rank has moved on for [`ATTEMPT_TIME`]. Its own age says nothing: at the start a rank tests its
+//! paths to all others at once, and where many ranks share few cores that takes its time. Attempts that ended by age would begin again
+//! all together, without end. For the same reason the start waits longer for a peer that no rung serves yet ([`FIRST_TIME`]), whose
+//! silence means that it is slow; and rungs that have failed towards a peer that another one serves are tried again only after it.
 
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
@@ -14,8 +19,10 @@ use crate::fabric::{Event, Put, Write};
 use crate::ids::{Rank, Rung, SegmentId};
 use crate::transport::{Happening, Posted, Transport};
 
-/// How long an attempt may take.
+/// How long an attempt may take while no other one moves on.
 pub(super) const ATTEMPT_TIME: Duration = Duration::from_secs(10);
+/// The same at the start, towards a peer that no rung serves yet: without any the run cannot begin.
+const FIRST_TIME: Duration = Duration::from_secs(120);
 /// Words that a test writes.
 const TEST_WORDS: usize = 2;
 /// Rungs that there can be.
@@ -153,6 +160,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
 
     pub(super) fn hear_ready(&mut self, from: Rank, rung: Rung, attempt: u32) -> Result<(), CommError> {
         let Some(at) = self.current(from, rung, attempt) else { return Ok(()) };
+        self.tested = self.now();
         self.pairs[from.index()].links[at].peer_ready = true;
         self.post_test(from, at)
     }
@@ -233,6 +241,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
 
     pub(super) fn hear_verdict(&mut self, from: Rank, rung: Rung, attempt: u32) -> Result<(), CommError> {
         let Some(at) = self.current(from, rung, attempt) else { return Ok(()) };
+        self.tested = self.now();
         self.pairs[from.index()].links[at].verdict = true;
         self.end_test(from, at)
     }
@@ -328,9 +337,19 @@ impl<T: Transport + ?Sized> Ladder<T> {
                 if now < link.due {
                     continue;
                 }
+                let served = self.pairs[peer.index()].best().is_some();
                 if link.under_way() {
-                    let reason = format!("its self-test did not end within {ATTEMPT_TIME:?}");
+                    let patience = if self.opening && !served { FIRST_TIME } else { ATTEMPT_TIME };
+                    let until = self.tested + patience;
+                    if now < until {
+                        self.pairs[peer.index()].links[at].due = until.min(now + ATTEMPT_TIME);
+                        continue;
+                    }
+                    let reason = format!("its self-test did not end within {patience:?}");
                     self.fail_link(peer, at, reason, now)?;
+                } else if self.opening && served {
+                    // Else a peer of which one rung fails again and again would never be decided.
+                    continue;
                 } else if let Stage::Failed(reason) = &link.stage {
                     if self.me > peer {
                         // The peer begins, but only if it knows: the word of the failure may have been lost.

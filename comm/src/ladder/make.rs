@@ -81,6 +81,8 @@ impl<T: Transport + ?Sized> Ladder<T> {
             next_tick: now,
             passes: 0,
             attempts: 0,
+            tested: now,
+            opening: false,
             retry_first: pair::RETRY_FIRST,
             clock: Instant::now,
             idle: Idle::new(patience),
@@ -157,7 +159,7 @@ impl<T: Transport + ?Sized> Ladder<T> {
     /// as long as they do, so such a test polls with deadlines that have passed.
     pub fn set_clock(&mut self, clock: fn() -> Instant) {
         self.clock = clock;
-        self.next_tick = clock();
+        (self.next_tick, self.tested) = (clock(), clock());
     }
 
     /// Says that this rank lives on another node than it does, for a test; before the start.

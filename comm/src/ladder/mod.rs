@@ -107,6 +107,10 @@ pub struct Ladder<T: Transport + ?Sized> {
     passes: u32,
     /// Attempts under way.
     attempts: usize,
+    /// When a test last moved on, with whichever peer.
+    tested: Instant,
+    /// Whether this is the start, which ends once every peer is decided.
+    opening: bool,
     retry_first: Duration,
     clock: fn() -> Instant,
     idle: Idle,

@@ -39,19 +39,11 @@ impl<T: Transport + ?Sized> Ladder<T> {
         // Nobody begins before everybody has registered its segments: an offer names them.
         self.barrier(deadline)?;
         self.find_neighbours(deadline)?;
-        let now = self.now();
-        self.begin_pairs()?;
-        while let Some(peer) = self.undecided() {
-            if self.now() >= deadline {
-                let operation = "self-test of the paths between ranks";
-                return Err(CommError::Timeout { operation, waited: self.now() - now, missing: vec![peer] });
-            }
-            self.progress(true)?;
-            self.wait(deadline);
-        }
+        self.decide_pairs(deadline)?;
         let outcome = self.choose();
         // Whoever found no path says so at the barrier, so that nobody waits for it.
         let verdicts = self.all_gather(outcome.as_ref().err().map_or("", String::as_str).as_bytes(), deadline)?;
+        self.opening = false;
         match verdicts.iter().zip(Rank::all(self.at_start)).find(|(reasons, _)| !reasons.is_empty()) {
             Some((reasons, rank)) => {
                 let reasons = String::from_utf8_lossy(reasons).into_owned();
@@ -59,6 +51,22 @@ impl<T: Transport + ?Sized> Ladder<T> {
             }
             None => Ok(()),
         }
+    }
+
+    /// Tests all rungs with all peers, until of each rung it is known whether it serves.
+    fn decide_pairs(&mut self, deadline: Instant) -> Result<(), CommError> {
+        let begun = self.now();
+        (self.tested, self.opening) = (begun, true);
+        self.begin_pairs()?;
+        while let Some(peer) = self.undecided() {
+            if self.now() >= deadline {
+                let operation = "self-test of the paths between ranks";
+                return Err(CommError::Timeout { operation, waited: self.now() - begun, missing: vec![peer] });
+            }
+            self.progress(true)?;
+            self.wait(deadline);
+        }
+        Ok(())
     }
 
     fn begin_pairs(&mut self) -> Result<(), CommError> {

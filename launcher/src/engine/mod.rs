@@ -74,6 +74,10 @@ impl TimeSplit {
     }
 }
 
+/// How long the tests of the paths between ranks may take, at least: as long as any other part of the start. The time for a step is none for
+/// it: each pair of ranks is tested, which on few cores takes longer than a step.
+const OPEN_TIME: Duration = Duration::from_secs(600);
+
 /// The engine of one rank.
 #[derive(Debug)]
 pub struct Engine<F> {
@@ -120,7 +124,7 @@ impl<F: Fabric + Bootstrap> Engine<F> {
     /// [`EngineError::Comm`] where the fabric refuses, [`EngineError::Rigid`] where PhysX does.
     pub fn new(scene: Arc<Scene>, fabric: F, owners: Vec<Rank>, timeout: Duration) -> Result<Self, EngineError> {
         Self::begin(scene, fabric, owners, timeout, |fabric| {
-            fabric.open(std::time::Instant::now() + timeout.max(Duration::from_secs(60)))
+            fabric.open(std::time::Instant::now() + timeout.max(OPEN_TIME))
         })
     }
 

@@ -1,8 +1,7 @@
 # shellcheck shell=bash
-# Every batch script of jobs/ runs as it is. The jobs that they name are shorter here: 64 ranks share what cores there are, which two cores do not bear.
+# Every batch script of jobs/ runs as it is. The jobs that they name are shorter here: 64 ranks share what cores there are.
 # nodes: 8
 # limit: 600
-# by hand: yes
 login() {
     mkdir -p jobs
     local file script jobs=() scripts=("${JOB%/slurm/*}"/jobs/*.sbatch)
@@ -10,7 +9,7 @@ login() {
         # That of a sweep has a case of its own.
         [[ $script != */sweep.sbatch ]] || continue
         file=$(sed -n 's/^job=//p' "$script")
-        [ -z "$file" ] || sed "s/steps: 1200/steps: 20/; s/heartbeat_timeout_ms: 3000/heartbeat_timeout_ms: 60000/" "$JOB" >"$file"
+        [ -z "$file" ] || sed "s/steps: 1200/steps: 10/; s/heartbeat_timeout_ms: 3000/heartbeat_timeout_ms: 60000/" "$JOB" >"$file"
         jobs+=("$(sbatch --parsable "$script")")
     done
     for job in "${jobs[@]}"; do
