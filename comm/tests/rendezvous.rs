@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use rankzero_comm::Rank;
-use rankzero_comm::rendezvous::{BYTES_MAX, KEY_FILE, Rendezvous, RendezvousError, forget_ended, tell_ended};
+use rankzero_comm::rendezvous::{BYTES_MAX, KEY_FILE, Rendezvous, RendezvousError, forget_ended, tell_ended, withdraw};
 
 /// A directory that ends with its test; not made yet.
 struct Place(PathBuf);
@@ -92,6 +92,23 @@ fn who_is_missing_is_named() {
     let nobody = Place::new();
     let error = Rendezvous::open(&nobody.0, Rank(1), 2, at_once()).expect_err("no rank 0");
     assert!(error.is_absence() && error.to_string().starts_with("rank 0 has not come to "), "{error}");
+}
+
+#[test]
+fn who_gives_up_leaves_nothing_and_takes_nothing_of_others() {
+    let place = Place::new();
+    let meetings = place.all(12);
+    for rank in [0, 1, 11] {
+        meetings[rank].publish("word", &[rank as u8]).expect("left");
+    }
+    withdraw(&place.0, Rank(1)).expect("removed");
+    let missing = |waits: usize| meetings[waits].collect("word", at_once()).expect_err("not all came").to_string();
+    assert!(missing(11).starts_with("rank 1, rank 2, "), "rank 11 has left its word: {}", missing(11));
+    withdraw(&place.0, Rank(0)).expect("removed");
+    assert!(!place.0.join(KEY_FILE).exists());
+    assert!(missing(11).starts_with("rank 0, rank 1, "), "{}", missing(11));
+    withdraw(&place.0, Rank(11)).expect("removed");
+    fs::remove_dir(&place.0).expect("empty");
 }
 
 #[test]

@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use bare::{Work, digest, gone, pids};
+use bare::{Work, all_end, digest, gone, pids};
 use nix::sys::signal::Signal;
 use process::{Running, finish, signal, until};
 use serde_json::Value;
@@ -91,5 +91,28 @@ fn tasks_of_srun_without_pmi_meet_by_themselves() {
     let ended = finish(&mut work.surround(command));
     assert_eq!(ended.code(), 0, "{}", ended.text());
     assert_eq!(digest(&run_dir), work.digest_of_one());
+    no_meeting(&run_dir);
+}
+
+/// One of three tasks never comes, and an earlier start of the job was killed while it waited.
+#[test]
+fn tasks_of_srun_that_wait_in_vain_leave_no_directory() {
+    let work = Work::new(10);
+    let run_dir = work.folder.join("run");
+    fs::create_dir_all(run_dir.join(".meet-7.4.0")).expect("own folder");
+    fs::write(run_dir.join(".meet-7.4.0/key"), "of the first start").expect("own folder");
+    let start = |task: u32| {
+        let mut command = process::clean(Command::new(process::PROGRAM));
+        command.arg("run").args(work.words(&run_dir)).env("RANKZERO_RENDEZVOUS_TIMEOUT_S", "2");
+        let numbers =
+            [("SLURM_JOB_ID", 7), ("SLURM_STEP_ID", 4), ("SLURM_RESTART_COUNT", 1), ("SLURM_STEP_NUM_TASKS", 3)];
+        command.envs(numbers.map(|(name, number)| (name, number.to_string())));
+        command.env("SLURM_PROCID", task.to_string()).env("SLURM_LOCALID", task.to_string());
+        command.env("SLURM_STEP_TASKS_PER_NODE", "3").env("SLURM_JOB_NODELIST", "n1");
+        Running::start(&mut work.surround(command))
+    };
+    for ended in all_end([0, 2].map(start).into(), 4) {
+        assert!(ended.stderr.contains("rank 1 did not come to "), "{}", ended.text());
+    }
     no_meeting(&run_dir);
 }

@@ -303,6 +303,19 @@ impl Rendezvous {
     }
 }
 
+/// Removes what `rank` has left in a directory where it does not wait any more, and, for rank 0, the key. Others may wait there still: they have
+/// read what they know of this rank, or will miss it.
+///
+/// # Errors
+/// What the system says.
+pub fn withdraw(dir: &Path, rank: Rank) -> Result<(), RendezvousError> {
+    let (word, draft) = (format!("-{}", rank.0), format!("{DRAFT}{}-", std::process::id()));
+    files::remove(dir, |name| {
+        let published = name.starts_with(PREFIX) && !name.starts_with(DRAFT) && name.ends_with(&word);
+        published || name.starts_with(&draft) || (rank == Rank(0) && name == KEY_FILE)
+    })
+}
+
 /// Tells who waits for `rank` that its process has ended: for who starts the ranks of one machine.
 ///
 /// # Errors

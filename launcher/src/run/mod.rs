@@ -43,7 +43,7 @@ pub use device::Device;
 pub use error::RunError;
 pub use join::join;
 pub(crate) use journal::NAME as JOURNAL;
-pub(crate) use meeting::PREFIX as MEETING;
+pub(crate) use meeting::{PREFIX as MEETING, forget_stale};
 pub(crate) use progress::say;
 pub use progress::{PROGRESS_VARIABLE, wants_bar};
 pub(crate) use start::host;
@@ -172,7 +172,8 @@ pub(crate) fn world_fabric(
         end_with_launch();
         let deadline = Instant::now() + limit.min(meeting_time()?);
         let at = || Rendezvous::open(dir, Rank(launch.rank), launch.size, deadline);
-        let fabric = world::start_bare(at, &options, wish, deadline)?;
+        let fabric = world::start_bare(at, &options, wish, deadline)
+            .inspect_err(|error| meeting::give_up(dir, launch.rank, error))?;
         if launch.rank == 0 {
             meeting::leave(dir);
         }
@@ -188,7 +189,7 @@ pub(crate) fn world_fabric(
 /// How long ranks without MPI wait for each other: those of a machine come within a second, by hand it takes a while.
 fn meeting_time() -> Result<Duration, RunError> {
     let Ok(text) = std::env::var(MEETING_TIME_VARIABLE) else { return Ok(MEETING_TIME) };
-    let seconds = text.parse().ok().filter(|seconds| (1..=86_400).contains(seconds));
+    let seconds = text.parse().ok().filter(|seconds| (1..=meeting::TIME_MAX.as_secs()).contains(seconds));
     seconds.map(Duration::from_secs).ok_or(RunError::MeetingTime { text })
 }
 

@@ -19,7 +19,7 @@ use super::command::Manner;
 use super::layout::{Layout, Share};
 use super::story::{Story, Told};
 use super::supervisor::{Action, Event, Supervisor};
-use crate::run::{MEETING, say};
+use crate::run::{MEETING, forget_stale, say};
 use crate::signals::{self, Passing};
 
 /// Tells ranks on which node the batch script runs that they belong to.
@@ -60,7 +60,9 @@ pub fn run_steps(
 ) -> Result<i32, LaunchError> {
     std::fs::create_dir_all(run_dir).map_err(system(format!("create {}", run_dir.display())))?;
     let run_dir = run_dir.canonicalize().map_err(system(format!("find {}", run_dir.display())))?;
-    let meeting = Meeting::create(run_dir.join(format!("{MEETING}{}", steps.tag)))?;
+    let name = format!("{MEETING}{}", steps.tag);
+    forget_stale(&run_dir, &name);
+    let meeting = Meeting::create(run_dir.join(name))?;
     let outcome = OutcomeFile::within(&meeting.0).map_err(system("create a file"))?;
     let mut listener = signals::to_pass_on().map_err(system("listen to signals"))?;
     let mut driver = Driver {
