@@ -4,8 +4,8 @@
 //! passes the signal on. What follows within a second is the same request.
 
 use std::process::Child;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -17,6 +17,10 @@ use signal_hook::iterator::{Handle, Signals};
 const AT_ONCE: i32 = 130;
 /// What comes within this time of a request belongs to it.
 const ECHO: Duration = Duration::from_secs(1);
+/// How far apart the word of a launcher that a rank has died may be from what this rank knows of it.
+const NEWS: Duration = Duration::from_secs(5);
+/// How long such a word may be ahead.
+const AHEAD: Duration = Duration::from_secs(1);
 
 /// What a launch listens to; before it starts anything, so that no signal is lost in between.
 ///
@@ -72,28 +76,62 @@ impl Passing {
 }
 
 /// Whether this rank was asked to end. Who asks again ends the process at once, as a user who presses Ctrl-C twice expects.
+///
+/// Some launchers (MPICH's mpiexec with `-disable-auto-cleanup`) tell the ranks by SIGUSR1 that one of them has died. There it counts as a
+/// request only where nobody has died about that time, and never ends the process at once.
 #[derive(Debug)]
 pub struct Stop {
     asked: Arc<AtomicBool>,
+    news: Option<Arc<Mutex<News>>>,
     listener: Option<Handle>,
 }
 
+/// SIGUSR1 where it may be the word of a death.
+#[derive(Clone, Copy, Debug, Default)]
+struct News {
+    came: Option<Instant>,
+    lost: Option<Instant>,
+}
+
+impl News {
+    /// Whether it was a request, as it seems `now`.
+    fn is_request(self, now: Instant) -> bool {
+        let apart = |a: Instant, b: Instant| a.max(b).duration_since(a.min(b));
+        let Some(came) = self.came.filter(|&came| now.duration_since(came) >= AHEAD) else { return false };
+        self.lost.is_none_or(|lost| apart(came, lost) >= NEWS)
+    }
+}
+
+fn lock(news: &Mutex<News>) -> MutexGuard<'_, News> {
+    // Nothing panics while it holds this lock.
+    news.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 impl Stop {
-    /// Listens to SIGINT, SIGTERM and SIGUSR1.
-    pub fn listen() -> Stop {
+    /// Listens to SIGINT, SIGTERM and SIGUSR1; `tells_deaths`: whether the launcher tells deaths by SIGUSR1.
+    pub fn listen(tells_deaths: bool) -> Stop {
         let asked = Arc::new(AtomicBool::new(false));
+        let news: Option<Arc<Mutex<News>>> = tells_deaths.then(Arc::default);
         let listener = Signals::new([SIGINT, SIGTERM, SIGUSR1]).and_then(|signals| {
-            let (handle, asked) = (signals.handle(), Arc::clone(&asked));
+            let (handle, asked, news) = (signals.handle(), Arc::clone(&asked), news.clone());
             let thread = std::thread::Builder::new().name("signals".to_owned());
-            thread.spawn(move || heed(signals, &asked)).map(|_| handle)
+            thread.spawn(move || heed(signals, &asked, news.as_deref())).map(|_| handle)
         });
         let listener = listener.inspect_err(|error| tracing::warn!("signals will end the run at once: {error}")).ok();
-        Stop { asked, listener }
+        Stop { asked, news, listener }
     }
 
     /// Whether it was asked.
     pub fn asked(&self) -> bool {
-        self.asked.load(Ordering::Relaxed)
+        let by_news = |news: &Arc<Mutex<News>>| lock(news).is_request(Instant::now());
+        self.asked.load(Ordering::Relaxed) || self.news.as_ref().is_some_and(by_news)
+    }
+
+    /// Takes note that a rank has died just now.
+    pub fn has_lost(&self) {
+        if let Some(news) = &self.news {
+            lock(news).lost = Some(Instant::now());
+        }
     }
 }
 
@@ -105,10 +143,12 @@ impl Drop for Stop {
     }
 }
 
-fn heed(mut signals: Signals, asked: &AtomicBool) {
+fn heed(mut signals: Signals, asked: &AtomicBool, news: Option<&Mutex<News>>) {
     let mut requests = Requests::default();
-    for _ in signals.forever() {
-        if requests.is_another(Instant::now()) && asked.swap(true, Ordering::Relaxed) {
+    for signal in signals.forever() {
+        if let Some(news) = news.filter(|_| signal == SIGUSR1) {
+            lock(news).came = Some(Instant::now());
+        } else if requests.is_another(Instant::now()) && asked.swap(true, Ordering::Relaxed) {
             signal_hook::low_level::exit(AT_ONCE);
         }
     }
@@ -135,5 +175,18 @@ mod tests {
         assert_eq!(at(1, SIGTERM), None);
         assert_eq!(at(2000, SIGINT), Some(Signal::SIGINT));
         assert!(passing.asked());
+    }
+
+    #[test]
+    fn the_word_of_a_death_is_no_request() {
+        let begun = Instant::now();
+        let at = |seconds: u64| begun + Duration::from_secs(seconds);
+        let news = |came, lost: Option<u64>| News { came: Some(at(came)), lost: lost.map(at) };
+        assert!(!news(10, None).is_request(at(10)), "what follows is not known yet");
+        assert!(news(10, None).is_request(at(11)), "nobody has died");
+        assert!(!news(10, Some(10)).is_request(at(100)) && !news(10, Some(12)).is_request(at(100)));
+        assert!(!news(12, Some(10)).is_request(at(100)));
+        assert!(news(20, Some(10)).is_request(at(100)), "a request long after a death");
+        assert!(!News::default().is_request(at(1)));
     }
 }

@@ -11,7 +11,7 @@ use rankzero_comm::member::View;
 use rankzero_comm::{Bootstrap, CommError, Fabric, Rank, RunKey};
 use rankzero_epoch::Ledger;
 use rankzero_job::{Job, OnLostQuorum};
-use rankzero_slurm::launch::Launch;
+use rankzero_slurm::launch::{Launch, Launcher, environment};
 use serde_json::json;
 
 use super::Ending;
@@ -133,6 +133,11 @@ pub fn drive<F: Fabric + Bootstrap>(
     drive.run_on()
 }
 
+/// Whether what has started this rank tells it of deaths by SIGUSR1.
+fn tells_deaths() -> bool {
+    Launch::detect(&environment()).is_ok_and(|launch| launch.launcher == Launcher::Hydra)
+}
+
 /// Where the checkpoints of a run go, and when.
 fn open_checkpoints(start: &Start) -> Result<Checkpoints, RunError> {
     let rule = &start.job.fault_tolerance.checkpoint;
@@ -193,7 +198,7 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
             warnings: Vec::new(),
             first_step: began,
             cpu_before: 0.0,
-            stop: Stop::listen(),
+            stop: Stop::listen(tells_deaths()),
             view,
             engine,
             start,

@@ -195,6 +195,9 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
             .filter(new)
             .map(|rank| Left { rank, dead: dead.contains(&rank) })
             .collect();
+        if !left.is_empty() {
+            self.stop.has_lost();
+        }
         self.engine.exclude(&left)?;
         self.losses.fenced.extend(left.iter().map(|left| left.rank));
         Ok(())
