@@ -27,6 +27,7 @@ use super::fence::Fence;
 use super::figures::{Figures, usage};
 use super::frames::Frames;
 use super::journal::Journal;
+use super::orphan::{Clock, Lead};
 use super::over;
 use super::progress::Progress;
 use super::recover::Losses;
@@ -65,6 +66,8 @@ pub(super) struct Drive<'a, F> {
     pub fence: Fence,
     /// Slurm's word on silent ranks.
     pub witness: Option<Witness>,
+    /// The time limit of a job whose batch script is lost.
+    pub clock: Clock,
     /// On the master at the end: what ranks have said of themselves.
     pub handed_in: BTreeMap<Rank, Figures>,
     pub pending: Vec<Move>,
@@ -85,8 +88,8 @@ pub struct Ended<F> {
     pub fabric: F,
     /// Whether all ranks that the run started with are still there.
     pub complete: bool,
-    /// Where this rank was rank 0 at the end of the run: the nodes of all members.
-    pub leads: Option<Vec<String>>,
+    /// Where this rank was rank 0 at the end of the run.
+    pub leads: Option<Lead>,
 }
 
 /// Runs a rank on a fabric from start to summary; gives the fabric back. `equip` gives the fabric what the job asks of it.
@@ -190,6 +193,7 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
             doorway: None,
             fence: Fence::new(start.claim, &start.run_dir, me.0),
             witness: None,
+            clock: Clock::here(),
             handed_in: BTreeMap::new(),
             pending: Vec::new(),
             heard: Heard::default(),
@@ -259,11 +263,13 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
         self.keep_copies();
     }
 
-    /// Tells the witness who takes part now.
-    pub(super) fn tell_the_witness(&self) {
+    /// Tells those who ask Slurm who takes part now.
+    pub(super) fn tell_the_witness(&mut self) {
         if let Some(witness) = &self.witness {
             witness.tell(&self.view.members, &self.start.ranks);
         }
+        let nodes: Vec<String> = self.view.members.iter().map(|&rank| self.start.node_of(rank)).collect();
+        self.clock.tell(self.engine.is_master(), &nodes);
     }
 
     /// Has copies kept as the job wishes, among the ranks that are known.
@@ -313,8 +319,11 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
             self.start.claim.release(&self.start.run_dir);
         }
         let complete = together && self.view == View::first(self.start.founders);
-        let nodes = || self.engine.members().into_iter().map(|rank| self.start.node_of(rank)).collect();
-        let leads = (together && self.engine.is_master()).then(nodes);
+        let lead = || Lead {
+            nodes: self.engine.members().into_iter().map(|rank| self.start.node_of(rank)).collect(),
+            time_is_up: ending == Ending::Stopped && self.clock.time_is_up(),
+        };
+        let leads = (together && self.engine.is_master()).then(lead);
         if let Some(control) = self.control {
             control.finish();
         }
@@ -331,7 +340,7 @@ impl<'a, F: Fabric + Bootstrap> Drive<'a, F> {
             self.read_mail()?;
             let decision = if self.engine.is_master() { Some(self.decide()?) } else { None };
             let own = Own {
-                wishes_stop: self.stop.asked(),
+                wishes_stop: self.stop.asked() || self.clock.time_is_up(),
                 wishes_to_leave: self.is_asked_to_leave(),
                 replicated: self.engine.replicated()?,
             };

@@ -71,8 +71,8 @@ pub fn join(run_dir: &Path, options: &Options) -> Result<Ending, RunError> {
         return Ok(ending);
     }
     let Ended { ending, leads, .. } = drive.run_on()?;
-    if let Some(nodes) = leads {
-        orphan::end_job_without_script(&nodes);
+    if let Some(lead) = leads {
+        orphan::end_job_without_script(&lead);
     }
     Ok(ending)
 }

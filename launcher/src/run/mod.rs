@@ -125,8 +125,8 @@ pub fn run(options: &Options) -> Result<Ending, RunError> {
     {
         tracing::warn!("cannot tell the launch how the run ended: {error}");
     }
-    if let Some(nodes) = leads {
-        orphan::end_job_without_script(&nodes);
+    if let Some(lead) = leads {
+        orphan::end_job_without_script(&lead);
     }
     if !complete {
         leave_after_failure(i32::from(ending.exit_code()));

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use rankzero_slurm::commands::{Slurm, SlurmError};
 use rankzero_slurm::script::{NotADirective, NotAWord};
 
+pub(crate) use render::{BEFORE_VARIABLE, REQUEUES_VARIABLE, resources, surroundings, wishes};
 pub use render::{Request, render};
-pub(crate) use render::{resources, surroundings, wishes};
 
 /// How long sbatch may take; a busy slurmctld takes its time.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);

@@ -5,6 +5,11 @@ use rankzero_slurm::script::{Script, Word};
 
 use super::SubmitError;
 
+/// Tells ranks how many seconds before the time limit they are to end, where the batch script is lost.
+pub(crate) const BEFORE_VARIABLE: &str = "RANKZERO_CHECKPOINT_BEFORE_S";
+/// Tells ranks, and the batch script itself, how often the job may go back into the queue.
+pub(crate) const REQUEUES_VARIABLE: &str = "RANKZERO_REQUEUES_MAX";
+
 /// What the script is made from, beside the job.
 #[derive(Clone, Debug)]
 pub struct Request {
@@ -47,7 +52,7 @@ pub fn render(job: &Job, request: &Request) -> Result<String, SubmitError> {
     launch(&mut script, job, request)?;
     if slurm.requeues_max > 0 {
         script.gap();
-        requeue(&mut script, slurm)?;
+        requeue(&mut script);
     }
     script.lines("exit \"$code\"\n");
     Ok(script.text())
@@ -178,6 +183,14 @@ fn launch(script: &mut Script, job: &Job, request: &Request) -> Result<(), Submi
     script.assign("job", &Word::quoted(&request.job_file)?);
     script.comment("The same after a requeue.");
     script.assign("run_dir", &run_dir(job, request)?);
+    if slurm.requeues_max > 0 {
+        script.gap();
+        script.comment(
+            "How long before the time limit the ranks stop, and how often the job goes back into the queue, where this script is lost with its node.",
+        );
+        script.export(BEFORE_VARIABLE, &Word::quoted(&slurm.checkpoint_before_s.to_string())?);
+        script.export(REQUEUES_VARIABLE, &Word::quoted(&slurm.requeues_max.to_string())?);
+    }
     script.gap();
     script
         .comment("One step for each node; lost ranks are replaced; begins at the newest checkpoint, if there is one.");
@@ -237,16 +250,14 @@ while [ \"$code\" -gt 128 ] && kill -0 \"$launch\" 2>/dev/null; do
 done
 ";
 
-fn requeue(script: &mut Script, slurm: &SlurmOptions) -> Result<(), SubmitError> {
+fn requeue(script: &mut Script) {
     script.comment(
         "5: stopped early, with a checkpoint. At the time limit the job goes back into the queue and on from there.",
     );
-    script.assign("requeues_max", &Word::quoted(&slurm.requeues_max.to_string())?);
     script.lines(
-        "if [ \"$code\" -eq 5 ] && [ \"$limit\" = yes ] && [ \"${SLURM_RESTART_COUNT:-0}\" -lt \"$requeues_max\" ]; then\n    \
+        "if [ \"$code\" -eq 5 ] && [ \"$limit\" = yes ] && [ \"${SLURM_RESTART_COUNT:-0}\" -lt \"$RANKZERO_REQUEUES_MAX\" ]; then\n    \
          timeout 60 scontrol requeue \"$SLURM_JOB_ID\" && exit 0\nfi\n",
     );
-    Ok(())
 }
 
 /// The run directory: with the job's number, so that each submission has its own.
