@@ -21,10 +21,11 @@ impl<T: Transport + ?Sized> Ladder<T> {
         if pair.closing || !(stands || cause.proves_death()) {
             return Ok(());
         }
-        self.fail_link(peer, at, cause.to_string(), self.now())?;
         if cause.proves_death() {
+            // Without a word to it: MPICH may crash where it is to send to a process that has ended.
             return self.give_up(peer, cause);
         }
+        self.fail_link(peer, at, cause.to_string(), self.now())?;
         let pair = &mut self.pairs[peer.index()];
         match pair.out {
             Out::Draining { to, from } if to == at => {
