@@ -288,6 +288,22 @@ impl Lane {
         graph.launch().map_err(during("launching recorded work"))
     }
 
+    /// Does work, which is the `same` as the last time or not. What comes a second time is recorded, and from then on what was recorded is done:
+    /// the driver has less to do for it.
+    ///
+    /// # Errors
+    /// Those of `work`, and as [`Lane::record`].
+    pub fn repeat(&mut self, same: bool, work: impl FnOnce(&mut Self) -> Result<(), GpuError>) -> Result<(), GpuError> {
+        if !same {
+            self.forget_record()?;
+            return work(self);
+        }
+        if !self.has_record() {
+            self.record(work)?;
+        }
+        self.replay()
+    }
+
     /// Waits until all is done that the lane was given, for up to [`WORK_MAX`].
     ///
     /// # Errors

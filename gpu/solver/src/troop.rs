@@ -191,17 +191,10 @@ impl Troop {
             unsafe { lane.launch(kernel, shape, &step)? };
             lane.download(buffer, tables.reaches..tables.end, arena, tables.reaches)
         };
-        // Work that comes a second time is recorded: the driver then has less to do for it.
         let note = Some(Note { step, shape, upload });
-        if self.noted != note {
-            self.noted = note;
-            self.lane.forget_record()?;
-            return work(&mut self.lane);
-        }
-        if !self.lane.has_record() {
-            self.lane.record(work)?;
-        }
-        self.lane.replay()
+        let same = self.noted == note;
+        self.noted = note;
+        self.lane.repeat(same, work)
     }
 
     /// Waits for the step's end, and changes nothing.

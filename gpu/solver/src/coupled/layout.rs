@@ -42,7 +42,7 @@ pub(super) struct Mover {
 }
 
 /// The parameter of the kernels of an interval.
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Interval {
     pub form: u64,
@@ -75,7 +75,7 @@ pub(super) struct Guests {
 }
 
 /// The parameter of the kernels of contacts.
-#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
 #[repr(C)]
 pub(super) struct Contacts {
     pub pairs: u64,

@@ -43,7 +43,7 @@ impl Scene {
         if implicit {
             topology.solve_implicitly(rule.substep());
         }
-        let states = vec![state(&mut random, &topology)];
+        let states = vec![at_rest(&topology)];
         Scene { topology: Arc::new(topology), rule, colliders: Vec::new(), states }
     }
 
@@ -213,6 +213,13 @@ fn shape(random: &mut Random) -> Shape {
             Shape::Convex { planes: planes.into(), radius: 0.6 }
         }
     }
+}
+
+fn at_rest(topology: &Topology) -> Vec<u32> {
+    let positions = topology.rest.iter().flatten().map(|x| x.to_bits());
+    let mut words: Vec<u32> = positions.collect();
+    words.resize(topology.layout.words(), 0);
+    words
 }
 
 fn state(random: &mut Random, topology: &Topology) -> Vec<u32> {

@@ -299,12 +299,13 @@ impl CoupledCrew {
         });
     }
 
-    /// Notes which of its pairs may touch in the step, after the first interval's contacts were begun. Waits for that.
+    /// Notes which of its pairs may touch in the step, where others than the card take part, after the first interval's contacts were begun.
+    /// Waits for that.
     ///
     /// # Errors
     /// [`GpuError`]; the bodies are as they were when the step began.
     pub fn near(&mut self, pairs: &mut [SoftPair]) -> Result<(), GpuError> {
-        if self.is_empty() {
+        if self.cast.guests.is_empty() {
             return Ok(());
         }
         let numbers = &self.pairs;

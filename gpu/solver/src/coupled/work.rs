@@ -1,0 +1,213 @@
+//! What the card is given to do in a step.
+
+use std::sync::Arc;
+
+use bytemuck::Pod;
+use rankzero_gpu::{GpuError, Kernel, Lane, Shape};
+
+use super::cast::Cast;
+use super::layout::{Contacts, Guests, Interval};
+use super::places::Tables;
+use super::{Coupled, OnCard, Running};
+use crate::kernels::Kernels;
+
+/// Threads of the blocks of pairs and of guests.
+const THREADS: u32 = 128;
+
+/// Movers of one form: a launch in each interval.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Group {
+    pub form: usize,
+    pub first: usize,
+    pub count: usize,
+}
+
+/// What a whole step depends on that is given to the card at once.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Note {
+    first: Vec<(Shape, Interval)>,
+    contacts: Contacts,
+    pairs: u32,
+    intervals: u32,
+    upload: usize,
+    download: std::ops::Range<usize>,
+}
+
+impl Coupled {
+    /// Gives the card the tables, of which `upload` words are new to it, and its first piece of work: all of the step where nobody else takes
+    /// part.
+    pub(super) fn begin(&mut self, upload: usize) -> Result<(), GpuError> {
+        match &self.running {
+            Some(running) if running.is_alone => self.whole(upload),
+            _ => {
+                self.lane.upload(self.arena, 0..upload, self.tables, 0)?;
+                self.advance(0, false)
+            }
+        }
+    }
+
+    /// Runs interval `interval` up to its contacts, after ending the one before; past the last one, ends the step. `pushed` tells whether the
+    /// host has anybody pushed.
+    pub(super) fn advance(&mut self, interval: u32, pushed: bool) -> Result<(), GpuError> {
+        let Some(running) = &self.running else { return Ok(()) };
+        let (tables, shown_words, intervals) = (running.tables, running.shown_words, running.intervals);
+        let kernels = self.kernels.clone();
+        let launches = self.launches(&kernels, running, interval, pushed);
+        launch_all(&mut self.lane, &launches)?;
+        if interval == intervals {
+            self.lane.download(self.tables, tables.reaches..tables.end, self.arena, tables.reaches)
+        } else if shown_words > 0 {
+            self.lane.download(self.stage, 0..shown_words, self.shown, 0)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Has the card take surfaces in.
+    pub(super) fn take_guests(&mut self, count: u32, guests: &Guests) -> Result<(), GpuError> {
+        let kernels = self.kernels.clone();
+        launch(&mut self.lane, &kernels.contact().take_guests, count, guests)
+    }
+
+    /// Has the card work out what pairs do in an interval.
+    pub(super) fn work_out_pairs(&mut self, interval: u32) -> Result<(), GpuError> {
+        let Some(running) = &self.running else { return Ok(()) };
+        let (pairs, tables, contacts) = (running.pairs, running.tables, self.parameter(running));
+        let kernels = self.kernels.clone();
+        work_out_pairs(&mut self.lane, &kernels, pairs, interval == 0, &contacts)?;
+        if pairs > 0 && interval == 0 {
+            self.lane.download(self.tables, tables.near..tables.reaches, self.arena, tables.near)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the card a step in which nobody else takes part. A step like the one before is recorded: the driver then has less to do for it.
+    fn whole(&mut self, upload: usize) -> Result<(), GpuError> {
+        let Some(running) = &self.running else { return Ok(()) };
+        let Tables { near, end, .. } = running.tables;
+        let (pairs, intervals, contacts) = (running.pairs, running.intervals, self.parameter(running));
+        let kernels = self.kernels.clone();
+        let all: Vec<_> = (0..=intervals).map(|interval| self.launches(&kernels, running, interval, false)).collect();
+        let first = all[0].iter().map(|(_, shape, step)| (*shape, *step)).collect();
+        let note = Some(Note { first, contacts, pairs, intervals, upload, download: near..end });
+        let same = self.noted == note;
+        self.noted = note;
+        let (arena, tables) = (self.arena, self.tables);
+        self.lane.repeat(same, |lane| {
+            lane.upload(arena, 0..upload, tables, 0)?;
+            for (interval, launches) in all.iter().enumerate() {
+                launch_all(lane, launches)?;
+                if interval < intervals as usize {
+                    work_out_pairs(lane, &kernels, pairs, interval == 0, &contacts)?;
+                }
+            }
+            lane.download(tables, near..end, arena, near)
+        })
+    }
+
+    /// The launches of an interval.
+    fn launches<'k>(
+        &self,
+        kernels: &'k Arc<Kernels>,
+        running: &Running,
+        interval: u32,
+        pushed: bool,
+    ) -> Vec<(&'k Kernel, Shape, Interval)> {
+        let tables = running.tables;
+        let launch = |group: &Group| {
+            let OnCard { form, buffer, .. } = self.form(group.form);
+            let block = form.block_bytes(running.collider_count as usize);
+            let large = block > kernels.card().block_bytes_max();
+            let step = Interval {
+                form: self.lane.address(*buffer),
+                blocks: self.table(tables.blocks + group.first),
+                movers: self.table(tables.movers),
+                seats: self.table(tables.seats),
+                pairs: self.table(tables.pairs),
+                pushers: self.table(tables.pushers),
+                given: if pushed { self.lane.address(self.given) } else { 0 },
+                colliders: self.table(tables.records),
+                collider_count: running.collider_count,
+                pool: self.pool.address(&self.lane),
+                workspace: self.lane.address(self.workspace),
+                workspace_words: workspace_words(block) as u64,
+                rule: running.rule,
+                interval,
+                padding: 0,
+            };
+            let block_bytes = if large { 0 } else { block as u32 };
+            let shape = Shape { blocks: group.count as u32, threads: form.threads(), block_bytes };
+            (kernels.interval(form.is_implicit(), large), shape, step)
+        };
+        running.groups.iter().map(launch).collect()
+    }
+
+    fn parameter(&self, running: &Running) -> Contacts {
+        Contacts {
+            pairs: self.table(running.tables.pairs),
+            seats: self.table(running.tables.seats),
+            near: self.table(running.tables.near),
+            rule: running.rule,
+        }
+    }
+
+    /// Words of memory for bodies that are too large for a block; groups take turns.
+    pub(super) fn workspace_words(&self, groups: &[Group], colliders: usize) -> usize {
+        let most = self.kernels.card().block_bytes_max();
+        let blocks = groups.iter().map(|group| (self.form(group.form).form.block_bytes(colliders), group.count));
+        blocks
+            .filter(|(block, _)| *block > most)
+            .map(|(block, count)| workspace_words(block) * count)
+            .max()
+            .unwrap_or(0)
+    }
+}
+
+fn launch_all(lane: &mut Lane, launches: &[(&Kernel, Shape, Interval)]) -> Result<(), GpuError> {
+    for (kernel, shape, step) in launches {
+        // SAFETY: `Interval` is what the kernel takes. Its addresses are those of buffers of the lane, in which `Coupled::start` laid out
+        // all that the kernel reads and writes, and of homes in memory that the lane shares.
+        unsafe { lane.launch(kernel, *shape, step)? };
+    }
+    Ok(())
+}
+
+fn work_out_pairs(
+    lane: &mut Lane,
+    kernels: &Kernels,
+    pairs: u32,
+    first: bool,
+    contacts: &Contacts,
+) -> Result<(), GpuError> {
+    if pairs > 0 && first {
+        launch(lane, &kernels.contact().find, pairs, contacts)?;
+    }
+    if pairs > 0 { launch(lane, &kernels.contact().push, pairs, contacts) } else { Ok(()) }
+}
+
+/// Launches a kernel of contacts.
+fn launch<P: Pod>(lane: &mut Lane, kernel: &Kernel, blocks: u32, parameter: &P) -> Result<(), GpuError> {
+    let shape = Shape { blocks, threads: THREADS, block_bytes: 4 * THREADS };
+    // SAFETY: callers give each kernel the parameter that it takes. Its addresses are those of buffers of the lane, in which
+    // `Coupled::start` laid out all that the kernels of contacts read and write.
+    unsafe { lane.launch(kernel, shape, parameter) }
+}
+
+/// Words of a body that is too large for a block, a multiple of four.
+fn workspace_words(block_bytes: usize) -> usize {
+    block_bytes.div_ceil(16) * 4
+}
+
+/// The movers by form, in the order of forms.
+pub(super) fn groups(cast: &Cast) -> Vec<Group> {
+    let mut counts = std::collections::BTreeMap::<usize, usize>::new();
+    for body in &cast.movers {
+        *counts.entry(body.form).or_default() += 1;
+    }
+    let mut first = 0;
+    let group = |(form, count)| {
+        first += count;
+        Group { form, first: first - count, count }
+    };
+    counts.into_iter().map(group).collect()
+}
