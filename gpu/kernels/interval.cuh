@@ -87,10 +87,13 @@ DEVICE Vec3 correction_of(const Interval& step, const Mover& mover, u32 node) {
     for (u32 i = 0; i < mover.pusher_count; ++i) {
         const u32 pusher = step.pushers[mover.pushers + i];
         const Pair pair = step.pairs[pusher / 2];
+        const u32 count = reinterpret_cast<const PairHead*>(pair.memory)->pushes[pusher % 2];
+        if (count == 0) {
+            continue;
+        }
         const u32 first = reinterpret_cast<const FormHead*>(step.seats[pair.seats[0]].form)->surface;
         const u32 second = reinterpret_cast<const FormHead*>(step.seats[pair.seats[1]].form)->surface;
         const Pushes pushes = pushes_in(pair.memory, first, second, pusher % 2);
-        const u32 count = reinterpret_cast<const PairHead*>(pair.memory)->pushes[pusher % 2];
         for (u32 k = 0; k < count; ++k) {
             if (pushes.nodes[k] == node) {
                 sum = add(sum, pushes.vectors[k]);

@@ -126,11 +126,15 @@ DEVICE Face face_of(const Shown& shown, const u32* patch, u32 lane) {
     return face;
 }
 
-// Component `extent % 3` of the least or, from 3 on, the greatest of the positions, or of how far the nodes have moved.
-DEVICE float surface_extent(const Form& form, const Shown& shown, bool first, u32 extent) {
+// How many threads share an extent.
+#define EXTENT_PARTS 5
+
+// Component `extent % 3` of the least or, from 3 on, the greatest of the positions, or of how far the nodes have moved; of every
+// EXTENT_PARTS-th node from `part` on.
+DEVICE float surface_extent(const Form& form, const Shown& shown, bool first, u32 extent, u32 part) {
     const u32 k = extent % 3;
     float most = extent < 3 ? FLOAT_MAX : -FLOAT_MAX;
-    for (u32 i = 0; i < form.head.surface; ++i) {
+    for (u32 i = part; i < form.head.surface; i += EXTENT_PARTS) {
         const float x = component(shown.x[i], k);
         const float a = first ? x : x - component(shown.last[i], k);
         most = extent < 3 ? smaller(a, most) : larger(a, most);
@@ -138,10 +142,20 @@ DEVICE float surface_extent(const Form& form, const Shown& shown, bool first, u3
     return most;
 }
 
-// Works out what contact needs of a surface that all threads see; `extents` is memory of six words of the block.
+// The extremes of what the threads have found. Their order does not matter, but for the sign of a zero, which nobody asks for.
+DEVICE float whole_extent(const float* extents, u32 extent) {
+    float most = extents[extent];
+    for (u32 part = 1; part < EXTENT_PARTS; ++part) {
+        const float a = extents[6 * part + extent];
+        most = extent < 3 ? smaller(a, most) : larger(a, most);
+    }
+    return most;
+}
+
+// Works out what contact needs of a surface that all threads see; `extents` is memory of 6 EXTENT_PARTS words of the block.
 DEVICE void update_shell(const Form& form, const Shown& shown, bool first, float* extents) {
-    for (u32 extent = threadIdx.x; extent < 6; extent += blockDim.x) {
-        extents[extent] = surface_extent(form, shown, first, extent);
+    for (u32 i = threadIdx.x; i < 6 * EXTENT_PARTS; i += blockDim.x) {
+        extents[i] = surface_extent(form, shown, first, i % 6, i / 6);
     }
     if (first) {
         const u32* patches = form.words + form.head.patches;
@@ -157,7 +171,8 @@ DEVICE void update_shell(const Form& form, const Shown& shown, bool first, float
     }
     __syncthreads();
     if (threadIdx.x == 0) {
-        const Vec3 low = vec3(extents[0], extents[1], extents[2]), high = vec3(extents[3], extents[4], extents[5]);
+        const Vec3 low = vec3(whole_extent(extents, 0), whole_extent(extents, 1), whole_extent(extents, 2));
+        const Vec3 high = vec3(whole_extent(extents, 3), whole_extent(extents, 4), whole_extent(extents, 5));
         ShownHead head = *shown.head;
         if (first) {
             head.low = low;

@@ -35,6 +35,9 @@ pub struct Shape {
     pub block_bytes: u32,
 }
 
+/// Called again and again while a lane is waited for.
+pub type Beat = Arc<dyn Fn() + Send + Sync>;
+
 /// A stream of work on a card.
 pub struct Lane {
     card: Arc<Card>,
@@ -44,6 +47,9 @@ pub struct Lane {
     /// It was waited for in vain.
     given_up: bool,
     graph: Option<CudaGraph>,
+    /// How often the work to be repeated was the same in a row.
+    repeats: u32,
+    beat: Option<Beat>,
     buffers: Vec<Memory>,
     arenas: Vec<Arena>,
     /// Of others as well.
@@ -74,6 +80,8 @@ impl Lane {
             busy: false,
             given_up: false,
             graph: None,
+            repeats: 0,
+            beat: None,
             buffers: vec![],
             arenas: vec![],
             shared: None,
@@ -120,7 +128,13 @@ impl Lane {
         Ok(ArenaId(self.arenas.len() - 1))
     }
 
-    /// Makes a buffer hold at least so many words, after the work at hand; what it held is lost where it grows, and so is the graph.
+    /// Has `beat` called while the lane is waited for, so that who waits gives signs of life.
+    pub fn set_beat(&mut self, beat: Beat) {
+        self.beat = Some(beat);
+    }
+
+    /// Makes a buffer hold at least so many words, and then [some more](grown), after the work at hand; what it held is lost where it grows, and
+    /// so is the graph.
     ///
     /// # Errors
     /// As [`Lane::wait`], and [`GpuError::Driver`].
@@ -128,7 +142,7 @@ impl Lane {
         if self.buffers[buffer.0].words() < words {
             self.wait()?;
             self.graph = None;
-            self.buffers[buffer.0] = Memory::new(&self.card, words)?;
+            self.buffers[buffer.0] = Memory::new(&self.card, grown(words))?;
         }
         Ok(())
     }
@@ -141,9 +155,18 @@ impl Lane {
         if self.arenas[arena.0].words < words {
             self.wait()?;
             self.graph = None;
-            self.arenas[arena.0] = Arena::new(&self.card, words)?;
+            self.arenas[arena.0] = Arena::new(&self.card, grown(words))?;
         }
         Ok(())
+    }
+
+    /// Whether so many bytes from an address on are in memory that the lane [shares](Lane::share).
+    pub fn shares(&self, address: u64, bytes: u64) -> bool {
+        let within = |shared: &Arc<Memory>| {
+            let end = shared.address() + 4 * shared.words() as u64;
+            (shared.address()..=end).contains(&address) && bytes <= end - address
+        };
+        self.shared.as_ref().is_some_and(within)
     }
 
     /// Words of a buffer.
@@ -288,14 +311,17 @@ impl Lane {
         graph.launch().map_err(during("launching recorded work"))
     }
 
-    /// Does work, which is the `same` as the last time or not. What comes a second time is recorded, and from then on what was recorded is done:
+    /// Does work, which is the `same` as the last time or not. What comes a third time is recorded, and from then on what was recorded is done:
     /// the driver has less to do for it.
     ///
     /// # Errors
     /// Those of `work`, and as [`Lane::record`].
     pub fn repeat(&mut self, same: bool, work: impl FnOnce(&mut Self) -> Result<(), GpuError>) -> Result<(), GpuError> {
+        self.repeats = if same { self.repeats.saturating_add(1) } else { 0 };
         if !same {
             self.forget_record()?;
+        }
+        if self.repeats < 2 {
             return work(self);
         }
         if !self.has_record() {
@@ -328,6 +354,9 @@ impl Lane {
                 self.given_up = true;
                 return Err(GpuError::Deadline { device: self.card.device().to_string(), waited });
             }
+            if let Some(beat) = &self.beat {
+                beat();
+            }
             // Steps are short: spin at first, then leave the core to others.
             if waited < SPIN { std::hint::spin_loop() } else { std::thread::sleep(NAP) }
         }
@@ -340,6 +369,11 @@ impl Lane {
 pub const WORK_MAX: Duration = Duration::from_secs(60);
 const SPIN: Duration = Duration::from_micros(200);
 const NAP: Duration = Duration::from_micros(20);
+
+/// Words that are reserved where so many are needed: some more, since what grows once grows again.
+pub fn grown(words: usize) -> usize {
+    words + words / 4
+}
 
 impl Drop for Lane {
     fn drop(&mut self) {

@@ -25,7 +25,7 @@ mod report;
 pub use card::{Card, Kernel, Memory};
 pub use error::GpuError;
 pub use export::{Exported, Route};
-pub use lane::{ArenaId, BufferId, Lane, Shape, WORK_MAX};
+pub use lane::{ArenaId, Beat, BufferId, Lane, Shape, WORK_MAX, grown};
 pub use report::{Device, GpuReport, Lack, Library, Version};
 
 /// Looks for the CUDA driver, the run-time compiler NVRTC and the devices. Never panics for want of any of them,

@@ -2,6 +2,7 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rankzero_gpu::cache::Cache;
@@ -83,13 +84,35 @@ fn recorded_work_is_done_as_often_as_wanted() {
 }
 
 #[test]
+fn work_that_comes_a_third_time_is_recorded() {
+    let cuda = EmulatedCuda::start(Behaviour::default());
+    let card = Card::open(0).unwrap();
+    let neighbour = kernel(&card, "neighbour");
+    let (mut lane, buffer, _) = lane(&card);
+    let mut launches = Vec::new();
+    for same in [false, true, true, true, false, true] {
+        lane.repeat(same, |lane| launch(lane, &neighbour, buffer)).unwrap();
+        lane.wait().unwrap();
+        launches.push(cuda.launches());
+    }
+    assert_eq!(launches, [1, 2, 3, 3, 4, 5]);
+    assert_eq!(cuda.runs(), 6);
+}
+
+#[test]
 fn a_hanging_device_is_given_up_after_the_limit() {
     let cuda = EmulatedCuda::start(Behaviour { stall: u64::MAX, ..Behaviour::default() });
     let card = Card::open(0).unwrap();
     let neighbour = kernel(&card, "neighbour");
     let (mut lane, buffer, _) = lane(&card);
+    let beats = Arc::new(AtomicU64::new(0));
+    let count = beats.clone();
+    lane.set_beat(Arc::new(move || {
+        count.fetch_add(1, Ordering::Relaxed);
+    }));
     launch(&mut lane, &neighbour, buffer).unwrap();
     let error = lane.wait_for(Duration::from_millis(20)).unwrap_err();
+    assert!(beats.load(Ordering::Relaxed) > 10, "who waits gives signs of life");
     assert!(matches!(error, GpuError::Deadline { .. }) && error.to_string().contains("it hangs"), "{error}");
     cuda.reset(Behaviour::default());
     lane.wait().unwrap();

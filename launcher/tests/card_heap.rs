@@ -15,7 +15,7 @@ use rankzero_gpu::cache::Cache;
 use rankzero_gpu_emulator::{Behaviour, EmulatedCuda};
 use rankzero_gpu_solver::Kernels;
 
-/// Bodies of two forms in a heap, some asleep soon, one hit by a dynamic rigid body, which the processor couples.
+/// Bodies of two forms in a heap, one of them hit by a dynamic rigid body.
 const HEAP: &str = r#"
 name: heap
 time: { steps: 24 }
@@ -73,6 +73,98 @@ fn a_heap_on_a_card_has_the_bits_of_one_without() {
         }
         assert!(touching >= 4, "{touching} bodies that touch were on the card");
     }
+}
+
+/// A cube that flies into another, which flies into a third: in between nobody touches anybody.
+const CHAIN: &str = r#"
+name: chain
+time: { steps: 60 }
+gravity_m_s2: [0, 0, 0]
+materials:
+  jelly: { density_kg_m3: 700, young_pa: 6.0e4, poisson: 0.4, damping_per_s: 1, friction: 0.5 }
+soft_bodies:
+  - name: first
+    shape: { box: { size_m: [0.4, 0.4, 0.4], cells: [2, 2, 2] } }
+    material: jelly
+    velocity_m_s: [3, 0, 0]
+    layout: { at: [[0, 0, 0]] }
+  - name: others
+    shape: { box: { size_m: [0.4, 0.4, 0.4], cells: [2, 2, 2] } }
+    material: jelly
+    count: 2
+    layout: { at: [[0.75, 0, 0.05], [1.9, 0.02, 0]] }
+"#;
+
+/// Steps a scene with and without a card; gives for each step how many bodies touched others on the card.
+fn touching(scene: &Arc<Scene>, mut before: impl FnMut(u64)) -> Vec<usize> {
+    let (mut with, mut without) = (on_card(scene), Run::of(scene.clone()));
+    let step = |step: u64| {
+        before(step);
+        with.steps(1);
+        without.steps(1);
+        assert_eq!(states(&with), states(&without), "step {step}");
+        with.engine.card().expect("the card goes on").coupled().len()
+    };
+    (0..scene.steps).map(step).collect()
+}
+
+#[test]
+fn bodies_that_meet_part_and_meet_again_have_the_same_bits() {
+    let _cuda = EmulatedCuda::start(Behaviour::default());
+    let touching = touching(&scene(CHAIN), |_| ());
+    // Runs of steps with contacts, and those without in between.
+    let mut runs: Vec<bool> = touching.iter().map(|&bodies| bodies > 0).collect();
+    runs.dedup();
+    assert!(runs.iter().filter(|touch| **touch).count() >= 2, "{touching:?}");
+}
+
+/// A cube flies at two that have come to rest on each other: the upper one wakes before it is hit, and the lower one sleeps on beside it.
+const SLEEPERS: &str = r#"
+name: sleepers
+time: { steps: 40 }
+sleep: { steps: 3, speed_m_s: 0.5 }
+materials:
+  jelly: { density_kg_m3: 700, young_pa: 2.0e5, poisson: 0.4, damping_per_s: 8, friction: 0.5 }
+soft_bodies:
+  - name: resting
+    shape: { box: { size_m: [0.4, 0.4, 0.4], cells: [2, 2, 2] } }
+    material: jelly
+    count: 2
+    layout: { at: [[0, 0.2, 0], [0, 0.6, 0]] }
+  - name: flying
+    shape: { box: { size_m: [0.3, 0.3, 0.3], cells: [1, 1, 1] } }
+    material: jelly
+    velocity_m_s: [0, -2, 0]
+    layout: { at: [[0, 1.9, 0]] }
+environment: { planes: [{ friction: 0.5 }] }
+"#;
+
+#[test]
+fn a_body_that_sleeps_beside_one_on_the_card_is_its_guest() {
+    let _cuda = EmulatedCuda::start(Behaviour::default());
+    let scene = scene(SLEEPERS);
+    let (mut with, mut without) = (on_card(&scene), Run::of(scene.clone()));
+    let mut guests = 0;
+    for step in 0..scene.steps {
+        with.steps(1);
+        without.steps(1);
+        assert_eq!(states(&with), states(&without), "step {step}");
+        let given = with.engine.card().unwrap().coupled().given(0);
+        guests += given.map_or(0, |given| given.surfaces(|body| scene.layout(body).halo_words()).count());
+    }
+    assert!(guests > 0, "nobody slept beside the card's bodies");
+}
+
+#[test]
+fn a_card_that_is_full_for_some_steps_is_used_again() {
+    let cuda = EmulatedCuda::start(Behaviour::default());
+    let touching = touching(&scene(CHAIN), |step| {
+        // Nothing is free when the first two meet.
+        let memory = if (4..20).contains(&step) { 1 << 20 } else { 1 << 30 };
+        cuda.reset(Behaviour { memory, ..Behaviour::default() });
+    });
+    let (full, later) = (&touching[4..20], &touching[20..]);
+    assert!(full.contains(&0) && later.iter().any(|&bodies| bodies > 0), "{touching:?}");
 }
 
 #[test]

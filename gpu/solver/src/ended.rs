@@ -26,6 +26,11 @@ pub struct Outcome<'a> {
 }
 
 impl<'a> Ended<'a> {
+    /// Of nobody.
+    pub fn none() -> Self {
+        Self::new(&[], &[], 0)
+    }
+
     /// From where states and reaches lie in some words.
     pub(crate) fn new(words: &'a [u32], states: &'a [Range<usize>], reaches: usize) -> Self {
         Self { words, states, reaches }

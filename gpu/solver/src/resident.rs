@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
-use rankzero_gpu::{Card, GpuError, Memory};
+use rankzero_gpu::{Card, GpuError, Lane, Memory, grown};
 
 /// Where a body is between steps, as `Place` of `body.cuh`: addresses in device memory.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -35,6 +35,11 @@ impl Home {
     /// Whether the state has to be given to the card.
     pub fn is_stale(self) -> bool {
         !self.current
+    }
+
+    /// Whether a state of so many words has its home in memory that a lane shares, or none at all.
+    pub(crate) fn is_in(self, lane: &Lane, words: usize) -> bool {
+        (self.address == 0 && !self.current) || lane.shares(self.address, 4 * words as u64)
     }
 
     /// The place of a body whose state is brought to the host from `out`, where it lies if it was given.
@@ -70,15 +75,15 @@ impl Residents {
     /// # Errors
     /// [`GpuError::Driver`]; then nobody has a home.
     pub fn admit(&mut self, bodies: impl Iterator<Item = (u32, usize)> + Clone) -> Result<(), GpuError> {
-        let homeless = bodies.clone().filter(|(body, _)| self.places[*body as usize].is_none());
-        let more: usize = homeless.map(|(_, words)| words).sum();
-        if self.end + more > self.memory.words() {
-            // Whoever has left makes room, too.
+        if self.needs_room(bodies.clone()) {
+            // Who has left makes room for others.
             self.forget();
             self.places.fill(None);
             self.end = 0;
-            let words: usize = bodies.clone().map(|(_, words)| words).sum();
-            self.memory = Arc::new(Memory::new(&self.card, words + words / 4)?);
+            let words = bodies.clone().map(|(_, words)| words).sum();
+            if words > self.memory.words() {
+                self.memory = Arc::new(Memory::new(&self.card, grown(words))?);
+            }
         }
         for (body, words) in bodies {
             if self.places[body as usize].is_none() {
@@ -91,10 +96,14 @@ impl Residents {
 
     /// Bytes of device memory that have to be reserved before bodies that need so many words are admitted.
     pub fn more_bytes(&self, bodies: impl Iterator<Item = (u32, usize)> + Clone) -> u64 {
-        let homeless = bodies.clone().filter(|(body, _)| self.places[*body as usize].is_none());
-        let more: usize = homeless.map(|(_, words)| words).sum();
-        let words: usize = bodies.map(|(_, words)| words).sum();
-        if self.end + more > self.memory.words() { 4 * (words + words / 4) as u64 } else { 0 }
+        let words: usize = bodies.clone().map(|(_, words)| words).sum();
+        let grows = self.needs_room(bodies) && words > self.memory.words();
+        if grows { 4 * grown(words) as u64 } else { 0 }
+    }
+
+    fn needs_room(&self, bodies: impl Iterator<Item = (u32, usize)>) -> bool {
+        let homeless = bodies.filter(|(body, _)| self.places[*body as usize].is_none());
+        self.end + homeless.map(|(_, words)| words).sum::<usize>() > self.memory.words()
     }
 
     /// The home of a body at the start of a step, which is about to be taken: what is there is not relied on again before

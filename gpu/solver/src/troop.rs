@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use rankzero_gpu::{ArenaId, BufferId, GpuError, Lane, Memory, Shape};
+use rankzero_gpu::{ArenaId, Beat, BufferId, GpuError, Lane, Memory, Shape, grown};
 use rankzero_soft::reach::{REACH_WORDS, Reach};
 use rankzero_soft::rule::StepRule;
 use rankzero_soft::{StateLayout, Topology};
@@ -110,7 +110,7 @@ impl Troop {
         let workspace = if large { block.div_ceil(16) * 4 * bodies } else { 0 };
         let needed =
             [(self.buffer, Tables::new(bodies, colliders, self.layout.words()).end), (self.workspace, workspace)];
-        let more = |&(buffer, words): &(BufferId, usize)| if words > self.lane.size(buffer) { words } else { 0 };
+        let more = |&(buffer, words): &(BufferId, usize)| if words > self.lane.size(buffer) { grown(words) } else { 0 };
         4 * needed.iter().map(more).sum::<usize>() as u64
     }
 
@@ -119,6 +119,9 @@ impl Troop {
     ///
     /// # Errors
     /// [`GpuError::Driver`], [`GpuError::Deadline`]; nothing is lost then but this step.
+    ///
+    /// # Panics
+    /// If a home is none of those that were [shared](Troop::share).
     pub fn start(
         &mut self,
         rule: &StepRule,
@@ -139,6 +142,7 @@ impl Troop {
         (self.states, stale) = lay_out(tables.states, bodies.iter().map(|body| (words, body.home.is_stale())));
         let at = |place: usize| self.lane.address(self.buffer) + 4 * place as u64;
         let place = |(number, body): (usize, &Entrant)| {
+            assert!(body.home.is_in(&self.lane, words), "a home that is not shared");
             body.home.place(at(self.states[number].start), at(tables.reaches + number * NEXT_REACH_WORDS))
         };
         let places: Vec<Place> = bodies.iter().enumerate().map(place).collect();
@@ -210,8 +214,13 @@ impl Troop {
     /// # Errors
     /// As [`Troop::start`].
     pub fn finish(&mut self) -> Result<Ended<'_>, GpuError> {
-        let Some(tables) = self.running.take() else { return Ok(Ended::new(&[], &[], 0)) };
+        let Some(tables) = self.running.take() else { return Ok(Ended::none()) };
         Ok(Ended::new(self.lane.words(self.arena)?, &self.states, tables.reaches))
+    }
+
+    /// Has `beat` called while the card is waited for.
+    pub fn set_beat(&mut self, beat: Beat) {
+        self.lane.set_beat(beat);
     }
 
     /// Has homes of these in the steps to come.

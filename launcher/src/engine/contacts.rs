@@ -28,7 +28,7 @@ pub struct SoftPair {
     pub b: u32,
     /// Whether the two may touch in this step.
     pub near: bool,
-    /// Whether the processor computes it: the card does where it has both, both do where it has one of the two.
+    /// Whether the processor computes it: the card does where it has one of the two.
     pub on_host: bool,
     /// What they do to each other.
     pub pair: Pair,

@@ -96,6 +96,8 @@ pub struct Engine<F> {
     teams: Vec<Team>,
     crew: Crew,
     card: Option<CardCrew>,
+    /// Whether it has been said that the card had too little memory for a step.
+    card_was_full: bool,
     floaters: Floaters,
     rigids: Rigids,
     reaches: Vec<Reach>,
@@ -163,6 +165,7 @@ impl<F: Fabric + Bootstrap> Engine<F> {
             teams: Vec::new(),
             crew: Crew::default(),
             card: None,
+            card_was_full: false,
             floaters: Floaters::default(),
             rigids,
             coupling: Coupling::default(),
@@ -203,6 +206,7 @@ impl<F: Fabric> Engine<F> {
     /// Has a card compute those of this rank's bodies that it can, from now on. The result is the same.
     pub fn use_card(&mut self, card: CardCrew) {
         self.card = Some(card);
+        self.beat_for_card();
     }
 
     /// The card that computes some of this rank's bodies, as long as it does not fail.

@@ -2,10 +2,11 @@
 //! again for the card's bodies, with what was given to the card, and goes on from there.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use rankzero_comm::Fabric;
-use rankzero_gpu::GpuError;
+use rankzero_gpu::{Beat, GpuError};
 use rayon::prelude::*;
 
 use super::card::CardCrew;
@@ -44,10 +45,21 @@ impl<F: Fabric> Engine<F> {
         }
     }
 
+    /// Has this rank give signs of life while it waits for the card.
+    pub(super) fn beat_for_card(&mut self) {
+        let pulse = self.link.pulse();
+        if let Some(card) = &mut self.card {
+            card.set_beat(&(Arc::new(move || pulse.beat()) as Beat));
+        }
+    }
+
     /// Has the card begin with its bodies.
     pub(super) fn start_card(&mut self) {
         let Some(card) = &mut self.card else { return };
-        if let Err(error) = card.start(self.step, &orders!(self)) {
+        let start = Instant::now();
+        let outcome = card.start(self.step, &orders!(self));
+        self.time.wait_for_card(start);
+        if let Err(error) = outcome {
             self.do_without_card(&error, Reached::Start);
             self.own.iter_mut().filter(|own| own.part == Part::OnCard).for_each(|own| own.part = Part::Free);
             muster(&self.own, |part| part == Part::Free, self.isa.lanes(), &mut self.order, &mut self.free);
@@ -72,12 +84,14 @@ impl<F: Fabric> Engine<F> {
     /// Has the card work out an interval's contacts. All surfaces are known.
     pub(super) fn card_contacts(&mut self, interval: u32) {
         let Some(mut card) = self.card.take() else { return };
+        let start = Instant::now();
         let surfaces = self.surfaces();
         let mut outcome = card.contacts(interval, &surfaces, &self.contacts.pairs);
         if interval == 0 && !self.link.is_alone() {
             outcome = outcome.and_then(|()| card.near(&mut self.contacts.pairs));
         }
         self.card = Some(card);
+        self.time.wait_for_card(start);
         if let Err(error) = outcome {
             self.do_without_card(&error, Reached::Advanced(interval));
         }
@@ -122,10 +136,32 @@ impl<F: Fabric> Engine<F> {
         }
     }
 
-    /// Goes on without the card, whose coupled bodies become the processor's: it goes through all that the step has behind it.
+    /// Goes on without the card, whose coupled bodies become the processor's: it goes through all that the step has behind it. A card that
+    /// has too little memory for the step is used again in the next one.
     fn do_without_card(&mut self, error: &GpuError, reached: Reached) {
+        let Some(mut card) = self.card.take() else { return };
+        self.take_over(&card, reached);
+        match error {
+            GpuError::Memory(_) if matches!(reached, Reached::Start) => {
+                if !std::mem::replace(&mut self.card_was_full, true) {
+                    tracing::warn!(
+                        "{} computes step {} on the processor, and others like it: {error}",
+                        self.rank(),
+                        self.step
+                    );
+                }
+                card.clear();
+                self.card = Some(card);
+                return;
+            }
+            // The driver may wait for the device where memory is given back.
+            GpuError::Deadline { .. } => std::mem::forget(card),
+            _ => (),
+        }
         tracing::warn!("{} computes on the processor from step {} on: {error}", self.rank(), self.step);
-        let Some(card) = self.card.take() else { return };
+    }
+
+    fn take_over(&mut self, card: &CardCrew, reached: Reached) {
         let first = self.teams.len();
         let mut teams = Vec::new();
         let on_card = |part| part == Part::CoupledOnCard;
@@ -145,7 +181,7 @@ impl<F: Fabric> Engine<F> {
         for interval in 0..advanced {
             self.advance(first, interval);
             if interval < pushed {
-                self.recall(&card, interval, &mut past);
+                self.recall(card, interval, &mut past);
                 self.push_again(card.coupled().pairs(), &past, interval == 0);
             }
             if interval + 1 < advanced || matches!(reached, Reached::End) {

@@ -137,7 +137,8 @@ impl<F: Fabric> Engine<F> {
             if contacts.pairs.len() == pair {
                 contacts.pairs.push(SoftPair::default());
             }
-            (contacts.pairs[pair].a, contacts.pairs[pair].b) = (a, b);
+            let place = &mut contacts.pairs[pair];
+            (place.a, place.b, place.near, place.on_host, place.cost_ns) = (a, b, false, true, 0);
             for (side, (&slot, body)) in slots.iter().zip([a, b]).enumerate() {
                 if slot == u32::MAX {
                     self.remote.entry(body).or_default();
@@ -171,7 +172,6 @@ impl<F: Fabric> Engine<F> {
     /// Puts the bodies that move into packs; those that sleep beside others show their surfaces.
     fn muster(&mut self) {
         let lanes = self.isa.lanes();
-        self.contacts.pairs[..self.contacts.pair_count].iter_mut().for_each(|pair| pair.on_host = true);
         self.claim_for_card();
         muster(&self.own, |part| part == Part::Free, lanes, &mut self.order, &mut self.free);
         muster(&self.own, Part::is_coupled, lanes, &mut self.order, &mut self.teams);

@@ -15,6 +15,7 @@ impl<F: Fabric> Engine<F> {
     /// From now on `desk` decides who is alive, and a step ends with [`EngineError::Disturbed`] where the view changes.
     pub fn attend(&mut self, desk: Desk) {
         self.link.set_desk(desk);
+        self.beat_for_card();
     }
 
     /// Ranks that the run has room for.

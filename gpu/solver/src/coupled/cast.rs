@@ -62,6 +62,18 @@ impl Cast {
         self.shown = 0;
     }
 
+    /// Panics where it names what it has not: kernels would follow.
+    pub(super) fn check(&self) {
+        let seats = self.movers.len() + self.guests.len();
+        assert!(self.shown <= self.movers.len(), "more shown than there are");
+        assert!(self.pairs.iter().all(|pair| pair.a < seats && pair.b < seats), "a pair of nobody");
+        let known = |by: &PushedBy| by.pair < self.pairs.len() && by.side < 2;
+        assert!(self.pushers.iter().all(known), "pushed by no pair");
+        let listed =
+            |body: &Actor| body.pushed_by.start <= body.pushed_by.end && body.pushed_by.end <= self.pushers.len();
+        assert!(self.movers.iter().all(listed), "pushers that are not listed");
+    }
+
     /// The body in a seat.
     pub(super) fn seat(&self, seat: usize) -> &Actor {
         self.movers.get(seat).unwrap_or_else(|| &self.guests[seat - self.movers.len()])

@@ -15,7 +15,7 @@ mod write;
 use std::ops::Range;
 use std::sync::Arc;
 
-use rankzero_gpu::{ArenaId, BufferId, GpuError, Lane, Memory};
+use rankzero_gpu::{ArenaId, Beat, BufferId, GpuError, Lane, Memory, grown};
 use rankzero_soft::Topology;
 use rankzero_soft::pair::Pushes;
 use rankzero_soft::reach::REACH_WORDS;
@@ -75,7 +75,7 @@ pub struct Coupled {
     stage: BufferId,
     workspace: BufferId,
     pool: Pool,
-    /// Surfaces of guests, by interval; on the card those of the last one.
+    /// Surfaces of guests.
     guest_arena: ArenaId,
     guests: BufferId,
     shown: ArenaId,
@@ -83,6 +83,8 @@ pub struct Coupled {
     given_arena: ArenaId,
     given: BufferId,
     running: Option<Running>,
+    /// Where the states of the last step lie in the tables.
+    states: Vec<Range<usize>>,
     noted: Option<Note>,
 }
 
@@ -122,6 +124,7 @@ impl Coupled {
             given: lane.add_buffer(0)?,
             lane,
             running: None,
+            states: Vec::new(),
             noted: None,
         })
     }
@@ -131,8 +134,9 @@ impl Coupled {
         let stage = Stage::new(cast, |form| &self.form(form).form).end;
         let tables = Tables::new(cast, colliders, self.state_words(cast)).end;
         let workspace = self.workspace_words(&groups(cast), colliders);
-        let needed = [(self.stage, stage), (self.tables, tables), (self.workspace, workspace)];
-        let more = |&(buffer, words): &(BufferId, usize)| if words > self.lane.size(buffer) { words } else { 0 };
+        let guests = self.guest_places(cast).1;
+        let needed = [(self.stage, stage), (self.tables, tables), (self.workspace, workspace), (self.guests, guests)];
+        let more = |&(buffer, words): &(BufferId, usize)| if words > self.lane.size(buffer) { grown(words) } else { 0 };
         4 * needed.iter().map(more).sum::<usize>() as u64
     }
 
@@ -143,7 +147,7 @@ impl Coupled {
     /// [`GpuError::Driver`], [`GpuError::Deadline`]; nothing is lost then but this step.
     ///
     /// # Panics
-    /// If `cast` is not what it says it is.
+    /// If `cast` names what it has not, or a home is none of those that were [shared](Coupled::share).
     pub fn start(
         &mut self,
         rule: &StepRule,
@@ -155,6 +159,10 @@ impl Coupled {
         let tables = Tables::new(cast, colliders.len(), self.state_words(cast));
         let words = cast.movers.iter().map(|body| (self.form(body.form).state_words, body.home.is_stale()));
         let (states, stale) = lay_out(tables.states, words);
+        cast.check();
+        for body in &cast.movers {
+            assert!(body.home.is_in(&self.lane, self.form(body.form).state_words), "a home that is not shared");
+        }
         let stage = Stage::new(cast, |form| &self.form(form).form);
         let groups = groups(cast);
         self.lane.grow_arena(self.arena, tables.end)?;
@@ -179,16 +187,10 @@ impl Coupled {
             }
             arena[tables.reaches + mover * NEXT_REACH_WORDS..][..REACH_WORDS].copy_from_slice(&body.reach.to_words());
         }
-        let mut guest_words = 0;
-        let guests = cast.guests.iter().map(|guest| {
-            guest_words += surface_words(&self.form(guest.form).form);
-            guest_words
-        });
-        let guests: Vec<usize> = [0].into_iter().chain(guests).collect();
+        let (guests, region) = self.guest_places(cast);
         let shown_words = cast.movers[..cast.shown].iter().map(|body| surface_words(&self.form(body.form).form)).sum();
         self.lane.grow_arena(self.shown, shown_words)?;
-        let region = 2 * cast.guests.len() + guest_words;
-        self.lane.grow_arena(self.guest_arena, region * rule.intervals() as usize)?;
+        self.lane.grow_arena(self.guest_arena, region)?;
         self.lane.grow_buffer(self.guests, region)?;
         self.running = Some(Running {
             tables,
@@ -236,10 +238,8 @@ impl Coupled {
     ) -> Result<(), GpuError> {
         let Some(running) = self.running.as_ref().filter(|running| !running.is_alone) else { return Ok(()) };
         if !given.is_empty() {
-            let region = 2 * (running.guests.len() - 1) + running.guests[running.guests.len() - 1];
-            let (first, count) = (region * interval as usize, given.len());
-            let arena = &mut self.lane.words(self.guest_arena)?[first..first + region];
-            let (lists, words) = arena.split_at_mut(2 * count);
+            let count = given.len();
+            let (lists, words) = self.lane.words(self.guest_arena)?.split_at_mut(2 * count);
             let mut at = 0;
             for (place, &guest) in given.iter().enumerate() {
                 let len = running.guests[guest as usize + 1] - running.guests[guest as usize];
@@ -248,7 +248,7 @@ impl Coupled {
                 give(guest as usize, bytemuck::cast_slice_mut(&mut words[at..at + len]));
                 at += len;
             }
-            self.lane.upload(self.guest_arena, first..first + 2 * count + at, self.guests, 0)?;
+            self.lane.upload(self.guest_arena, 0..2 * count + at, self.guests, 0)?;
             let buffer = self.lane.address(self.guests);
             let guests = Guests {
                 blocks: buffer,
@@ -306,8 +306,14 @@ impl Coupled {
     /// # Errors
     /// As [`Coupled::start`].
     pub fn finish(&mut self) -> Result<Ended<'_>, GpuError> {
-        let Some(running) = &self.running else { return Ok(Ended::new(&[], &[], 0)) };
-        Ok(Ended::new(self.lane.words(self.arena)?, &running.states, running.tables.reaches))
+        let Some(running) = self.running.take() else { return Ok(Ended::none()) };
+        self.states = running.states;
+        Ok(Ended::new(self.lane.words(self.arena)?, &self.states, running.tables.reaches))
+    }
+
+    /// Has `beat` called while the card is waited for.
+    pub fn set_beat(&mut self, beat: Beat) {
+        self.lane.set_beat(beat);
     }
 
     /// Has homes of these in the steps to come.
@@ -325,6 +331,17 @@ impl Coupled {
     /// The address of a place in the tables.
     fn table(&self, place: usize) -> u64 {
         self.lane.address(self.tables) + 4 * place as u64
+    }
+
+    /// Where each guest's surface begins, and the last one ends; and words of all guests with their lists.
+    fn guest_places(&self, cast: &Cast) -> (Vec<usize>, usize) {
+        let mut end = 0;
+        let ends = cast.guests.iter().map(|guest| {
+            end += surface_words(&self.form(guest.form).form);
+            end
+        });
+        let places = [0].into_iter().chain(ends).collect();
+        (places, 2 * cast.guests.len() + end)
     }
 
     /// Words of the movers' states.

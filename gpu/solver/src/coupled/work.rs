@@ -66,7 +66,8 @@ impl Coupled {
     /// Has the card take surfaces in.
     pub(super) fn take_guests(&mut self, count: u32, guests: &Guests) -> Result<(), GpuError> {
         let kernels = self.kernels.clone();
-        launch(&mut self.lane, &kernels.contact().take_guests, count, guests)
+        // SAFETY: it is what the kernel takes, with addresses of the lane.
+        unsafe { launch(&mut self.lane, &kernels.contact().take_guests, count, guests) }
     }
 
     /// Has the card work out what pairs do in an interval.
@@ -179,17 +180,24 @@ fn work_out_pairs(
     first: bool,
     contacts: &Contacts,
 ) -> Result<(), GpuError> {
-    if pairs > 0 && first {
-        launch(lane, &kernels.contact().find, pairs, contacts)?;
+    if pairs == 0 {
+        return Ok(());
     }
-    if pairs > 0 { launch(lane, &kernels.contact().push, pairs, contacts) } else { Ok(()) }
+    if first {
+        // SAFETY: it is what the kernel takes, with addresses of the lane.
+        unsafe { launch(lane, &kernels.contact().find, pairs, contacts)? };
+    }
+    // SAFETY: likewise.
+    unsafe { launch(lane, &kernels.contact().push, pairs, contacts) }
 }
 
 /// Launches a kernel of contacts.
-fn launch<P: Pod>(lane: &mut Lane, kernel: &Kernel, blocks: u32, parameter: &P) -> Result<(), GpuError> {
+///
+/// # Safety
+/// `parameter` must be what the kernel takes, with addresses of the lane's buffers, as `Coupled::start` laid them out.
+unsafe fn launch<P: Pod>(lane: &mut Lane, kernel: &Kernel, blocks: u32, parameter: &P) -> Result<(), GpuError> {
     let shape = Shape { blocks, threads: THREADS, block_bytes: 4 * THREADS };
-    // SAFETY: callers give each kernel the parameter that it takes. Its addresses are those of buffers of the lane, in which
-    // `Coupled::start` laid out all that the kernels of contacts read and write.
+    // SAFETY: the caller's promise: `Coupled::start` laid out all that the kernels of contacts read and write.
     unsafe { lane.launch(kernel, shape, parameter) }
 }
 

@@ -77,6 +77,7 @@ pub(super) fn given(words: &mut [u32], movers: usize, pushes: &[(usize, &Pushes)
     sorted.sort_by_key(|(mover, _)| *mover);
     let mut last = None;
     for (mover, pushes) in sorted {
+        assert!(*mover < movers, "a push on nobody");
         if last != Some(*mover) {
             words[2 * mover] = at as u32;
             last = Some(*mover);

@@ -1,13 +1,13 @@
 //! The bodies of this rank that touch others and that a card computes, interval by interval.
 //!
-//! The card is to this rank like another rank: surfaces go to and fro where a body here touches one there, and both sides compute such a
-//! pair, each for its own body. What dynamic rigid bodies do to its bodies the processor works out from their surfaces.
+//! The card is to this rank like another rank: surfaces go to and fro where a body on it touches one of another rank, or one that sleeps. What
+//! dynamic rigid bodies do to its bodies the processor works out from their surfaces.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use rankzero_gpu::GpuError;
+use rankzero_gpu::{Beat, GpuError};
 use rankzero_gpu_solver::{Actor, Cast, Colliders, Coupled, Ended, Home, Kernels, Meeting, PushedBy, Residents};
 use rankzero_soft::pair::Pushes;
 use rankzero_soft::reach::Reach;
@@ -115,19 +115,18 @@ impl CoupledCrew {
         own.iter_mut().filter(|own| own.part.is_coupled()).for_each(|own| own.part = Part::CoupledOnCard);
         let part = |body: u32| own.get(slots[body as usize] as usize).map(|own| own.part);
         let on_card = |body: u32| part(body) == Some(Part::CoupledOnCard);
-        // Others than the card look at the surfaces of its bodies where these touch one of theirs.
-        let looks = |body: u32| part(body).is_none_or(Part::is_coupled);
         let pairs = &mut contacts.pairs[..contacts.pair_count];
         let mut shown = Vec::new();
         for (index, pair) in pairs.iter_mut().enumerate() {
             let (a, b) = (pair.a, pair.b);
-            pair.on_host =
-                !on_card(a) && !on_card(b) || [a, b].into_iter().any(|x| part(x).is_some_and(Part::is_coupled));
-            if on_card(a) || on_card(b) {
+            pair.on_host = !on_card(a) && !on_card(b);
+            if !pair.on_host {
                 // Until the card has looked.
                 pair.near = true;
                 self.pairs.push(index as u32);
-                shown.extend([(a, b), (b, a)].into_iter().filter(|&(x, y)| on_card(x) && looks(y)).map(|(x, _)| x));
+                // Other ranks look at what touches theirs.
+                let looked_at = |(mine, other): &(u32, u32)| on_card(*mine) && part(*other).is_none();
+                shown.extend([(a, b), (b, a)].into_iter().filter(looked_at).map(|(mine, _)| mine));
             }
         }
         let meets_rigid = |own: &&Own| own.pushed_by.iter().any(|pusher| matches!(pusher, Pusher::Rigid(_)));
@@ -203,7 +202,6 @@ impl CoupledCrew {
         for (mover, &body) in self.cast.movers.iter_mut().zip(&self.bodies) {
             mover.home = residents.take(body, step);
         }
-        self.coupled.share(residents)?;
         let bodies = &self.bodies;
         let give = |mover: usize, words: &mut [u32]| {
             orders.board.state.memory.load(orders.board.state_of(bodies[mover]).0, words);
@@ -325,7 +323,21 @@ impl CoupledCrew {
     /// # Errors
     /// [`GpuError`]; the bodies are as they were when the step began.
     pub fn finish(&mut self) -> Result<Ended<'_>, GpuError> {
-        self.coupled.finish()
+        // Work of a step that was broken off counts for nothing.
+        if self.is_empty() { Ok(Ended::none()) } else { self.coupled.finish() }
+    }
+
+    /// Has `beat` called while the card is waited for.
+    pub fn set_beat(&mut self, beat: Beat) {
+        self.coupled.set_beat(beat);
+    }
+
+    /// Has homes of these in the steps to come.
+    ///
+    /// # Errors
+    /// [`GpuError`].
+    pub fn share(&mut self, residents: &Residents) -> Result<(), GpuError> {
+        self.coupled.share(residents)
     }
 
     /// Its bodies.

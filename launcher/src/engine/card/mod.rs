@@ -13,8 +13,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use rankzero_gpu::GpuError;
 use rankzero_gpu::budget::fits;
+use rankzero_gpu::{Beat, GpuError};
 use rankzero_gpu_solver::{Colliders, Ended, Entrant, Kernels, Residents, Troop};
 use rankzero_soft::collider::Collider;
 use rankzero_soft::reach::Reach;
@@ -109,6 +109,18 @@ impl CardCrew {
         &self.kernels.card().device().name
     }
 
+    /// Has `beat` called while the card is waited for.
+    pub fn set_beat(&mut self, beat: &Beat) {
+        self.squads.iter_mut().flatten().for_each(|squad| squad.troop.set_beat(beat.clone()));
+        self.coupled.set_beat(beat.clone());
+    }
+
+    /// Has it compute nobody in this step.
+    pub fn clear(&mut self) {
+        self.squads.iter_mut().flatten().for_each(|squad| squad.slots.clear());
+        self.coupled.clear();
+    }
+
     /// Takes the bodies that it computes in this step.
     pub fn claim(
         &mut self,
@@ -119,8 +131,7 @@ impl CardCrew {
         scene: &Scene,
         colliders: &[Collider],
     ) {
-        self.squads.iter_mut().flatten().for_each(|squad| squad.slots.clear());
-        self.coupled.clear();
+        self.clear();
         if let Err(unsupported) = self.colliders.set(colliders) {
             if !self.told {
                 tracing::info!("{unsupported}");
@@ -151,6 +162,9 @@ impl CardCrew {
         let bodies: Vec<(u32, usize)> = free.chain(self.coupled.movers().iter().copied()).map(words).collect();
         self.reserve(&bodies)?;
         self.residents.admit(bodies.iter().copied())?;
+        // All, so that nobody keeps memory that is not used any more.
+        self.squads.iter_mut().flatten().try_for_each(|squad| squad.troop.share(&self.residents))?;
+        self.coupled.share(&self.residents)?;
         for squad in self.squads.iter_mut().flatten().filter(|squad| !squad.slots.is_empty()) {
             let slots = &squad.slots;
             let residents = &mut self.residents;
@@ -163,7 +177,6 @@ impl CardCrew {
                 let id = orders.own[slots[body] as usize].id;
                 orders.board.state.memory.load(orders.board.state_of(id).0, words);
             };
-            squad.troop.share(&self.residents)?;
             squad.troop.start(&orders.scene.rule, &self.colliders, &entrants, give)?;
         }
         self.coupled.start(&self.colliders, orders, &mut self.residents, step)?;
@@ -251,11 +264,13 @@ impl CardCrew {
         ends.push((touching, self.coupled.finish()?));
         let blown = ends.iter().filter_map(|(slots, ended)| take_home(slots, *ended, orders)).min();
         let all: Vec<u32> = ends.into_iter().flat_map(|(slots, _)| slots).collect();
-        // What the bodies cost this rank is what it waited for them, not what they cost the card.
-        let spent = (self.spent + began.elapsed()).as_nanos() as u64;
+        // What the bodies cost this rank is what it waited for them, not what they cost the card; a large one more than a small one.
+        let spent = (self.spent + began.elapsed()).as_nanos() as f64;
+        let size = |slot: u32| orders.scene.layout(orders.own[slot as usize].id).nodes as f64;
+        let total: f64 = all.iter().map(|&slot| size(slot)).sum();
         for &slot in &all {
             let own = &orders.own[slot as usize];
-            own.spend(spent / all.len() as u64);
+            own.spend((spent * size(slot) / total) as u64);
             self.residents.ended(own.id, step + 1);
         }
         Ok(blown)
@@ -264,7 +279,8 @@ impl CardCrew {
 
 /// Brings states to the board. Returns the first body that blew up.
 fn take_home(slots: &[u32], ended: Ended<'_>, orders: &Orders<'_>) -> Option<u32> {
-    let blown = slots[..ended.len()].par_iter().enumerate().filter_map(|(body, &slot)| {
+    assert_eq!(slots.len(), ended.len(), "a step of other bodies");
+    let blown = slots.par_iter().enumerate().filter_map(|(body, &slot)| {
         let (own, outcome) = (&orders.own[slot as usize], ended.body(body));
         orders.board.store_state(own.id, outcome.state);
         own.set_reach(outcome.reach);
