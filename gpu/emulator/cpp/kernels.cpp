@@ -3,6 +3,7 @@
 
 #include "contact.cu"
 #include "implicit.cu"
+#include "roof.cu"
 #include "step.cu"
 
 namespace emulator {
@@ -27,6 +28,8 @@ const Entry* find(const char* name) {
         {"take_guests", call<Guests, take_guests>, sizeof(Guests)},
         {"find_contacts", call<Contacts, find_contacts>, sizeof(Contacts)},
         {"push_contacts", call<Contacts, push_contacts>, sizeof(Contacts)},
+        {"roof_project", call<Roof, roof_project>, sizeof(Roof)},
+        {"roof_copy", call<Roof, roof_copy>, sizeof(Roof)},
     };
     for (const Entry& one : all) {
         if (std::strcmp(name, one.name) == 0) {

@@ -8,7 +8,7 @@
 #[path = "../tests/common/mod.rs"]
 mod common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,6 +18,7 @@ use common::rig::{Bodies, on_cpu, reach_of, with_finite};
 use common::scene::Scene;
 use rankzero_gpu::cache::Cache;
 use rankzero_gpu::{Card, GpuError};
+use rankzero_gpu_solver::roof::{Effort, Roof};
 use rankzero_gpu_solver::{Colliders, Coupled, Entrant, Home, Kernels, Residents, Troop};
 
 fn main() -> ExitCode {
@@ -32,15 +33,16 @@ fn main() -> ExitCode {
         eprintln!("usage: card bits [SEEDS] | card time [BODIES…]   [--kernels DIR]");
         return ExitCode::from(2);
     };
-    let outcome = open(kernels).and_then(|kernels| match task.as_str() {
+    let outcome = open(kernels.as_deref()).and_then(|loaded| match task.as_str() {
         "bits" => {
             let seeds = numbers.first().copied().unwrap_or(100);
-            Ok(bits(&kernels, seeds)? & bits_of_crowds(&kernels, seeds)?)
+            Ok(bits(&loaded, seeds)? & bits_of_crowds(&loaded, seeds)?)
         }
         _ => {
             let counts = if numbers.is_empty() { vec![1, 10, 100, 1000, 10_000, 100_000] } else { numbers };
-            time(&kernels, &counts)?;
-            time_of_pairs(&kernels, &counts)?;
+            let roof = roof(&loaded, kernels.as_deref(), &counts)?;
+            time(&loaded, &counts, roof)?;
+            time_of_pairs(&loaded, &counts)?;
             Ok(true)
         }
     });
@@ -54,10 +56,10 @@ fn main() -> ExitCode {
     }
 }
 
-fn open(compiled: Option<PathBuf>) -> Result<Arc<Kernels>, GpuError> {
+fn open(compiled: Option<&Path>) -> Result<Arc<Kernels>, GpuError> {
     let card = Card::open(0)?;
     match compiled {
-        Some(folder) => Kernels::compiled(&card, &folder),
+        Some(folder) => Kernels::compiled(&card, folder),
         None => Ok(Kernels::load(&card, &Cache::new(None))?.0),
     }
 }
@@ -148,13 +150,34 @@ fn card_step(troop: &mut Troop, scene: &Scene, colliders: &Colliders, bodies: &m
     Ok(())
 }
 
+/// Whether so many bodies are timed as only a real card is asked for.
+fn is_real(counts: &[usize]) -> bool {
+    counts.iter().any(|&count| count >= 1000)
+}
+
+/// Measures what limits the card; on a small scale where only few bodies are timed, as an emulator does.
+fn roof(kernels: &Arc<Kernels>, compiled: Option<&Path>, counts: &[usize]) -> Result<Roof, GpuError> {
+    let scene = Scene::cube(4, 10, false);
+    let effort = if is_real(counts) {
+        Effort { blocks: 4096, rounds: 1000, words: 1 << 28 }
+    } else {
+        Effort { blocks: 2, rounds: 20, words: 1 << 12 }
+    };
+    let roof = Roof::measure(kernels.card(), compiled, &scene.topology, scene.rule.substep(), effort)?;
+    println!("{{\"projections_per_s\": {:.4e}, \"bytes_per_s\": {:.4e}}}", roof.projections_per_s, roof.bytes_per_s);
+    Ok(roof)
+}
+
 /// Times steps of so many bodies each, which stay on the card and are brought to the host after each step, and on one core of the CPU in a
 /// lane each.
-fn time(kernels: &Arc<Kernels>, counts: &[usize]) -> Result<(), GpuError> {
+fn time(kernels: &Arc<Kernels>, counts: &[usize], roof: Roof) -> Result<(), GpuError> {
+    // A single body that no block's memory holds comes last, but not to an emulator.
+    let large = is_real(counts).then_some((20, 1));
+    let cases: Vec<(u32, usize)> = counts.iter().map(|&count| (4, count)).chain(large).collect();
     for implicit in [false, true] {
-        for &count in counts {
+        for &(cells, count) in &cases {
             // One of a known size, once over, at rest.
-            let mut scene = Scene::cube(4, 10, implicit);
+            let mut scene = Scene::cube(cells, 10, implicit);
             scene.rule.gravity = [0.0; 3];
             let bodies = Bodies::of(&scene);
             let colliders = Colliders::default();
@@ -180,9 +203,23 @@ fn time(kernels: &Arc<Kernels>, counts: &[usize]) -> Result<(), GpuError> {
             let tets = scene.topology.tets.len();
             let rate = (count * tets) as f64 * f64::from(scene.rule.substeps) / best.as_secs_f64();
             let solver = if implicit { "implicit" } else { "xpbd" };
+            // A state is read once, and written twice: to stay, and to be brought to the host.
+            let bytes = 12 * scene.topology.layout.words();
+            let by_memory = roof.bytes_per_s / bytes as f64 * tets as f64 * f64::from(scene.rule.substeps);
+            let (binding, most) = if by_memory < roof.projections_per_s {
+                ("memory", by_memory)
+            } else {
+                ("projections", roof.projections_per_s)
+            };
+            // What an implicit solve does is none of the roof's projections.
+            let share = if implicit {
+                String::new()
+            } else {
+                format!(", \"roof\": \"{binding}\", \"share_of_roof\": {:.4}", rate / most)
+            };
             println!(
                 "{{\"solver\": \"{solver}\", \"bodies\": {count}, \"tets\": {tets}, \"substeps\": {}, \"step_ms\": {:.4}, \
-                 \"tet_substeps_per_s\": {rate:.4e}, \"cpu_tet_substeps_per_s\": {:.4e}}}",
+                 \"tet_substeps_per_s\": {rate:.4e}, \"cpu_tet_substeps_per_s\": {:.4e}{share}}}",
                 scene.rule.substeps,
                 best.as_secs_f64() * 1e3,
                 cpu_rate(&scene),

@@ -20,6 +20,8 @@ mod implicit;
 mod kernels;
 mod pool;
 mod resident;
+#[allow(unsafe_code)]
+pub mod roof;
 mod rule;
 mod source;
 mod step;

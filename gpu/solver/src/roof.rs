@@ -1,0 +1,112 @@
+//! What limits a card, measured on it: how many tetrahedra it projects in registers, how many bytes it copies.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytemuck::{Pod, Zeroable};
+use rankzero_gpu::cache::Cache;
+use rankzero_gpu::compile::{Target, Unit};
+use rankzero_gpu::{Card, GpuError, Kernel, Lane, Memory, Shape};
+use rankzero_soft::Topology;
+
+use crate::form::Form;
+use crate::source::{HEADERS, ROOF, ROOF_KERNELS};
+
+/// As `Roof` of `roof.cu`.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+struct Parameter {
+    form: u64,
+    from: u64,
+    to: u64,
+    quads: u64,
+    rounds: u32,
+    inverse_h2: f32,
+}
+const _: () = assert!(size_of::<Parameter>() == 40);
+
+/// Threads of a block.
+const THREADS: u32 = 256;
+
+/// How much is done to find the limits.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Blocks of threads that project; many more than the card has multiprocessors.
+    pub blocks: u32,
+    /// How often each thread projects its tetrahedron.
+    pub rounds: u32,
+    /// Words that are copied; many more than a cache holds.
+    pub words: usize,
+}
+
+/// The limits of a card.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Roof {
+    /// Projections of a tetrahedron in a second.
+    pub projections_per_s: f64,
+    /// Bytes read and bytes written, together, in a second.
+    pub bytes_per_s: f64,
+}
+
+impl Roof {
+    /// Measures the limits, the best of five; `compiled` is a folder with the unit's machine code, for machines without NVRTC.
+    ///
+    /// # Errors
+    /// [`GpuError`].
+    pub fn measure(
+        card: &Arc<Card>,
+        compiled: Option<&Path>,
+        topology: &Topology,
+        h: f32,
+        effort: Effort,
+    ) -> Result<Self, GpuError> {
+        let [project, copy] = kernels(card, compiled)?;
+        let mut lane = Lane::new(card)?;
+        let form = lane.add_memory(Memory::holding(card, Form::new(topology).words())?);
+        let threads = u64::from(effort.blocks) * u64::from(THREADS);
+        let words = effort.words.max(4 * threads as usize).next_multiple_of(4);
+        let (from, to) = (lane.add_buffer(words)?, lane.add_buffer(words)?);
+        let parameter = Parameter {
+            form: lane.address(form),
+            from: lane.address(from),
+            to: lane.address(to),
+            quads: words as u64 / 4,
+            rounds: effort.rounds,
+            inverse_h2: 1.0 / (h * h),
+        };
+        let shape = Shape { blocks: effort.blocks, threads: THREADS, block_bytes: 0 };
+        let mut best = |kernel: &Kernel| -> Result<f64, GpuError> {
+            let mut best = f64::MAX;
+            for _ in 0..5 {
+                let start = Instant::now();
+                // SAFETY: `Parameter` is what both kernels take. Its addresses are those of buffers of the lane: a form, and twice as many
+                // quads as are copied, at least one for each thread.
+                unsafe { lane.launch(kernel, shape, &parameter)? };
+                lane.wait()?;
+                best = best.min(start.elapsed().as_secs_f64());
+            }
+            Ok(best)
+        };
+        Ok(Self {
+            projections_per_s: threads as f64 * f64::from(effort.rounds) / best(&project)?,
+            bytes_per_s: 8.0 * words as f64 / best(&copy)?,
+        })
+    }
+}
+
+fn kernels(card: &Arc<Card>, compiled: Option<&Path>) -> Result<[Kernel; 2], GpuError> {
+    let kernels = match compiled {
+        Some(folder) => {
+            let file = folder.join(format!("{}.{}", ROOF.name, Target::Machine(card.device().capability())));
+            let image = std::fs::read(&file).map_err(|source| GpuError::Image { file, source })?;
+            card.load(image, &ROOF_KERNELS)?
+        }
+        None => {
+            let headers: Vec<(&str, &str)> = HEADERS.iter().map(|h| (h.name, h.text)).collect();
+            let unit = Unit { name: ROOF.name, text: ROOF.text, headers: &headers };
+            card.kernels(&unit, &ROOF_KERNELS, &Cache::new(None))?.0
+        }
+    };
+    Ok(kernels.try_into().expect("as many as names"))
+}
