@@ -15,10 +15,11 @@ same_digest() { # RUN
     same_epochs "$1"
 }
 
-# Fails unless every epoch that the journal tells of has the undisturbed digest.
+# Fails unless every epoch that the journal tells of has the undisturbed digest. Where a checkpoint took long, the next one waits for an epoch of its
+# own, whose step the undisturbed run may not have.
 same_epochs() { # RUN
     local wrong
-    wrong=$(epochs "$1" | grep -vxF -f "$LAB_RESULTS/peace" || true)
+    wrong=$(epochs "$1" | awk 'NR == FNR { digest[$1] = $2; next } $1 in digest && digest[$1] != $2' "$LAB_RESULTS/peace" -)
     [ -z "$wrong" ] || fail "$1: $(wc -l <<<"$wrong") epochs with other digests, the first: $(head -n 1 <<<"$wrong")"
 }
 
