@@ -174,6 +174,11 @@ impl Lane {
         self.buffers[buffer.0].words()
     }
 
+    /// Words that have to be reserved before a buffer holds so many.
+    pub fn more_words(&self, buffer: BufferId, words: usize) -> usize {
+        if words > self.size(buffer) { grown(words) } else { 0 }
+    }
+
     /// The address of a buffer on the card.
     pub fn address(&self, buffer: BufferId) -> u64 {
         self.buffers[buffer.0].address()

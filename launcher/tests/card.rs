@@ -1,6 +1,8 @@
 //! A rank with a GPU comes to the result of one without; the GPU is an emulated one.
 
 mod common;
+#[path = "common/card.rs"]
+mod rig;
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -11,10 +13,8 @@ use rankzero::engine::card::CardCrew;
 use rankzero::engine::migrate::Move;
 use rankzero::scene::Scene;
 use rankzero_comm::Rank;
-use rankzero_gpu::Card;
-use rankzero_gpu::cache::Cache;
 use rankzero_gpu_emulator::{Behaviour, EmulatedCuda, libraries};
-use rankzero_gpu_solver::Kernels;
+use rig::{kernels, on_card, states};
 
 /// Bodies of two forms that fall by themselves, meet, and come to rest; one is pinned.
 const JOB: &str = r#"
@@ -44,22 +44,6 @@ environment: { planes: [{ friction: 0.5 }] }
 
 fn jobs() -> [Arc<Scene>; 2] {
     ["xpbd", "implicit"].map(|solver| scene(&format!("{JOB}solver: {solver}\n")))
-}
-
-fn kernels() -> Arc<Kernels> {
-    Kernels::load(&Card::open(0).unwrap(), &Cache::new(None)).unwrap().0
-}
-
-fn on_card(scene: &Arc<Scene>) -> Run {
-    let kernels = kernels();
-    let mut run = Run::of(scene.clone());
-    run.engine.use_card(CardCrew::new(kernels, scene).unwrap());
-    run
-}
-
-/// All states, by body.
-fn states(run: &Run) -> Vec<Vec<u32>> {
-    (0..run.scene.bodies.len() as u32).map(|body| run.engine.state(body)).collect()
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! A heap of bodies on an emulated card: it comes to the bits of the processor, wherever its bodies are computed and whenever the card fails.
 
 mod common;
+#[path = "common/card.rs"]
+mod rig;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -10,10 +12,8 @@ use rankzero::engine::card::CardCrew;
 use rankzero::engine::migrate::Move;
 use rankzero::scene::Scene;
 use rankzero_comm::Rank;
-use rankzero_gpu::Card;
-use rankzero_gpu::cache::Cache;
 use rankzero_gpu_emulator::{Behaviour, EmulatedCuda};
-use rankzero_gpu_solver::Kernels;
+use rig::{kernels, on_card, states};
 
 /// Bodies of two forms in a heap, one of them hit by a dynamic rigid body.
 const HEAP: &str = r#"
@@ -42,21 +42,6 @@ rigid_bodies:
 environment: { planes: [{ friction: 0.5 }] }
 batches: { bodies: 1 }
 "#;
-
-fn kernels() -> Arc<Kernels> {
-    Kernels::load(&Card::open(0).unwrap(), &Cache::new(None)).unwrap().0
-}
-
-fn on_card(scene: &Arc<Scene>) -> Run {
-    let mut run = Run::of(scene.clone());
-    run.engine.use_card(CardCrew::new(kernels(), scene).unwrap());
-    run
-}
-
-/// All states, by body.
-fn states(run: &Run) -> Vec<Vec<u32>> {
-    (0..run.scene.bodies.len() as u32).map(|body| run.engine.state(body)).collect()
-}
 
 #[test]
 fn a_heap_on_a_card_has_the_bits_of_one_without() {
@@ -209,14 +194,14 @@ fn a_heap_that_is_spread_over_ranks_with_cards_and_without_has_one_digest() {
     let moves: Vec<(u64, Move)> = moves.map(|(step, batch, to)| (step, Move { batch, to })).to_vec();
     assert_eq!(mixed(&scene, moves.clone(), &cards), alone);
     assert_eq!(cards.load(Ordering::Relaxed), 2);
-    let kernels = cuda.runs();
+    let runs = cuda.runs();
     cuda.reset(Behaviour::default());
-    drop(CardCrew::new(self::kernels(), &scene).unwrap());
+    drop(CardCrew::new(kernels(), &scene).unwrap());
     let proofs = 2 * cuda.runs();
-    assert!(kernels > proofs + 300, "{kernels} kernels, {proofs} of them to prove themselves");
+    assert!(runs > proofs + 300, "{runs} kernels, {proofs} of them to prove themselves");
     // And where all cards fail at some moment, each rank in an interval of its own.
     for part in 0..8 {
-        let good = proofs + (kernels - proofs) * part / 8;
+        let good = proofs + (runs - proofs) * part / 8;
         cuda.reset(Behaviour { good, ..Behaviour::default() });
         assert_eq!(mixed(&scene, moves.clone(), &cards), alone, "after {good} kernels");
         cuda.reset(Behaviour::default());

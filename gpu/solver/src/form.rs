@@ -140,6 +140,11 @@ impl Form {
     }
 }
 
+/// Words of device memory for a body that is too large for a block's, a multiple of four; by what the block would need.
+pub(crate) fn workspace_words(block_bytes: usize) -> usize {
+    block_bytes.div_ceil(16) * 4
+}
+
 /// Appends an array, from a multiple of four words on, and gives its place.
 pub(crate) fn array(words: &mut Vec<u32>, array: impl IntoIterator<Item = u32>) -> u32 {
     words.resize(words.len().next_multiple_of(4), 0);

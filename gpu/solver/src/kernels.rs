@@ -39,11 +39,9 @@ impl Kernels {
     /// # Errors
     /// [`GpuError`], where there is no compiler, or it or the driver refuse.
     pub fn load(card: &Arc<Card>, cache: &Cache) -> Result<(Arc<Self>, Option<String>), GpuError> {
-        let headers: Vec<(&str, &str)> = HEADERS.iter().map(|h| (h.name, h.text)).collect();
         let mut complaints = None;
         let kernels = Self::with(card, |source, names| {
-            let unit = Unit { name: source.name, text: source.text, headers: &headers };
-            let (kernels, complaint) = card.kernels(&unit, names, cache)?;
+            let (kernels, complaint) = load(card, source, names, cache)?;
             complaints = complaints.take().or(complaint);
             Ok(kernels)
         })?;
@@ -55,12 +53,7 @@ impl Kernels {
     /// # Errors
     /// [`GpuError::Image`] where a file cannot be read, [`GpuError::Driver`].
     pub fn compiled(card: &Arc<Card>, folder: &Path) -> Result<Arc<Self>, GpuError> {
-        let target = Target::Machine(card.device().capability());
-        Self::with(card, |source, names| {
-            let file = folder.join(format!("{}.{target}", source.name));
-            let image = std::fs::read(&file).map_err(|source| GpuError::Image { file, source })?;
-            card.load(image, names)
-        })
+        Self::with(card, |source, names| load_compiled(card, folder, source, names))
     }
 
     fn with(
@@ -101,4 +94,28 @@ impl Kernels {
     fn of(&self, implicit: bool) -> &StepKernels {
         if implicit { &self.implicit } else { &self.swept }
     }
+}
+
+/// Compiles and loads the kernels of a unit, or takes them from the cache, with its words of complaint.
+pub(crate) fn load(
+    card: &Arc<Card>,
+    source: Source,
+    names: &[&str],
+    cache: &Cache,
+) -> Result<(Vec<Kernel>, Option<String>), GpuError> {
+    let headers: Vec<(&str, &str)> = HEADERS.iter().map(|h| (h.name, h.text)).collect();
+    card.kernels(&Unit { name: source.name, text: source.text, headers: &headers }, names, cache)
+}
+
+/// Loads the kernels of a unit that was compiled elsewhere, from its file in a folder.
+pub(crate) fn load_compiled(
+    card: &Arc<Card>,
+    folder: &Path,
+    source: Source,
+    names: &[&str],
+) -> Result<Vec<Kernel>, GpuError> {
+    let target = Target::Machine(card.device().capability());
+    let file = folder.join(format!("{}.{target}", source.name));
+    let image = std::fs::read(&file).map_err(|source| GpuError::Image { file, source })?;
+    card.load(image, names)
 }

@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use bytemuck::{Pod, Zeroable};
 use rankzero_gpu::cache::Cache;
-use rankzero_gpu::compile::{Target, Unit};
 use rankzero_gpu::{Card, GpuError, Kernel, Lane, Memory, Shape};
 use rankzero_soft::Topology;
 
 use crate::form::Form;
-use crate::source::{HEADERS, ROOF, ROOF_KERNELS};
+use crate::kernels::{load, load_compiled};
+use crate::source::{ROOF, ROOF_KERNELS};
 
 /// As `Roof` of `roof.cu`.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
@@ -97,16 +97,8 @@ impl Roof {
 
 fn kernels(card: &Arc<Card>, compiled: Option<&Path>) -> Result<[Kernel; 2], GpuError> {
     let kernels = match compiled {
-        Some(folder) => {
-            let file = folder.join(format!("{}.{}", ROOF.name, Target::Machine(card.device().capability())));
-            let image = std::fs::read(&file).map_err(|source| GpuError::Image { file, source })?;
-            card.load(image, &ROOF_KERNELS)?
-        }
-        None => {
-            let headers: Vec<(&str, &str)> = HEADERS.iter().map(|h| (h.name, h.text)).collect();
-            let unit = Unit { name: ROOF.name, text: ROOF.text, headers: &headers };
-            card.kernels(&unit, &ROOF_KERNELS, &Cache::new(None))?.0
-        }
+        Some(folder) => load_compiled(card, folder, ROOF, &ROOF_KERNELS)?,
+        None => load(card, ROOF, &ROOF_KERNELS, &Cache::new(None))?.0,
     };
     Ok(kernels.try_into().expect("as many as names"))
 }

@@ -6,14 +6,14 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use rankzero_gpu::{ArenaId, Beat, BufferId, GpuError, Lane, Memory, Shape, grown};
+use rankzero_gpu::{ArenaId, Beat, BufferId, GpuError, Lane, Memory, Shape};
 use rankzero_soft::reach::{REACH_WORDS, Reach};
 use rankzero_soft::rule::StepRule;
 use rankzero_soft::{StateLayout, Topology};
 
 use crate::collider::{Colliders, RECORD_WORDS};
 use crate::ended::{Ended, lay_out};
-use crate::form::Form;
+use crate::form::{Form, workspace_words};
 use crate::kernels::Kernels;
 use crate::pool::Pool;
 use crate::resident::{Home, Place, Residents};
@@ -107,11 +107,10 @@ impl Troop {
     pub fn more_bytes(&self, bodies: usize, colliders: usize) -> u64 {
         let block = self.form.block_bytes(colliders);
         let large = block > self.kernels.card().block_bytes_max();
-        let workspace = if large { block.div_ceil(16) * 4 * bodies } else { 0 };
+        let workspace = if large { workspace_words(block) * bodies } else { 0 };
         let needed =
             [(self.buffer, Tables::new(bodies, colliders, self.layout.words()).end), (self.workspace, workspace)];
-        let more = |&(buffer, words): &(BufferId, usize)| if words > self.lane.size(buffer) { grown(words) } else { 0 };
-        4 * needed.iter().map(more).sum::<usize>() as u64
+        4 * needed.map(|(buffer, words)| self.lane.more_words(buffer, words)).iter().sum::<usize>() as u64
     }
 
     /// Begins a step of `bodies`. Those whose states are not on the card yet are written down by `give` (number of the body, words to be
@@ -169,9 +168,9 @@ impl Troop {
     ) -> Result<(), GpuError> {
         let block = self.form.block_bytes(colliders.len());
         let large = block > self.kernels.card().block_bytes_max();
-        let workspace_words = block.div_ceil(16) * 4;
+        let each = workspace_words(block);
         if large {
-            self.lane.grow_buffer(self.workspace, workspace_words * tables.bodies)?;
+            self.lane.grow_buffer(self.workspace, each * tables.bodies)?;
         }
         let at = |lane: &Lane, place: usize| lane.address(self.buffer) + 4 * place as u64;
         let step = Step {
@@ -181,7 +180,7 @@ impl Troop {
             collider_count: colliders.len() as u64,
             pool: self.pool.address(&self.lane),
             workspace: self.lane.address(self.workspace),
-            workspace_words: workspace_words as u64,
+            workspace_words: each as u64,
             rule: Rule::new(rule),
         };
         let block_bytes = if large { 0 } else { block as u32 };

@@ -15,7 +15,7 @@ mod write;
 use std::ops::Range;
 use std::sync::Arc;
 
-use rankzero_gpu::{ArenaId, Beat, BufferId, GpuError, Lane, Memory, grown};
+use rankzero_gpu::{ArenaId, Beat, BufferId, GpuError, Lane, Memory};
 use rankzero_soft::Topology;
 use rankzero_soft::pair::Pushes;
 use rankzero_soft::reach::REACH_WORDS;
@@ -136,8 +136,7 @@ impl Coupled {
         let workspace = self.workspace_words(&groups(cast), colliders);
         let guests = self.guest_places(cast).1;
         let needed = [(self.stage, stage), (self.tables, tables), (self.workspace, workspace), (self.guests, guests)];
-        let more = |&(buffer, words): &(BufferId, usize)| if words > self.lane.size(buffer) { grown(words) } else { 0 };
-        4 * needed.iter().map(more).sum::<usize>() as u64
+        4 * needed.map(|(buffer, words)| self.lane.more_words(buffer, words)).iter().sum::<usize>() as u64
     }
 
     /// Begins a step. Movers whose states are not on the card yet are written down by `give` (the mover's number, words to be filled in). The

@@ -9,6 +9,7 @@ use super::cast::Cast;
 use super::layout::{Contacts, Guests, Interval};
 use super::places::Tables;
 use super::{Coupled, OnCard, Running};
+use crate::form::workspace_words;
 use crate::kernels::Kernels;
 
 /// Threads of the blocks of pairs and of guests.
@@ -199,11 +200,6 @@ unsafe fn launch<P: Pod>(lane: &mut Lane, kernel: &Kernel, blocks: u32, paramete
     let shape = Shape { blocks, threads: THREADS, block_bytes: 4 * THREADS };
     // SAFETY: the caller's promise: `Coupled::start` laid out all that the kernels of contacts read and write.
     unsafe { lane.launch(kernel, shape, parameter) }
-}
-
-/// Words of a body that is too large for a block, a multiple of four.
-fn workspace_words(block_bytes: usize) -> usize {
-    block_bytes.div_ceil(16) * 4
 }
 
 /// The movers by form, in the order of forms.

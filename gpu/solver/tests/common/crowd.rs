@@ -15,7 +15,7 @@ use rankzero_soft::{Pack, Topology};
 
 use super::random::Random;
 use super::rig::{Bodies, reach_of, with_finite};
-use super::scene::Scene;
+use super::scene::{Scene, thrown};
 
 /// Bodies in a heap, some of them moving, with colliders around.
 pub struct Crowd {
@@ -193,14 +193,5 @@ impl Crowd {
 fn state(random: &mut Random, topology: &Topology) -> Vec<u32> {
     let most = if random.once_in(3) { 0.0 } else { 2.0 };
     let (place, speed) = (random.vector(-0.35, 0.35), random.vector(-most, most));
-    let wild = 0.1 * most;
-    let mut words: Vec<u32> = Vec::new();
-    for x in &topology.rest {
-        words.extend((0..3).map(|k| (place[k] + x[k]).to_bits()));
-    }
-    for _ in &topology.rest {
-        words.extend((0..3).map(|k| (speed[k] + random.within(-1.0, 1.0) * wild).to_bits()));
-    }
-    words.push(random.below(3) as u32);
-    words
+    thrown(random, topology, place, speed, 0.1 * most)
 }

@@ -234,6 +234,11 @@ fn state(random: &mut Random, topology: &Topology) -> Vec<u32> {
     } else {
         1.0
     };
+    thrown(random, topology, place, speed, wild)
+}
+
+/// The rest shape at a place, with a speed that is another at each node, by up to `wild` m/s, and quiet for up to two steps.
+pub fn thrown(random: &mut Random, topology: &Topology, place: [f32; 3], speed: [f32; 3], wild: f32) -> Vec<u32> {
     let mut words: Vec<u32> = Vec::new();
     for x in &topology.rest {
         words.extend((0..3).map(|k| (place[k] + x[k]).to_bits()));

@@ -197,6 +197,14 @@ impl CardCrew {
         Ok(())
     }
 
+    /// Adds the time that something takes to what the card's bodies cost.
+    fn timed<T>(&mut self, work: impl FnOnce(&mut CoupledCrew) -> T) -> T {
+        let began = Instant::now();
+        let outcome = work(&mut self.coupled);
+        self.spent += began.elapsed();
+        outcome
+    }
+
     fn wait(&mut self) -> Result<(), GpuError> {
         self.squads.iter_mut().flatten().try_for_each(|squad| squad.troop.wait())?;
         self.coupled.wait()
@@ -212,10 +220,7 @@ impl CardCrew {
         surfaces: &mut BTreeMap<u32, Remote>,
         update: impl FnMut(u32, &mut Remote),
     ) -> Result<(), GpuError> {
-        let began = Instant::now();
-        let outcome = self.coupled.show(first, surfaces, update);
-        self.spent += began.elapsed();
-        outcome
+        self.timed(|coupled| coupled.show(first, surfaces, update))
     }
 
     /// Gives the card the surfaces that it needs, and has it work out what pairs do.
@@ -223,10 +228,7 @@ impl CardCrew {
     /// # Errors
     /// [`GpuError`]; the bodies are as they were when the step began.
     pub fn contacts(&mut self, interval: u32, surfaces: &Surfaces<'_>, pairs: &[SoftPair]) -> Result<(), GpuError> {
-        let began = Instant::now();
-        let outcome = self.coupled.contacts(interval, surfaces, pairs);
-        self.spent += began.elapsed();
-        outcome
+        self.timed(|coupled| coupled.contacts(interval, surfaces, pairs))
     }
 
     /// Tells the card what rigid bodies do to its bodies, and has it go on to the next interval.
@@ -234,10 +236,7 @@ impl CardCrew {
     /// # Errors
     /// [`GpuError`]; the bodies are as they were when the step began.
     pub fn push_rigids(&mut self, interval: u32, contacts: &[RigidPair]) -> Result<(), GpuError> {
-        let began = Instant::now();
-        let outcome = self.coupled.push_rigids(interval, contacts);
-        self.spent += began.elapsed();
-        outcome
+        self.timed(|coupled| coupled.push_rigids(interval, contacts))
     }
 
     /// Notes which of its pairs may touch in the step, after the first interval's contacts were begun.
