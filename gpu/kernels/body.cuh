@@ -55,31 +55,38 @@ struct Reach;
 struct Place {
     // Its canonical state.
     const u32* from;
-    // Where the state goes at the step's end: to be brought to the host, and, if not null, to stay for the next step.
+    // Where the state goes at the step's end: for the host, in its memory, and, if not null, to stay for the next step.
     u32* out;
     u32* resident;
     Reach* reach;
 };
 static_assert(sizeof(Place) == 32, "gpu/solver/src/resident.rs");
 
-// Takes a canonical state: positions, velocities, quiet count.
+// Takes a canonical state: positions, velocities, quiet count. Nobody has the body before a barrier: threads take words, not nodes, since the
+// state may lie in the host's memory, which is read and written in few pieces only where neighbours take neighbours.
 DEVICE void take_state(const Form& form, Body& body, const u32* state) {
     const u32 nodes = form.head.nodes;
     const Vec3 first = vector_at(state, 0);
     body.origin = vec3(origin_of(first.x), origin_of(first.y), origin_of(first.z));
+    float* const x = reinterpret_cast<float*>(body.x);
+    float* const v = reinterpret_cast<float*>(body.v);
+    for (u32 word = threadIdx.x; word < 3 * nodes; word += blockDim.x) {
+        x[word] = __uint_as_float(state[word]) - component(body.origin, word % 3);
+        v[word] = __uint_as_float(state[3 * nodes + word]);
+    }
     for (u32 i = threadIdx.x; i < nodes; i += blockDim.x) {
-        body.x[i] = sub(vector_at(state, i), body.origin);
-        body.v[i] = vector_at(state + 3 * nodes, i);
         body.inverse_mass[i] = form.inverse_mass[i];
     }
 }
 
-// Writes it back.
+// Writes it back, with all nodes in place; by words as well.
 DEVICE void give_state(const Form& form, const Body& body, u32 quiet, u32* state) {
     const u32 nodes = form.head.nodes;
-    for (u32 i = threadIdx.x; i < nodes; i += blockDim.x) {
-        set_vector(state, i, add(body.origin, body.x[i]));
-        set_vector(state + 3 * nodes, i, body.v[i]);
+    const float* const x = reinterpret_cast<const float*>(body.x);
+    const float* const v = reinterpret_cast<const float*>(body.v);
+    for (u32 word = threadIdx.x; word < 3 * nodes; word += blockDim.x) {
+        state[word] = __float_as_uint(component(body.origin, word % 3) + x[word]);
+        state[3 * nodes + word] = __float_as_uint(v[word]);
     }
     if (threadIdx.x == 0) {
         state[6 * nodes] = quiet;

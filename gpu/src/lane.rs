@@ -10,11 +10,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytemuck::Pod;
-use cudarc::driver::sys::{self, CUgraphInstantiate_flags, CUstreamCaptureMode};
+use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{CudaEvent, CudaGraph, CudaStream, result};
 
 use crate::card::{Card, Kernel, Memory, during};
 use crate::error::GpuError;
+use crate::pinned::Pinned;
 
 /// A buffer of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,36 @@ pub struct Shape {
     pub block_bytes: u32,
 }
 
+/// Memory that several lanes work on.
+#[derive(Clone, Debug)]
+pub enum Region {
+    /// The card's.
+    Device(Arc<Memory>),
+    /// The host's.
+    Host(Arc<Pinned>),
+}
+
+impl Region {
+    /// From its first byte to its end, as the card has it.
+    fn addresses(&self) -> Range<u64> {
+        let (start, words) = match self {
+            Region::Device(memory) => (memory.address(), memory.words()),
+            Region::Host(pinned) => (pinned.address(), pinned.len()),
+        };
+        start..start + 4 * words as u64
+    }
+}
+
+impl PartialEq for Region {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Region::Device(a), Region::Device(b)) => Arc::ptr_eq(a, b),
+            (Region::Host(a), Region::Host(b)) => Arc::ptr_eq(a, b),
+            _ => false,
+        }
+    }
+}
+
 /// Called again and again while a lane is waited for.
 pub type Beat = Arc<dyn Fn() + Send + Sync>;
 
@@ -51,9 +82,8 @@ pub struct Lane {
     repeats: u32,
     beat: Option<Beat>,
     buffers: Vec<Memory>,
-    arenas: Vec<Arena>,
-    /// Of others as well.
-    shared: Option<Arc<Memory>>,
+    arenas: Vec<Pinned>,
+    shared: Vec<Region>,
 }
 
 impl fmt::Debug for Lane {
@@ -84,7 +114,7 @@ impl Lane {
             beat: None,
             buffers: vec![],
             arenas: vec![],
-            shared: None,
+            shared: vec![],
         })
     }
 
@@ -111,10 +141,10 @@ impl Lane {
     ///
     /// # Errors
     /// As [`Lane::wait`].
-    pub fn share(&mut self, memory: &Arc<Memory>) -> Result<(), GpuError> {
-        if !self.shared.as_ref().is_some_and(|shared| Arc::ptr_eq(shared, memory)) {
+    pub fn share(&mut self, regions: &[Region]) -> Result<(), GpuError> {
+        if self.shared != regions {
             self.wait()?;
-            self.shared = Some(memory.clone());
+            self.shared = regions.to_vec();
         }
         Ok(())
     }
@@ -124,7 +154,7 @@ impl Lane {
     /// # Errors
     /// [`GpuError::Driver`].
     pub fn add_arena(&mut self, words: usize) -> Result<ArenaId, GpuError> {
-        self.arenas.push(Arena::new(&self.card, words)?);
+        self.arenas.push(Pinned::new(&self.card, words)?);
         Ok(ArenaId(self.arenas.len() - 1))
     }
 
@@ -152,21 +182,21 @@ impl Lane {
     /// # Errors
     /// As there.
     pub fn grow_arena(&mut self, arena: ArenaId, words: usize) -> Result<(), GpuError> {
-        if self.arenas[arena.0].words < words {
+        if self.arenas[arena.0].len() < words {
             self.wait()?;
             self.graph = None;
-            self.arenas[arena.0] = Arena::new(&self.card, grown(words))?;
+            self.arenas[arena.0] = Pinned::new(&self.card, grown(words))?;
         }
         Ok(())
     }
 
     /// Whether so many bytes from an address on are in memory that the lane [shares](Lane::share).
     pub fn shares(&self, address: u64, bytes: u64) -> bool {
-        let within = |shared: &Arc<Memory>| {
-            let end = shared.address() + 4 * shared.words() as u64;
-            (shared.address()..=end).contains(&address) && bytes <= end - address
+        let within = |region: &Region| {
+            let Range { start, end } = region.addresses();
+            (start..=end).contains(&address) && bytes <= end - address
         };
-        self.shared.as_ref().is_some_and(within)
+        self.shared.iter().any(within)
     }
 
     /// Words of a buffer.
@@ -186,7 +216,7 @@ impl Lane {
 
     /// The address by which the card reads and writes an arena.
     pub fn arena_address(&self, arena: ArenaId) -> u64 {
-        self.arenas[arena.0].device_address
+        self.arenas[arena.0].address()
     }
 
     /// The words of an arena, after the work at hand.
@@ -196,9 +226,9 @@ impl Lane {
     pub fn words(&mut self, arena: ArenaId) -> Result<&mut [u32], GpuError> {
         self.wait()?;
         let arena = &mut self.arenas[arena.0];
-        // SAFETY: it has so many words, all of which were written when it was made; the card is done with them, and gets more work
-        // only through the borrow of `self` that this one excludes.
-        Ok(unsafe { std::slice::from_raw_parts_mut(arena.memory, arena.words) })
+        // SAFETY: it has so many words, all of which were written when it was made; nobody but the lane has it, the card is done with it,
+        // and gets more work only through the borrow of `self` that this one excludes.
+        Ok(unsafe { std::slice::from_raw_parts_mut(arena.as_ptr(), arena.len()) })
     }
 
     /// Copies from an arena to a buffer, in its turn.
@@ -210,12 +240,12 @@ impl Lane {
     /// If either has no such words.
     pub fn upload(&mut self, from: ArenaId, words: Range<usize>, to: BufferId, at: usize) -> Result<(), GpuError> {
         let (arena, buffer) = (&self.arenas[from.0], &self.buffers[to.0]);
-        assert!(words.start <= words.end && words.end <= arena.words, "past the end of an arena");
+        assert!(words.start <= words.end && words.end <= arena.len(), "past the end of an arena");
         assert!(at + words.len() <= buffer.words(), "past the end of a buffer");
         self.card.context.bind_to_thread().map_err(during("using the device"))?;
         self.busy = true;
         // SAFETY: the words are within the arena, which lives until the lane has waited.
-        let source = unsafe { std::slice::from_raw_parts(arena.memory.add(words.start), words.len()) };
+        let source = unsafe { std::slice::from_raw_parts(arena.as_ptr().add(words.start), words.len()) };
         let to = buffer.address() + 4 * at as u64;
         // SAFETY: both lie within memory of the lane, which waits before it frees or shows any of it.
         unsafe { result::memcpy_htod_async(to, source, self.stream.cu_stream()) }
@@ -232,11 +262,11 @@ impl Lane {
     pub fn download(&mut self, from: BufferId, words: Range<usize>, to: ArenaId, at: usize) -> Result<(), GpuError> {
         let (buffer, arena) = (&self.buffers[from.0], &self.arenas[to.0]);
         assert!(words.start <= words.end && words.end <= buffer.words(), "past the end of a buffer");
-        assert!(at + words.len() <= arena.words, "past the end of an arena");
+        assert!(at + words.len() <= arena.len(), "past the end of an arena");
         self.card.context.bind_to_thread().map_err(during("using the device"))?;
         self.busy = true;
         // SAFETY: the words are within the arena, which nobody looks at until the lane has waited.
-        let target = unsafe { std::slice::from_raw_parts_mut(arena.memory.add(at), words.len()) };
+        let target = unsafe { std::slice::from_raw_parts_mut(arena.as_ptr().add(at), words.len()) };
         let from = buffer.address() + 4 * words.start as u64;
         // SAFETY: both lie within memory of the lane, which waits before it frees or shows any of it.
         unsafe { result::memcpy_dtoh_async(target, from, self.stream.cu_stream()) }
@@ -386,42 +416,7 @@ impl Drop for Lane {
             // The device may still be at it: what it works on is not freed before the process ends.
             std::mem::forget(std::mem::take(&mut self.buffers));
             std::mem::forget(std::mem::take(&mut self.arenas));
-            std::mem::forget(self.shared.take());
-        }
-    }
-}
-
-/// Host memory that is never paged out, and that the card reads and writes by itself.
-struct Arena {
-    card: Arc<Card>,
-    memory: *mut u32,
-    device_address: u64,
-    words: usize,
-}
-
-impl Arena {
-    fn new(card: &Arc<Card>, words: usize) -> Result<Self, GpuError> {
-        card.context.bind_to_thread().map_err(during("using the device"))?;
-        let bytes = 4 * words.max(1);
-        let flags = sys::CU_MEMHOSTALLOC_PORTABLE | sys::CU_MEMHOSTALLOC_DEVICEMAP;
-        // SAFETY: the memory is written below, before anybody reads it.
-        let memory = unsafe { result::malloc_host(bytes, flags) }.map_err(during("pinning host memory"))?;
-        let mut arena = Self { card: card.clone(), memory: memory.cast(), device_address: 0, words };
-        // SAFETY: so many bytes were reserved just now.
-        unsafe { std::ptr::write_bytes(memory.cast::<u8>(), 0, bytes) };
-        // SAFETY: the driver writes one address; the memory is mapped, as it was asked for.
-        unsafe { sys::cuMemHostGetDevicePointer_v2(&mut arena.device_address, memory, 0) }
-            .result()
-            .map_err(during("mapping host memory"))?;
-        Ok(arena)
-    }
-}
-
-impl Drop for Arena {
-    fn drop(&mut self) {
-        if self.card.context.bind_to_thread().is_ok() {
-            // SAFETY: it was reserved by `new`, and the lane has waited for the work on it.
-            let _ = unsafe { result::free_host(self.memory.cast()) };
+            std::mem::forget(std::mem::take(&mut self.shared));
         }
     }
 }

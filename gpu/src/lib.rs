@@ -20,12 +20,15 @@ mod export;
 #[allow(unsafe_code)]
 mod lane;
 pub mod law;
+#[allow(unsafe_code)]
+mod pinned;
 mod report;
 
 pub use card::{Card, Kernel, Memory};
 pub use error::GpuError;
 pub use export::{Exported, Route};
-pub use lane::{ArenaId, Beat, BufferId, Lane, Shape, WORK_MAX, grown};
+pub use lane::{ArenaId, Beat, BufferId, Lane, Region, Shape, WORK_MAX, grown};
+pub use pinned::Pinned;
 pub use report::{Device, GpuReport, Lack, Library, Version};
 
 /// Looks for the CUDA driver, the run-time compiler NVRTC and the devices. Never panics for want of any of them,

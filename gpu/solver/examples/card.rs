@@ -19,7 +19,7 @@ use common::scene::Scene;
 use rankzero_gpu::cache::Cache;
 use rankzero_gpu::{Card, GpuError};
 use rankzero_gpu_solver::roof::{Effort, Roof};
-use rankzero_gpu_solver::{Colliders, Coupled, Entrant, Home, Kernels, Residents, Troop};
+use rankzero_gpu_solver::{Colliders, Coupled, Entrant, HostStates, Kernels, Residents, Troop};
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -74,9 +74,11 @@ fn bits(kernels: &Arc<Kernels>, seeds: usize) -> Result<bool, GpuError> {
             // Scenes have none without a kernel.
             let _ = colliders.set(&scene.colliders);
             let (mut expected, mut found) = (Bodies::of(&scene), Bodies::of(&scene));
+            let mut residents = residents(kernels, &found.states)?;
+            troop.share(&residents)?;
             for step in 0..10 {
                 on_cpu(&scene, &mut expected);
-                card_step(&mut troop, &scene, &colliders, &mut found)?;
+                card_step((&mut troop, &mut residents), &scene, &colliders, (step, &mut found))?;
                 if found.clone().with_one_nan() != expected.clone().with_one_nan() {
                     let solver = if scene.topology.is_implicit() { "implicit" } else { "xpbd" };
                     println!("{{\"bits\": \"differ\", \"seed\": {seed}, \"step\": {step}, \"solver\": \"{solver}\"}}");
@@ -101,19 +103,23 @@ fn bits_of_crowds(kernels: &Arc<Kernels>, seeds: usize) -> Result<bool, GpuError
         let mut colliders = Colliders::default();
         // Scenes have none without a kernel.
         let _ = colliders.set(&crowd.colliders);
+        let mut residents = residents(kernels, &crowd.bodies.states)?;
+        coupled.share(&residents)?;
         for step in 0..10 {
-            let (before, (cast, _)) = (crowd.bodies.clone(), crowd.cast(&crowd.pairs(), &movers, 0));
+            let (mut cast, _) = crowd.cast(&crowd.pairs(), &movers, 0);
+            cast.movers.iter_mut().zip(0..).for_each(|(mover, body)| mover.home = residents.take(body, step));
             pushes += crowd.step(&[]).pushes;
-            let give = |mover: usize, words: &mut [u32]| words.copy_from_slice(&before.states[mover]);
-            coupled.start(&crowd.rule, &colliders, &cast, give)?;
+            coupled.start(&crowd.rule, &colliders, &cast)?;
             go_through(&mut coupled, crowd.rule.intervals())?;
             let ended = coupled.finish()?;
-            let same = |body: usize| {
+            let mut found = crowd.bodies.clone();
+            for body in 0..ended.len() {
                 let outcome = ended.body(body);
-                outcome.state == crowd.bodies.states[body]
-                    && with_finite(&outcome.reach, outcome.finite) == crowd.bodies.reaches[body]
-            };
-            if !(0..ended.len()).all(same) {
+                found.reaches[body] = with_finite(&outcome.reach, outcome.finite);
+                residents.ended(body as u32, step + 1);
+                residents.host().load(body as u32, &mut found.states[body]);
+            }
+            if found != crowd.bodies {
                 println!("{{\"bits\": \"differ\", \"seed\": {seed}, \"step\": {step}, \"bodies\": \"that touch\"}}");
                 return Ok(false);
             }
@@ -136,16 +142,30 @@ fn go_through(coupled: &mut Coupled, intervals: u32) -> Result<(), GpuError> {
     })
 }
 
-fn card_step(troop: &mut Troop, scene: &Scene, colliders: &Colliders, bodies: &mut Bodies) -> Result<(), GpuError> {
-    let entrant = |reach| Entrant { reach: reach_of(reach), home: Home::default() };
-    let entrants: Vec<Entrant> = bodies.reaches.iter().map(entrant).collect();
-    let give = |body: usize, words: &mut [u32]| words.copy_from_slice(&bodies.states[body]);
-    troop.start(&scene.rule, colliders, &entrants, give)?;
+/// The states of bodies, from now on the card's.
+fn residents(kernels: &Arc<Kernels>, states: &[Vec<u32>]) -> Result<Residents, GpuError> {
+    let host = HostStates::new(kernels.card(), states.iter().map(Vec::len))?;
+    states.iter().zip(0..).for_each(|(state, body)| host.store(body, state));
+    let mut residents = Residents::new(kernels.card(), &Arc::new(host))?;
+    residents.admit((0..).zip(states.iter().map(Vec::len)))?;
+    Ok(residents)
+}
+
+fn card_step(
+    (troop, residents): (&mut Troop, &mut Residents),
+    scene: &Scene,
+    colliders: &Colliders,
+    (step, bodies): (u64, &mut Bodies),
+) -> Result<(), GpuError> {
+    let entrant = |(reach, body)| Entrant { reach: reach_of(reach), home: residents.take(body, step) };
+    let entrants: Vec<Entrant> = bodies.reaches.iter().zip(0..).map(entrant).collect();
+    troop.start(&scene.rule, colliders, &entrants)?;
     let ended = troop.finish()?;
     for body in 0..ended.len() {
         let outcome = ended.body(body);
-        bodies.states[body].copy_from_slice(outcome.state);
         bodies.reaches[body] = with_finite(&outcome.reach, outcome.finite);
+        residents.ended(body as u32, step + 1);
+        residents.host().load(body as u32, &mut bodies.states[body]);
     }
     Ok(())
 }
@@ -164,11 +184,14 @@ fn roof(kernels: &Arc<Kernels>, compiled: Option<&Path>, counts: &[usize]) -> Re
         Effort { blocks: 2, rounds: 20, words: 1 << 12 }
     };
     let roof = Roof::measure(kernels.card(), compiled, &scene.topology, scene.rule.substep(), effort)?;
-    println!("{{\"projections_per_s\": {:.4e}, \"bytes_per_s\": {:.4e}}}", roof.projections_per_s, roof.bytes_per_s);
+    println!(
+        "{{\"projections_per_s\": {:.4e}, \"bytes_per_s\": {:.4e}, \"host_bytes_per_s\": {:.4e}}}",
+        roof.projections_per_s, roof.bytes_per_s, roof.host_bytes_per_s
+    );
     Ok(roof)
 }
 
-/// Times steps of so many bodies each, which stay on the card and are brought to the host after each step, and on one core of the CPU in a
+/// Times steps of so many bodies each, which stay on the card and are written to the host's memory as well, and on one core of the CPU in a
 /// lane each.
 fn time(kernels: &Arc<Kernels>, counts: &[usize], roof: Roof) -> Result<(), GpuError> {
     // A single body that no block's memory holds comes last, but not to an emulator.
@@ -182,16 +205,14 @@ fn time(kernels: &Arc<Kernels>, counts: &[usize], roof: Roof) -> Result<(), GpuE
             let bodies = Bodies::of(&scene);
             let colliders = Colliders::default();
             let mut troop = Troop::new(kernels, &scene.topology)?;
-            let mut residents = Residents::new(kernels.card(), count)?;
-            residents.admit((0..count as u32).map(|body| (body, bodies.states[0].len())))?;
+            let mut residents = residents(kernels, &vec![bodies.states[0].clone(); count])?;
             troop.share(&residents)?;
             let (mut best, began, mut step) = (Duration::MAX, Instant::now(), 0);
             while began.elapsed() < Duration::from_secs(2) || step < 2 {
                 let start = Instant::now();
                 let entrant = |body| Entrant { reach: reach_of(&bodies.reaches[0]), home: residents.take(body, step) };
                 let entrants: Vec<Entrant> = (0..count as u32).map(entrant).collect();
-                let give = |_: usize, words: &mut [u32]| words.copy_from_slice(&bodies.states[0]);
-                troop.start(&scene.rule, &colliders, &entrants, give)?;
+                troop.start(&scene.rule, &colliders, &entrants)?;
                 troop.wait()?;
                 if step > 0 {
                     best = best.min(start.elapsed());
@@ -203,14 +224,15 @@ fn time(kernels: &Arc<Kernels>, counts: &[usize], roof: Roof) -> Result<(), GpuE
             let tets = scene.topology.tets.len();
             let rate = (count * tets) as f64 * f64::from(scene.rule.substeps) / best.as_secs_f64();
             let solver = if implicit { "implicit" } else { "xpbd" };
-            // A state is read once, and written twice: to stay, and to be brought to the host.
-            let bytes = 12 * scene.topology.layout.words();
-            let by_memory = roof.bytes_per_s / bytes as f64 * tets as f64 * f64::from(scene.rule.substeps);
-            let (binding, most) = if by_memory < roof.projections_per_s {
-                ("memory", by_memory)
-            } else {
-                ("projections", roof.projections_per_s)
-            };
+            // A state is read once and written once on the card, and written once to the host's memory.
+            let state = 4 * scene.topology.layout.words();
+            let work = tets as f64 * f64::from(scene.rule.substeps);
+            let limits = [
+                ("projections", roof.projections_per_s),
+                ("memory", roof.bytes_per_s / (2 * state) as f64 * work),
+                ("host memory", roof.host_bytes_per_s / state as f64 * work),
+            ];
+            let (binding, most) = limits.into_iter().min_by(|a, b| a.1.total_cmp(&b.1)).expect("three");
             // What an implicit solve does is none of the roof's projections.
             let share = if implicit {
                 String::new()
@@ -229,8 +251,7 @@ fn time(kernels: &Arc<Kernels>, counts: &[usize], roof: Roof) -> Result<(), GpuE
     Ok(())
 }
 
-/// Times steps of so many bodies of a kind, in pairs that overlap a little, in as many intervals as substeps; all are given to the card
-/// and brought back.
+/// Times steps of so many bodies of a kind, in pairs that overlap a little, in as many intervals as substeps.
 fn time_of_pairs(kernels: &Arc<Kernels>, counts: &[usize]) -> Result<(), GpuError> {
     for &count in counts.iter().filter(|count| **count > 1) {
         let pairs = count / 2;
@@ -238,12 +259,15 @@ fn time_of_pairs(kernels: &Arc<Kernels>, counts: &[usize]) -> Result<(), GpuErro
         let mut coupled = Coupled::new(kernels, [Some(&*crowd.topologies[0])])?;
         let movers: Vec<usize> = (0..2 * pairs).collect();
         let all: Vec<(usize, usize)> = (0..pairs).map(|pair| (2 * pair, 2 * pair + 1)).collect();
-        let (cast, _) = crowd.cast(&all, &movers, 0);
-        let give = |mover: usize, words: &mut [u32]| words.copy_from_slice(&crowd.bodies.states[mover]);
+        let (mut cast, _) = crowd.cast(&all, &movers, 0);
+        let mut residents = residents(kernels, &crowd.bodies.states)?;
+        coupled.share(&residents)?;
+        cast.movers.iter_mut().zip(0..).for_each(|(mover, body)| mover.home = residents.take(body, 0));
         let (mut best, began) = (Duration::MAX, Instant::now());
+        // The same step from the same states, which the host's memory still has, as often as there is time for.
         while began.elapsed() < Duration::from_secs(2) || best == Duration::MAX {
             let start = Instant::now();
-            coupled.start(&crowd.rule, &Colliders::default(), &cast, give)?;
+            coupled.start(&crowd.rule, &Colliders::default(), &cast)?;
             go_through(&mut coupled, crowd.rule.intervals())?;
             coupled.wait()?;
             best = best.min(start.elapsed());

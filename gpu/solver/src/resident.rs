@@ -1,50 +1,57 @@
 //! States that stay on a card from step to step.
 //!
-//! The host has all states as well: what a step comes to is brought to it. What stays here need not be given to the card again.
+//! The host has all states as well ([`HostStates`]): the card writes there what a step comes to. What stays need not be read from there again.
 
 use std::sync::Arc;
 
 use bytemuck::{Pod, Zeroable};
-use rankzero_gpu::{Card, GpuError, Lane, Memory, grown};
+use rankzero_gpu::{Card, GpuError, Lane, Memory, Region, grown};
 
-/// Where a body is between steps, as `Place` of `body.cuh`: addresses in device memory.
+use crate::host::HostStates;
+
+/// Where a body is between steps, as `Place` of `body.cuh`: addresses as the card has them.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]
 #[repr(C)]
 pub struct Place {
     /// Its canonical state.
     pub from: u64,
-    /// Where the state goes at the step's end to be brought to the host.
+    /// Where the state goes at the step's end for the host.
     pub out: u64,
-    /// Where it goes to stay, or 0.
+    /// Where it goes to stay on the card, or 0.
     pub resident: u64,
     /// Its reach, read and written.
     pub reach: u64,
 }
 const _: () = assert!(size_of::<Place>() == 32);
 
-/// A body's place among those that stay.
+/// Where a body's state is in a step: on the card and with the host. The default is nowhere.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Home {
-    /// Its address, 0 where it has none.
-    pub(crate) address: u64,
+    /// Its address on the card, 0 where it has none.
+    address: u64,
     /// Whether the state there is the one that the step begins with.
-    pub(crate) current: bool,
+    current: bool,
+    /// The host's places: of the state that the step begins with, and of the one that it comes to.
+    from: u64,
+    to: u64,
 }
 
 impl Home {
-    /// Whether the state has to be given to the card.
+    /// Whether the card has to read the state from the host.
     pub fn is_stale(self) -> bool {
         !self.current
     }
 
-    /// Whether a state of so many words has its home in memory that a lane shares, or none at all.
+    /// Whether a state of so many words is in memory that a lane shares.
     pub(crate) fn is_in(self, lane: &Lane, words: usize) -> bool {
-        (self.address == 0 && !self.current) || lane.shares(self.address, 4 * words as u64)
+        let shared = |address: u64| lane.shares(address, 4 * words as u64);
+        let at_home = if self.address == 0 { !self.current } else { shared(self.address) };
+        at_home && shared(self.from) && shared(self.to)
     }
 
-    /// The place of a body whose state is brought to the host from `out`, where it lies if it was given.
-    pub(crate) fn place(self, out: u64, reach: u64) -> Place {
-        Place { from: if self.current { self.address } else { out }, out, resident: self.address, reach }
+    pub(crate) fn place(self, reach: u64) -> Place {
+        let from = if self.current { self.address } else { self.from };
+        Place { from, out: self.to, resident: self.address, reach }
     }
 }
 
@@ -53,6 +60,7 @@ impl Home {
 pub struct Residents {
     card: Arc<Card>,
     memory: Arc<Memory>,
+    host: Arc<HostStates>,
     /// By body: the word at which it begins.
     places: Vec<Option<usize>>,
     /// By body: the step whose start the state belongs to.
@@ -61,13 +69,19 @@ pub struct Residents {
 }
 
 impl Residents {
-    /// None yet, of so many bodies.
+    /// None yet of the host's.
     ///
     /// # Errors
     /// [`GpuError::Driver`].
-    pub fn new(card: &Arc<Card>, bodies: usize) -> Result<Self, GpuError> {
+    pub fn new(card: &Arc<Card>, host: &Arc<HostStates>) -> Result<Self, GpuError> {
         let memory = Arc::new(Memory::new(card, 0)?);
-        Ok(Self { card: card.clone(), memory, places: vec![None; bodies], steps: vec![None; bodies], end: 0 })
+        let (places, steps) = (vec![None; host.len()], vec![None; host.len()]);
+        Ok(Self { card: card.clone(), memory, host: host.clone(), places, steps, end: 0 })
+    }
+
+    /// The host's memory of them.
+    pub fn host(&self) -> &Arc<HostStates> {
+        &self.host
     }
 
     /// Makes room for bodies with so many words each. Nothing may be going on on the card.
@@ -106,16 +120,23 @@ impl Residents {
         self.end + homeless.map(|(_, words)| words).sum::<usize>() > self.memory.words()
     }
 
-    /// The home of a body at the start of a step, which is about to be taken: what is there is not relied on again before
+    /// The home of a body at the start of a step, which is about to be taken: what is on the card is not relied on again before
     /// [`Residents::ended`].
+    ///
+    /// # Panics
+    /// If the host does not hold its state.
     pub fn take(&mut self, body: u32, step: u64) -> Home {
-        let Some(place) = self.places[body as usize] else { return Home::default() };
+        let (from, to) = self.host.places(body);
         let current = self.steps[body as usize].take() == Some(step);
-        Home { address: self.memory.address() + 4 * place as u64, current }
+        match self.places[body as usize] {
+            Some(place) => Home { address: self.memory.address() + 4 * place as u64, current, from, to },
+            None => Home { address: 0, current: false, from, to },
+        }
     }
 
-    /// Notes that a body's state is the one with which a step begins.
+    /// A step of a body has ended: its state is the one with which this step begins.
     pub fn ended(&mut self, body: u32, step: u64) {
+        self.host.turn(body);
         self.steps[body as usize] = Some(step);
     }
 
@@ -124,8 +145,8 @@ impl Residents {
         self.steps.fill(None);
     }
 
-    /// Where they are.
-    pub(crate) fn memory(&self) -> &Arc<Memory> {
-        &self.memory
+    /// The memory in which they and the host's are.
+    pub(crate) fn regions(&self) -> [Region; 2] {
+        [Region::Device(self.memory.clone()), Region::Host(self.host.pinned().clone())]
     }
 }

@@ -1,4 +1,5 @@
-//! What limits a card, measured on it: how many tetrahedra it projects in registers, how many bytes it copies.
+//! What limits a card, measured on it: how many tetrahedra it projects in registers, how many bytes it copies, and how many it writes to the
+//! host's memory.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -47,6 +48,8 @@ pub struct Roof {
     pub projections_per_s: f64,
     /// Bytes read and bytes written, together, in a second.
     pub bytes_per_s: f64,
+    /// Bytes written to the host's memory in a second.
+    pub host_bytes_per_s: f64,
 }
 
 impl Roof {
@@ -67,6 +70,9 @@ impl Roof {
         let threads = u64::from(effort.blocks) * u64::from(THREADS);
         let words = effort.words.max(4 * threads as usize).next_multiple_of(4);
         let (from, to) = (lane.add_buffer(words)?, lane.add_buffer(words)?);
+        // A fraction, as the way to the host is slower.
+        let host_words = (words / 16).next_multiple_of(4);
+        let host = lane.add_arena(host_words)?;
         let parameter = Parameter {
             form: lane.address(form),
             from: lane.address(from),
@@ -75,22 +81,24 @@ impl Roof {
             rounds: effort.rounds,
             inverse_h2: 1.0 / (h * h),
         };
+        let to_host = Parameter { to: lane.arena_address(host), quads: host_words as u64 / 4, ..parameter };
         let shape = Shape { blocks: effort.blocks, threads: THREADS, block_bytes: 0 };
-        let mut best = |kernel: &Kernel| -> Result<f64, GpuError> {
+        let mut best = |kernel: &Kernel, parameter: &Parameter| -> Result<f64, GpuError> {
             let mut best = f64::MAX;
             for _ in 0..5 {
                 let start = Instant::now();
-                // SAFETY: `Parameter` is what both kernels take. Its addresses are those of buffers of the lane: a form, and twice as many
-                // quads as are copied, at least one for each thread.
-                unsafe { lane.launch(kernel, shape, &parameter)? };
+                // SAFETY: `Parameter` is what both kernels take. Its addresses are those of buffers and an arena of the lane: a form, and twice as
+                // many quads as are copied, where a kernel writes for each thread at least one for each.
+                unsafe { lane.launch(kernel, shape, parameter)? };
                 lane.wait()?;
                 best = best.min(start.elapsed().as_secs_f64());
             }
             Ok(best)
         };
         Ok(Self {
-            projections_per_s: threads as f64 * f64::from(effort.rounds) / best(&project)?,
-            bytes_per_s: 8.0 * words as f64 / best(&copy)?,
+            projections_per_s: threads as f64 * f64::from(effort.rounds) / best(&project, &parameter)?,
+            bytes_per_s: 8.0 * words as f64 / best(&copy, &parameter)?,
+            host_bytes_per_s: 4.0 * host_words as f64 / best(&copy, &to_host)?,
         })
     }
 }

@@ -1,9 +1,8 @@
 //! Bodies of one form that take a whole step on a card.
 //!
-//! Their canonical states are with the host: what a step comes to is brought back after it, in one copy, and what does not stay on the card
-//! ([`Residents`]) is given to it before. So where the card fails, the states of the step's start are still there.
+//! Their canonical states are with the host as well ([`HostStates`](crate::HostStates)), where the card writes what the step comes to, beside what it
+//! began with. So where the card fails, the states of the step's start are still there.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use rankzero_gpu::{ArenaId, Beat, BufferId, GpuError, Lane, Memory, Shape};
@@ -12,7 +11,7 @@ use rankzero_soft::rule::StepRule;
 use rankzero_soft::{StateLayout, Topology};
 
 use crate::collider::{Colliders, RECORD_WORDS};
-use crate::ended::{Ended, lay_out};
+use crate::ended::Ended;
 use crate::form::{Form, workspace_words};
 use crate::kernels::Kernels;
 use crate::pool::Pool;
@@ -34,9 +33,8 @@ pub struct Troop {
     buffer: BufferId,
     workspace: BufferId,
     pool: Pool,
-    /// The step that the card is at, and where its states are.
+    /// The step that the card is at.
     running: Option<Tables>,
-    states: Vec<Range<usize>>,
     noted: Option<Note>,
 }
 
@@ -45,7 +43,7 @@ pub struct Troop {
 pub struct Entrant {
     /// Its reach at the step's start.
     pub reach: Reach,
-    /// Where its state stays on the card.
+    /// Where its state is.
     pub home: Home,
 }
 
@@ -54,7 +52,7 @@ pub struct Entrant {
 struct Note {
     step: Step,
     shape: Shape,
-    upload: usize,
+    end: usize,
 }
 
 /// Where things lie in the arena and, alike, in the buffer, in words. What holds addresses comes first.
@@ -64,17 +62,15 @@ struct Tables {
     places: usize,
     records: usize,
     reaches: usize,
-    states: usize,
     end: usize,
 }
 
 impl Tables {
-    fn new(bodies: usize, colliders: usize, state_words: usize) -> Self {
+    fn new(bodies: usize, colliders: usize) -> Self {
         let places = 0;
         let records = places + size_of::<Place>() / 4 * bodies;
         let reaches = records + RECORD_WORDS * colliders;
-        let states = reaches + NEXT_REACH_WORDS * bodies;
-        Self { bodies, places, records, reaches, states, end: states + state_words * bodies }
+        Self { bodies, places, records, reaches, end: reaches + NEXT_REACH_WORDS * bodies }
     }
 }
 
@@ -98,7 +94,6 @@ impl Troop {
             pool: Pool::new(&mut lane)?,
             lane,
             running: None,
-            states: Vec::new(),
             noted: None,
         })
     }
@@ -108,64 +103,45 @@ impl Troop {
         let block = self.form.block_bytes(colliders);
         let large = block > self.kernels.card().block_bytes_max();
         let workspace = if large { workspace_words(block) * bodies } else { 0 };
-        let needed =
-            [(self.buffer, Tables::new(bodies, colliders, self.layout.words()).end), (self.workspace, workspace)];
+        let needed = [(self.buffer, Tables::new(bodies, colliders).end), (self.workspace, workspace)];
         4 * needed.map(|(buffer, words)| self.lane.more_words(buffer, words)).iter().sum::<usize>() as u64
     }
 
-    /// Begins a step of `bodies`. Those whose states are not on the card yet are written down by `give` (number of the body, words to be
-    /// filled in). Returns while the card computes.
+    /// Begins a step of `bodies`. Returns while the card computes.
     ///
     /// # Errors
     /// [`GpuError::Driver`], [`GpuError::Deadline`]; nothing is lost then but this step.
     ///
     /// # Panics
     /// If a home is none of those that were [shared](Troop::share).
-    pub fn start(
-        &mut self,
-        rule: &StepRule,
-        colliders: &Colliders,
-        bodies: &[Entrant],
-        mut give: impl FnMut(usize, &mut [u32]),
-    ) -> Result<(), GpuError> {
+    pub fn start(&mut self, rule: &StepRule, colliders: &Colliders, bodies: &[Entrant]) -> Result<(), GpuError> {
         self.running = None;
         if bodies.is_empty() {
             return Ok(());
         }
         let words = self.layout.words();
-        let tables = Tables::new(bodies.len(), colliders.len(), words);
+        let tables = Tables::new(bodies.len(), colliders.len());
         self.lane.grow_arena(self.arena, tables.end)?;
         self.lane.grow_buffer(self.buffer, tables.end)?;
         self.pool.share(&mut self.lane, colliders)?;
-        let stale;
-        (self.states, stale) = lay_out(tables.states, bodies.iter().map(|body| (words, body.home.is_stale())));
-        let at = |place: usize| self.lane.address(self.buffer) + 4 * place as u64;
+        let reaches = self.lane.address(self.buffer) + 4 * tables.reaches as u64;
         let place = |(number, body): (usize, &Entrant)| {
             assert!(body.home.is_in(&self.lane, words), "a home that is not shared");
-            body.home.place(at(self.states[number].start), at(tables.reaches + number * NEXT_REACH_WORDS))
+            body.home.place(reaches + (4 * NEXT_REACH_WORDS * number) as u64)
         };
         let places: Vec<Place> = bodies.iter().enumerate().map(place).collect();
         let arena = self.lane.words(self.arena)?;
         arena[tables.places..tables.records].copy_from_slice(bytemuck::cast_slice(&places));
         arena[tables.records..tables.reaches].copy_from_slice(bytemuck::cast_slice(colliders.records()));
         for (number, body) in bodies.iter().enumerate() {
-            if body.home.is_stale() {
-                give(number, &mut arena[self.states[number].clone()]);
-            }
             arena[tables.reaches + number * NEXT_REACH_WORDS..][..REACH_WORDS].copy_from_slice(&body.reach.to_words());
         }
-        self.compute(rule, colliders, tables, tables.states + stale)?;
+        self.compute(rule, colliders, tables)?;
         self.running = Some(tables);
         Ok(())
     }
 
-    fn compute(
-        &mut self,
-        rule: &StepRule,
-        colliders: &Colliders,
-        tables: Tables,
-        upload: usize,
-    ) -> Result<(), GpuError> {
+    fn compute(&mut self, rule: &StepRule, colliders: &Colliders, tables: Tables) -> Result<(), GpuError> {
         let block = self.form.block_bytes(colliders.len());
         let large = block > self.kernels.card().block_bytes_max();
         let each = workspace_words(block);
@@ -188,13 +164,13 @@ impl Troop {
         let kernel = self.kernels.whole_step(self.form.is_implicit(), large);
         let (arena, buffer) = (self.arena, self.buffer);
         let work = |lane: &mut Lane| {
-            lane.upload(arena, 0..upload, buffer, 0)?;
+            lane.upload(arena, 0..tables.end, buffer, 0)?;
             // SAFETY: `Step` is what the kernel takes. Its addresses are those of buffers of the lane, which were made large enough for what
-            // the kernel reads and writes there, and of homes in memory that the lane shares.
+            // the kernel reads and writes there, and of homes in memory that the lane shares: a state each.
             unsafe { lane.launch(kernel, shape, &step)? };
             lane.download(buffer, tables.reaches..tables.end, arena, tables.reaches)
         };
-        let note = Some(Note { step, shape, upload });
+        let note = Some(Note { step, shape, end: tables.end });
         let same = self.noted == note;
         self.noted = note;
         self.lane.repeat(same, work)
@@ -214,7 +190,7 @@ impl Troop {
     /// As [`Troop::start`].
     pub fn finish(&mut self) -> Result<Ended<'_>, GpuError> {
         let Some(tables) = self.running.take() else { return Ok(Ended::none()) };
-        Ok(Ended::new(self.lane.words(self.arena)?, &self.states, tables.reaches))
+        Ok(Ended::new(&self.lane.words(self.arena)?[tables.reaches..tables.end]))
     }
 
     /// Has `beat` called while the card is waited for.
@@ -227,6 +203,6 @@ impl Troop {
     /// # Errors
     /// As [`Troop::start`].
     pub fn share(&mut self, residents: &Residents) -> Result<(), GpuError> {
-        self.lane.share(residents.memory())
+        self.lane.share(&residents.regions())
     }
 }

@@ -18,6 +18,7 @@ use std::sync::Arc;
 use rankzero_comm::{CommError, Fabric, Rank, Segment, SegmentId};
 use rankzero_soft::reach::REACH_WORDS;
 
+use super::states::States;
 use crate::scene::Scene;
 
 /// Words of a rank's header in the reach segment.
@@ -94,7 +95,7 @@ pub struct Part {
 #[derive(Debug)]
 pub struct Board {
     /// Canonical states.
-    pub state: Part,
+    pub states: States,
     /// Headers and reaches.
     pub reach: Part,
     /// Surfaces.
@@ -105,7 +106,6 @@ pub struct Board {
     pub digest: Part,
     /// Copies of states, of odd and even epochs: of this rank's bodies and of those that it keeps for others.
     pub copy: Part,
-    state_at: Vec<usize>,
     halo_at: Vec<usize>,
     ranks: usize,
     bodies: usize,
@@ -137,36 +137,18 @@ impl Board {
             Ok(Part { memory, id })
         };
         Ok(Self {
-            state: part(state_at[bodies])?,
+            // Address space alone, until it is written.
+            copy: part(2 * state_at[bodies])?,
+            states: States::new(part(state_at[bodies])?, state_at),
             reach: part(2 * (ranks * HEADER_WORDS + bodies * ENTRY_WORDS))?,
             halo: part(2 * halo_at[bodies])?,
             wrench: part(2 * ranks * (1 + wrench_room * WRENCH_WORDS))?,
             digest: part(2 * bodies * DIGEST_WORDS)?,
-            // Address space alone, until it is written.
-            copy: part(2 * state_at[bodies])?,
-            state_at,
             halo_at,
             ranks,
             bodies,
             wrench_room,
         })
-    }
-
-    /// Where the state of a body is, and its length.
-    pub fn state_of(&self, body: u32) -> (usize, usize) {
-        run(&self.state_at, body)
-    }
-
-    /// Copies the state of a body into `out`.
-    pub fn load_state(&self, body: u32, out: &mut Vec<u32>) {
-        let (at, words) = self.state_of(body);
-        out.resize(words, 0);
-        self.state.memory.load(at, out);
-    }
-
-    /// Copies the state of a body from `words`.
-    pub fn store_state(&self, body: u32, words: &[u32]) {
-        self.state.memory.store(self.state_of(body).0, words);
     }
 
     /// Where the surface of a body in exchange `exchange` is, and its length.
@@ -202,8 +184,8 @@ impl Board {
 
     /// Where the copy of a body in the epoch with this index is, and its length.
     pub fn copy_of(&self, body: u32, index: u64) -> (usize, usize) {
-        let (at, words) = self.state_of(body);
-        (at + parity(index) * self.state_at[self.bodies], words)
+        let (at, words) = self.states.range_of(body);
+        (at + parity(index) * self.states.words(), words)
     }
 
     fn reach_half(&self, step: u64) -> usize {

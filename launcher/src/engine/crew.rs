@@ -108,7 +108,7 @@ impl Member {
         self.pack.reset(topology, team.width);
         for &slot in team.slots() {
             let id = orders.own[slot as usize].id;
-            orders.board.load_state(id, &mut self.state);
+            orders.board.states.load(id, &mut self.state);
             self.pack.join(&self.state, &orders.reaches[id as usize], orders.rule(), orders.colliders);
         }
         self.stop_clock();
@@ -167,7 +167,7 @@ impl Member {
         for (lane, &slot) in self.team.slots().iter().enumerate() {
             let own = &orders.own[slot as usize];
             self.pack.state(lane, &mut self.state);
-            orders.board.store_state(own.id, &self.state);
+            orders.board.states.store(own.id, &self.state);
             own.set_reach(self.pack.reach(lane));
             if !self.pack.is_finite(lane) {
                 blown = blown.or(Some(own.id));

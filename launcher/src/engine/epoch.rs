@@ -201,12 +201,12 @@ impl<F: Fabric> Engine<F> {
         let (board, scene) = (&self.board, &self.scene);
         ids.par_iter().for_each(|&id| {
             if epoch == Epoch::START {
-                board.store_state(id, &scene.initial_state(id));
+                board.states.store(id, &scene.initial_state(id));
             } else {
                 let (at, len) = board.copy_of(id, u64::from(epoch.index));
                 let mut words = vec![0; len];
                 board.copy.memory.load(at, &mut words);
-                board.store_state(id, &words);
+                board.states.store(id, &words);
             }
         });
         let rigids = match epoch {
@@ -239,9 +239,9 @@ impl<F: Fabric> Engine<F> {
 
     /// Takes the state of a body, for [`Engine::resume_at`]; whether it has the right length.
     pub fn store_state(&self, body: u32, words: &[u32]) -> bool {
-        let fits = self.board.state_of(body).1 == words.len();
+        let fits = self.board.states.range_of(body).1 == words.len();
         if fits {
-            self.board.store_state(body, words);
+            self.board.states.store(body, words);
         }
         fits
     }
@@ -295,7 +295,7 @@ impl<F: Fabric> Engine<F> {
         let board = &self.board;
         self.own.par_iter().for_each(|own| {
             let mut state = Vec::new();
-            board.load_state(own.id, &mut state);
+            board.states.load(own.id, &mut state);
             board.digest.memory.store(board.digest_of(own.id, sequence), &digest::of_state(&state));
         });
         if self.rank() != self.master {
@@ -341,7 +341,7 @@ impl<F: Fabric> Engine<F> {
 fn copy(board: &Board, body: u32, epoch: Epoch, fresh: bool) -> Dirty {
     let (at, len) = board.copy_of(body, u64::from(epoch.index));
     let (mut state, mut ranges) = (Vec::new(), Vec::new());
-    board.load_state(body, &mut state);
+    board.states.load(body, &mut state);
     if fresh {
         board.copy.memory.store(at, &state);
         return Dirty { body, ranges: vec![(at, len)] };

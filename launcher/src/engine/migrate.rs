@@ -33,15 +33,17 @@ impl<F: Fabric> Engine<F> {
             }
             let bodies = &self.scene.batches[m.batch as usize];
             if from == me {
-                outgoing.entry(m.to).or_default().extend(bodies.iter().map(|&b| self.board.state_of(b)));
+                bodies.iter().for_each(|&body| self.board.states.bring_home(body));
+                outgoing.entry(m.to).or_default().extend(bodies.iter().map(|&b| self.board.states.range_of(b)));
             }
             if m.to == me {
                 givers.insert(from);
+                bodies.iter().for_each(|&body| self.board.states.arrived(body));
             }
         }
         self.link.settle(Kind::State, step, step)?;
         for (peer, ranges) in outgoing {
-            self.link.put(peer, self.board.state.id, &ranges, Kind::State, step)?;
+            self.link.put(peer, self.board.states.segment(), &ranges, Kind::State, step)?;
         }
         self.link.expect(givers.into_iter(), Kind::State, step, step)?;
         // What was given away must not change here before it has left.

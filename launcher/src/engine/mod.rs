@@ -23,6 +23,7 @@ mod on_card;
 pub mod own;
 pub mod ownership;
 pub mod rigids;
+pub mod states;
 pub mod step;
 pub mod threads;
 pub mod view;
@@ -186,7 +187,7 @@ impl<F: Fabric + Bootstrap> Engine<F> {
         let ids: Vec<u32> = engine.ownership.bodies_of(me).collect();
         let (board, scene) = (&engine.board, &engine.scene);
         // By the worker threads, so that pages lie near a core that computes, not all near the first.
-        ids.par_iter().for_each(|&id| board.store_state(id, &scene.initial_state(id)));
+        ids.par_iter().for_each(|&id| board.states.store(id, &scene.initial_state(id)));
         engine.adopt();
         Ok(engine)
     }
@@ -205,6 +206,7 @@ impl<F: Fabric> Engine<F> {
 
     /// Has a card compute those of this rank's bodies that it can, from now on. The result is the same.
     pub fn use_card(&mut self, card: CardCrew) {
+        self.board.states.use_card(card.states().clone());
         self.card = Some(card);
         self.beat_for_card();
     }
@@ -306,7 +308,7 @@ impl<F: Fabric> Engine<F> {
     /// The canonical state of a body of this rank.
     pub fn state(&self, body: u32) -> Vec<u32> {
         let mut words = Vec::new();
-        self.board.load_state(body, &mut words);
+        self.board.states.load(body, &mut words);
         words
     }
 

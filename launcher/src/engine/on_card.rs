@@ -158,6 +158,7 @@ impl<F: Fabric> Engine<F> {
             GpuError::Deadline { .. } => std::mem::forget(card),
             _ => (),
         }
+        self.board.states.leave_card(self.own.iter().map(|own| own.id));
         tracing::warn!("{} computes on the processor from step {} on: {error}", self.rank(), self.step);
     }
 

@@ -110,7 +110,7 @@ impl Own {
     /// Shows the surface of a body that sleeps.
     pub fn show_still(&mut self, scene: &Scene, board: &Board, isa: Isa, state: &mut Vec<u32>) {
         let layout = scene.layout(self.id);
-        board.load_state(self.id, state);
+        board.states.load(self.id, state);
         self.still.resize(layout.halo_words(), 0.0);
         still_surface(state, layout, &mut self.still);
         self.shell.update(true, &self.still, scene.topology(self.id), isa);

@@ -88,6 +88,6 @@ impl<F: Fabric> Engine<F> {
         others.sort_unstable();
         self.master = view.master();
         let number = number(view, self.link.size());
-        self.link.enter_view(number, others, self.board.state.id, self.step)
+        self.link.enter_view(number, others, self.board.states.segment(), self.step)
     }
 }

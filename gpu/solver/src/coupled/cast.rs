@@ -13,7 +13,7 @@ pub struct Actor {
     pub form: usize,
     /// Its reach at the step's start.
     pub reach: Reach,
-    /// Where its state stays on the card; nowhere where it is a guest.
+    /// Where its state is; nowhere where it is a guest.
     pub home: Home,
     /// Who pushes it, in [`Cast::pushers`]; nobody where it is a guest.
     pub pushed_by: Range<usize>,

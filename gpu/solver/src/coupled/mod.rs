@@ -4,7 +4,7 @@
 //! the host brings their surfaces in each interval, and takes those that it needs itself. Between two such exchanges the card goes on by
 //! itself, so that where nobody else takes part a step is one piece of work.
 //!
-//! Canonical states are with the host, as in [`Troop`](crate::Troop): where the card fails, those of the step's start are still there.
+//! Canonical states are with the host as well, as in [`Troop`](crate::Troop): where the card fails, those of the step's start are still there.
 
 mod cast;
 mod layout;
@@ -12,7 +12,6 @@ mod places;
 mod work;
 mod write;
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use rankzero_gpu::{ArenaId, Beat, BufferId, GpuError, Lane, Memory};
@@ -24,7 +23,7 @@ use rankzero_soft::rule::StepRule;
 pub use cast::{Actor, Cast, Meeting, PushedBy};
 
 use crate::collider::Colliders;
-use crate::ended::{Ended, lay_out};
+use crate::ended::Ended;
 use crate::form::Form;
 use crate::kernels::Kernels;
 use crate::pool::Pool;
@@ -53,9 +52,9 @@ struct Running {
     rule: Rule,
     intervals: u32,
     collider_count: u64,
-    /// Words of the surfaces that are shown; where each mover's state lies in the tables, and each guest's surface begins.
+    movers: usize,
+    /// Words of the surfaces that are shown; where each guest's surface begins.
     shown_words: usize,
-    states: Vec<Range<usize>>,
     guests: Vec<usize>,
     pairs: u32,
     /// Nobody but the card takes part, which has been given the whole step.
@@ -83,8 +82,6 @@ pub struct Coupled {
     given_arena: ArenaId,
     given: BufferId,
     running: Option<Running>,
-    /// Where the states of the last step lie in the tables.
-    states: Vec<Range<usize>>,
     noted: Option<Note>,
 }
 
@@ -124,7 +121,6 @@ impl Coupled {
             given: lane.add_buffer(0)?,
             lane,
             running: None,
-            states: Vec::new(),
             noted: None,
         })
     }
@@ -132,32 +128,23 @@ impl Coupled {
     /// Bytes of device memory that have to be reserved before a step of `cast` among so many colliders.
     pub fn more_bytes(&self, cast: &Cast, colliders: usize) -> u64 {
         let stage = Stage::new(cast, |form| &self.form(form).form).end;
-        let tables = Tables::new(cast, colliders, self.state_words(cast)).end;
+        let tables = Tables::new(cast, colliders).end;
         let workspace = self.workspace_words(&groups(cast), colliders);
         let guests = self.guest_places(cast).1;
         let needed = [(self.stage, stage), (self.tables, tables), (self.workspace, workspace), (self.guests, guests)];
         4 * needed.map(|(buffer, words)| self.lane.more_words(buffer, words)).iter().sum::<usize>() as u64
     }
 
-    /// Begins a step. Movers whose states are not on the card yet are written down by `give` (the mover's number, words to be filled in). The
-    /// first interval goes as far as its contacts. Returns while the card computes.
+    /// Begins a step. The first interval goes as far as its contacts. Returns while the card computes.
     ///
     /// # Errors
     /// [`GpuError::Driver`], [`GpuError::Deadline`]; nothing is lost then but this step.
     ///
     /// # Panics
     /// If `cast` names what it has not, or a home is none of those that were [shared](Coupled::share).
-    pub fn start(
-        &mut self,
-        rule: &StepRule,
-        colliders: &Colliders,
-        cast: &Cast,
-        mut give: impl FnMut(usize, &mut [u32]),
-    ) -> Result<(), GpuError> {
+    pub fn start(&mut self, rule: &StepRule, colliders: &Colliders, cast: &Cast) -> Result<(), GpuError> {
         self.running = None;
-        let tables = Tables::new(cast, colliders.len(), self.state_words(cast));
-        let words = cast.movers.iter().map(|body| (self.form(body.form).state_words, body.home.is_stale()));
-        let (states, stale) = lay_out(tables.states, words);
+        let tables = Tables::new(cast, colliders.len());
         cast.check();
         for body in &cast.movers {
             assert!(body.home.is_in(&self.lane, self.form(body.form).state_words), "a home that is not shared");
@@ -175,15 +162,12 @@ impl Coupled {
             forms: cast.seats().map(|body| self.lane.address(self.form(body.form).buffer)).collect(),
         };
         let arena = self.lane.words(self.arena)?;
-        write::tables(arena, rule, cast, (&tables, &stage, &states), &addresses);
+        write::tables(arena, rule, cast, (&tables, &stage), &addresses);
         arena[tables.records..tables.near].copy_from_slice(bytemuck::cast_slice(colliders.records()));
         let mut numbers: Vec<u32> = (0..cast.movers.len() as u32).collect();
         numbers.sort_by_key(|&mover| cast.movers[mover as usize].form);
         arena[tables.blocks..tables.records].copy_from_slice(&numbers);
         for (mover, body) in cast.movers.iter().enumerate() {
-            if body.home.is_stale() {
-                give(mover, &mut arena[states[mover].clone()]);
-            }
             arena[tables.reaches + mover * NEXT_REACH_WORDS..][..REACH_WORDS].copy_from_slice(&body.reach.to_words());
         }
         let (guests, region) = self.guest_places(cast);
@@ -198,13 +182,13 @@ impl Coupled {
             rule: Rule::new(rule),
             intervals: rule.intervals(),
             collider_count: colliders.len() as u64,
+            movers: cast.movers.len(),
             shown_words,
-            states,
             guests,
             pairs: cast.pairs.len() as u32,
             is_alone: cast.guests.is_empty() && cast.shown == 0,
         });
-        self.begin(tables.states + stale)
+        self.begin()
     }
 
     /// The surfaces of the movers that are shown, in the running interval: each one's number, positions and displacements. Waits for them.
@@ -271,7 +255,7 @@ impl Coupled {
         let Some(running) = self.running.as_ref().filter(|running| !running.is_alone) else { return Ok(()) };
         let pushed = pushes.iter().any(|(_, pushes)| !pushes.is_empty());
         if pushed {
-            let movers = running.states.len();
+            let movers = running.movers;
             let words = 2 * movers + 4 * pushes.iter().map(|(_, pushes)| pushes.len()).sum::<usize>();
             self.lane.grow_arena(self.given_arena, words)?;
             self.lane.grow_buffer(self.given, words)?;
@@ -306,8 +290,7 @@ impl Coupled {
     /// As [`Coupled::start`].
     pub fn finish(&mut self) -> Result<Ended<'_>, GpuError> {
         let Some(running) = self.running.take() else { return Ok(Ended::none()) };
-        self.states = running.states;
-        Ok(Ended::new(self.lane.words(self.arena)?, &self.states, running.tables.reaches))
+        Ok(Ended::new(&self.lane.words(self.arena)?[running.tables.reaches..running.tables.end]))
     }
 
     /// Has `beat` called while the card is waited for.
@@ -320,7 +303,7 @@ impl Coupled {
     /// # Errors
     /// As [`Coupled::start`].
     pub fn share(&mut self, residents: &Residents) -> Result<(), GpuError> {
-        self.lane.share(residents.memory())
+        self.lane.share(&residents.regions())
     }
 
     fn form(&self, form: usize) -> &OnCard {
@@ -341,10 +324,5 @@ impl Coupled {
         });
         let places = [0].into_iter().chain(ends).collect();
         (places, 2 * cast.guests.len() + end)
-    }
-
-    /// Words of the movers' states.
-    fn state_words(&self, cast: &Cast) -> usize {
-        cast.movers.iter().map(|body| self.form(body.form).state_words).sum()
     }
 }

@@ -6,7 +6,7 @@ use crate::collider::RECORD_WORDS;
 use crate::form::Form;
 use crate::step::NEXT_REACH_WORDS;
 
-/// Tables that the host writes and the card reads; reaches and states go both ways. Records with addresses in them come first.
+/// Tables that the host writes and the card reads; `near` and reaches come back. Records with addresses in them come first.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tables {
     pub seats: usize,
@@ -17,12 +17,11 @@ pub(super) struct Tables {
     pub records: usize,
     pub near: usize,
     pub reaches: usize,
-    pub states: usize,
     pub end: usize,
 }
 
 impl Tables {
-    pub(super) fn new(cast: &Cast, colliders: usize, state_words: usize) -> Self {
+    pub(super) fn new(cast: &Cast, colliders: usize) -> Self {
         let (movers, guests, pairs) = (cast.movers.len(), cast.guests.len(), cast.pairs.len());
         let mut end = 0;
         let mut take = |words: usize| {
@@ -38,7 +37,6 @@ impl Tables {
             records: take(RECORD_WORDS * colliders),
             near: take(pairs),
             reaches: take(NEXT_REACH_WORDS * movers),
-            states: take(state_words),
             end,
         }
     }

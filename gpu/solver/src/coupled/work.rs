@@ -30,21 +30,18 @@ pub(super) struct Note {
     contacts: Contacts,
     pairs: u32,
     intervals: u32,
-    upload: usize,
     download: std::ops::Range<usize>,
 }
 
 impl Coupled {
-    /// Gives the card the tables, of which `upload` words are new to it, and its first piece of work: all of the step where nobody else takes
-    /// part.
-    pub(super) fn begin(&mut self, upload: usize) -> Result<(), GpuError> {
-        match &self.running {
-            Some(running) if running.is_alone => self.whole(upload),
-            _ => {
-                self.lane.upload(self.arena, 0..upload, self.tables, 0)?;
-                self.advance(0, false)
-            }
+    /// Gives the card the tables and its first piece of work: all of the step where nobody else takes part.
+    pub(super) fn begin(&mut self) -> Result<(), GpuError> {
+        let Some(running) = &self.running else { return Ok(()) };
+        if running.is_alone {
+            return self.whole();
         }
+        self.lane.upload(self.arena, 0..running.tables.end, self.tables, 0)?;
+        self.advance(0, false)
     }
 
     /// Runs interval `interval` up to its contacts, after ending the one before; past the last one, ends the step. `pushed` tells whether the
@@ -84,19 +81,19 @@ impl Coupled {
     }
 
     /// Gives the card a step in which nobody else takes part. A step like the one before is recorded: the driver then has less to do for it.
-    fn whole(&mut self, upload: usize) -> Result<(), GpuError> {
+    fn whole(&mut self) -> Result<(), GpuError> {
         let Some(running) = &self.running else { return Ok(()) };
         let Tables { near, end, .. } = running.tables;
         let (pairs, intervals, contacts) = (running.pairs, running.intervals, self.parameter(running));
         let kernels = self.kernels.clone();
         let all: Vec<_> = (0..=intervals).map(|interval| self.launches(&kernels, running, interval, false)).collect();
         let first = all[0].iter().map(|(_, shape, step)| (*shape, *step)).collect();
-        let note = Some(Note { first, contacts, pairs, intervals, upload, download: near..end });
+        let note = Some(Note { first, contacts, pairs, intervals, download: near..end });
         let same = self.noted == note;
         self.noted = note;
         let (arena, tables) = (self.arena, self.tables);
         self.lane.repeat(same, |lane| {
-            lane.upload(arena, 0..upload, tables, 0)?;
+            lane.upload(arena, 0..end, tables, 0)?;
             for (interval, launches) in all.iter().enumerate() {
                 launch_all(lane, launches)?;
                 if interval < intervals as usize {

@@ -1,7 +1,5 @@
 //! The tables of a step, as the kernels read them.
 
-use std::ops::Range;
-
 use bytemuck::Pod;
 use rankzero_soft::pair::Pushes;
 use rankzero_soft::rule::StepRule;
@@ -25,7 +23,7 @@ pub(super) fn tables(
     arena: &mut [u32],
     rule: &StepRule,
     cast: &Cast,
-    (tables, stage, states): (&Tables, &Stage, &[Range<usize>]),
+    (tables, stage): (&Tables, &Stage),
     addresses: &Addresses,
 ) {
     let at = |base: u64, place: usize| base + 4 * place as u64;
@@ -51,10 +49,7 @@ pub(super) fn tables(
     }
     for (mover, body) in cast.movers.iter().enumerate() {
         let mover_record = Mover {
-            place: body.home.place(
-                at(addresses.tables, states[mover].start),
-                at(addresses.tables, tables.reaches + mover * NEXT_REACH_WORDS),
-            ),
+            place: body.home.place(at(addresses.tables, tables.reaches + mover * NEXT_REACH_WORDS)),
             kept: at(addresses.stage, stage.kept[mover]),
             seat: mover as u32,
             pushers: body.pushed_by.start as u32,

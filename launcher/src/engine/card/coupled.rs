@@ -202,11 +202,7 @@ impl CoupledCrew {
         for (mover, &body) in self.cast.movers.iter_mut().zip(&self.bodies) {
             mover.home = residents.take(body, step);
         }
-        let bodies = &self.bodies;
-        let give = |mover: usize, words: &mut [u32]| {
-            orders.board.state.memory.load(orders.board.state_of(bodies[mover]).0, words);
-        };
-        self.coupled.start(&orders.scene.rule, colliders, &self.cast, give)
+        self.coupled.start(&orders.scene.rule, colliders, &self.cast)
     }
 
     /// Takes the surfaces that others look at, in the running interval; `first` in a step's first. Waits for them.

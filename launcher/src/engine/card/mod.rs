@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use rankzero_gpu::budget::fits;
 use rankzero_gpu::{Beat, GpuError};
-use rankzero_gpu_solver::{Colliders, Ended, Entrant, Kernels, Residents, Troop};
+use rankzero_gpu_solver::{Colliders, Ended, Entrant, HostStates, Kernels, Residents, Troop};
 use rankzero_soft::collider::Collider;
 use rankzero_soft::reach::Reach;
 use rayon::prelude::*;
@@ -83,13 +83,16 @@ impl CardCrew {
                 continue;
             };
             let mut troop = Troop::new(&kernels, &form.topology)?;
-            if !(proof::alone(&mut troop, scene, body as u32)? && proof::together(&kernels, scene, body as u32)?) {
+            if !(proof::alone(&kernels, &mut troop, scene, body as u32)?
+                && proof::together(&kernels, scene, body as u32)?)
+            {
                 return Err(CardError::Differs { device: kernels.card().device().to_string(), form: index });
             }
             squads.push(Some(Squad { troop, slots: Vec::new() }));
         }
         let coupled = CoupledCrew::new(&kernels, scene)?;
-        let residents = Residents::new(kernels.card(), scene.bodies.len())?;
+        let words = (0..scene.bodies.len() as u32).map(|body| scene.layout(body).words());
+        let residents = Residents::new(kernels.card(), &Arc::new(HostStates::new(kernels.card(), words)?))?;
         let (colliders, told, spent) = (Colliders::default(), false, Duration::ZERO);
         Ok(Self { kernels, squads, coupled, residents, colliders, told, spent })
     }
@@ -97,6 +100,11 @@ impl CardCrew {
     /// Forgets what the card knows of states, which have become others.
     pub fn forget_states(&mut self) {
         self.residents.forget();
+    }
+
+    /// Where it writes states.
+    pub fn states(&self) -> &Arc<HostStates> {
+        self.residents.host()
     }
 
     /// The bodies that touch others.
@@ -156,12 +164,13 @@ impl CardCrew {
         let began = Instant::now();
         // What a step that was broken off has left undone would still write where states stay.
         self.wait()?;
-        let words = |body: u32| (body, orders.board.state_of(body).1);
+        let words = |body: u32| (body, orders.board.states.range_of(body).1);
         let free =
             self.squads.iter().flatten().flat_map(|squad| &squad.slots).map(|&slot| orders.own[slot as usize].id);
         let bodies: Vec<(u32, usize)> = free.chain(self.coupled.movers().iter().copied()).map(words).collect();
         self.reserve(&bodies)?;
         self.residents.admit(bodies.iter().copied())?;
+        bodies.par_iter().for_each(|&(body, _)| orders.board.states.give(body));
         // All, so that nobody keeps memory that is not used any more.
         self.squads.iter_mut().flatten().try_for_each(|squad| squad.troop.share(&self.residents))?;
         self.coupled.share(&self.residents)?;
@@ -173,11 +182,7 @@ impl CardCrew {
                 Entrant { reach: orders.reaches[id as usize], home: residents.take(id, step) }
             };
             let entrants: Vec<Entrant> = slots.iter().map(entrant).collect();
-            let give = |body: usize, words: &mut [u32]| {
-                let id = orders.own[slots[body] as usize].id;
-                orders.board.state.memory.load(orders.board.state_of(id).0, words);
-            };
-            squad.troop.start(&orders.scene.rule, &self.colliders, &entrants, give)?;
+            squad.troop.start(&orders.scene.rule, &self.colliders, &entrants)?;
         }
         self.coupled.start(&self.colliders, orders, &mut self.residents, step)?;
         self.spent = began.elapsed();
@@ -247,13 +252,13 @@ impl CardCrew {
         self.coupled.near(pairs)
     }
 
-    /// Ends step `step`: the states go to the board. Returns the first body that blew up.
+    /// Ends step `step`: the states that the card has written are those of the bodies. Returns the first body that blew up.
     ///
     /// # Errors
     /// [`GpuError`]; the bodies are then as they were when the step began, all of them.
     pub fn finish(&mut self, step: u64, orders: &Orders<'_>, slots: &[u32]) -> Result<Option<u32>, GpuError> {
         let began = Instant::now();
-        // All are waited for before any state is taken: what fails, fails for all.
+        // All are waited for before any state counts: what fails, fails for all.
         self.wait()?;
         let mut ends = Vec::new();
         for squad in self.squads.iter_mut().flatten().filter(|squad| !squad.slots.is_empty()) {
@@ -261,7 +266,7 @@ impl CardCrew {
         }
         let touching = self.coupled.movers().iter().map(|&body| slots[body as usize]).collect();
         ends.push((touching, self.coupled.finish()?));
-        let blown = ends.iter().filter_map(|(slots, ended)| take_home(slots, *ended, orders)).min();
+        let blown = ends.iter().filter_map(|(slots, ended)| note(slots, *ended, orders.own)).min();
         let all: Vec<u32> = ends.into_iter().flat_map(|(slots, _)| slots).collect();
         // What the bodies cost this rank is what it waited for them, not what they cost the card; a large one more than a small one.
         let spent = (self.spent + began.elapsed()).as_nanos() as f64;
@@ -276,12 +281,11 @@ impl CardCrew {
     }
 }
 
-/// Brings states to the board. Returns the first body that blew up.
-fn take_home(slots: &[u32], ended: Ended<'_>, orders: &Orders<'_>) -> Option<u32> {
+/// Notes what bodies have come to. Returns the first that blew up.
+fn note(slots: &[u32], ended: Ended<'_>, own: &[Own]) -> Option<u32> {
     assert_eq!(slots.len(), ended.len(), "a step of other bodies");
     let blown = slots.par_iter().enumerate().filter_map(|(body, &slot)| {
-        let (own, outcome) = (&orders.own[slot as usize], ended.body(body));
-        orders.board.store_state(own.id, outcome.state);
+        let (own, outcome) = (&own[slot as usize], ended.body(body));
         own.set_reach(outcome.reach);
         (!outcome.finite).then_some(own.id)
     });

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use rankzero_gpu::GpuError;
-use rankzero_gpu_solver::{Actor, Cast, Colliders, Coupled, Ended, Entrant, Home, Kernels, Meeting, PushedBy, Troop};
+use rankzero_gpu_solver::{
+    Actor, Cast, Colliders, Coupled, Ended, Entrant, HostStates, Kernels, Meeting, PushedBy, Residents, Troop,
+};
 use rankzero_soft::pair::{Pair, Surface, Workspace};
 use rankzero_soft::reach::Reach;
 use rankzero_soft::shell::Shell;
@@ -32,15 +34,17 @@ impl Outcome {
 ///
 /// # Errors
 /// [`GpuError`].
-pub fn alone(troop: &mut Troop, scene: &Scene, body: u32) -> Result<bool, GpuError> {
+pub fn alone(kernels: &Arc<Kernels>, troop: &mut Troop, scene: &Scene, body: u32) -> Result<bool, GpuError> {
     let state = scene.initial_state(body);
     let reach = Reach::of_state(&state, scene.layout(body), &scene.rule);
     let mut pack = pack(scene, body, &state, &reach);
     pack.whole_step(&scene.rule, &[]);
     pack.end(&scene.rule);
-    let entrant = Entrant { reach, home: Home::default() };
-    troop.start(&scene.rule, &Colliders::default(), &[entrant], |_, words| words.copy_from_slice(&state))?;
-    Ok(outcomes(troop.finish()?) == [Outcome::of(&pack)])
+    let mut residents = residents(kernels, &[state])?;
+    troop.share(&residents)?;
+    let entrant = Entrant { reach, home: residents.take(0, 0) };
+    troop.start(&scene.rule, &Colliders::default(), &[entrant])?;
+    Ok(outcomes(troop.finish()?, &mut residents) == [Outcome::of(&pack)])
 }
 
 /// Whether the card does so with two bodies of a form that are inside each other.
@@ -53,24 +57,40 @@ pub fn together(kernels: &Arc<Kernels>, scene: &Scene, body: u32) -> Result<bool
     let reaches = [0, 1].map(|i| Reach::of_state(&states[i], scene.layout(body), &scene.rule));
     let expected = by_processor(scene, body, &states, &reaches);
     let mut coupled = Coupled::new(kernels, (0..=form).map(|i| (i == form).then_some(&**scene.topology(body))))?;
+    let mut residents = residents(kernels, &states)?;
+    coupled.share(&residents)?;
+    let mut mover =
+        |i: usize| Actor { form, reach: reaches[i], home: residents.take(i as u32, 0), pushed_by: i..i + 1 };
     let cast = Cast {
-        movers: (0..2).map(|i| Actor { form, reach: reaches[i], home: Home::default(), pushed_by: i..i + 1 }).collect(),
+        movers: vec![mover(0), mover(1)],
         pairs: vec![Meeting { a: 0, b: 1 }],
         pushers: (0..2).map(|side| PushedBy { pair: 0, side }).collect(),
         ..Cast::default()
     };
-    coupled.start(&scene.rule, &Colliders::default(), &cast, |mover, words| words.copy_from_slice(&states[mover]))?;
+    coupled.start(&scene.rule, &Colliders::default(), &cast)?;
     (0..scene.rule.intervals()).try_for_each(|interval| {
         coupled.contacts(interval, &[], |_, _| ())?;
         coupled.go_on(interval, &[])
     })?;
-    Ok(outcomes(coupled.finish()?) == expected)
+    Ok(outcomes(coupled.finish()?, &mut residents) == expected)
 }
 
-fn outcomes(ended: Ended<'_>) -> Vec<Outcome> {
-    let outcome = |body| {
+/// States for a card, which have to be read from the host in a first step and stay with the card then.
+fn residents(kernels: &Arc<Kernels>, states: &[Vec<u32>]) -> Result<Residents, GpuError> {
+    let host = HostStates::new(kernels.card(), states.iter().map(Vec::len))?;
+    states.iter().zip(0..).for_each(|(state, body)| host.store(body, state));
+    let mut residents = Residents::new(kernels.card(), &Arc::new(host))?;
+    residents.admit((0..).zip(states.iter().map(Vec::len)))?;
+    Ok(residents)
+}
+
+fn outcomes(ended: Ended<'_>, residents: &mut Residents) -> Vec<Outcome> {
+    let outcome = |body: usize| {
+        residents.ended(body as u32, 1);
+        let mut state = vec![0; residents.host().words_of(body as u32)];
+        residents.host().load(body as u32, &mut state);
         let outcome = ended.body(body);
-        Outcome { state: outcome.state.to_vec(), reach: outcome.reach, finite: outcome.finite }
+        Outcome { state, reach: outcome.reach, finite: outcome.finite }
     };
     (0..ended.len()).map(outcome).collect()
 }
