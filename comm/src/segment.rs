@@ -6,6 +6,8 @@
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
+use memmap2::MmapRaw;
+
 use crate::error::CommError;
 use crate::mpi::copy;
 use crate::shm::Mapping;
@@ -66,6 +68,16 @@ impl Segment {
             Memory::Shared(mapping) => mapping.words(),
             Memory::Private(words) => words,
         }
+    }
+
+    /// Its memory, to be given to a device; `None` where it is none of its own. The device has it until [`Segment::moves`] changes.
+    pub fn memory(&self) -> Option<&Arc<MmapRaw>> {
+        self.mapping().map(Mapping::memory)
+    }
+
+    /// How often it has moved to other pages, since somebody who had mapped the old ones was excluded. What a device was given are the old ones.
+    pub fn moves(&self) -> u64 {
+        self.mapping().map_or(0, Mapping::replaced)
     }
 
     /// The mapping, where other processes of the node can map it too.

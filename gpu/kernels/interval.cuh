@@ -11,6 +11,8 @@
 // A body that is computed interval by interval.
 struct Mover {
     Place place;
+    // Where its surface goes for others, in even and in odd exchanges; null where nobody else looks at it.
+    u32* halo[2];
     // Where its working copy is kept: origin, quiet count, positions, predicted positions, velocities.
     u32* kept;
     // Its place among the seats; what pushes it, from entry `pushers` on: twice the number of a pair, and 1 where the body is its second.
@@ -19,7 +21,7 @@ struct Mover {
     u32 pusher_count;
     u32 padding;
 };
-static_assert(sizeof(Mover) == 56, "gpu/solver/src/coupled/layout.rs");
+static_assert(sizeof(Mover) == 72, "gpu/solver/src/coupled/layout.rs");
 
 struct Interval {
     const u32* form;
@@ -37,9 +39,9 @@ struct Interval {
     u32* workspace;
     u64 workspace_words;
     Rule rule;
-    // The interval that begins; past the last one the step ends.
+    // The interval that begins; past the last one the step ends. Whether the exchange of the first one is odd.
     u32 interval;
-    u32 padding;
+    u32 odd;
 };
 static_assert(sizeof(Interval) == 176, "gpu/solver/src/coupled/layout.rs");
 
@@ -138,6 +140,16 @@ DEVICE void show(const Form& form, const Body& body, const Rule& rule, const Sho
     }
 }
 
+// Copies a surface to where others look at it, in the host's memory: by words, as in `give_state`.
+DEVICE void show_others(const Form& form, const u32* surface, u32* halo) {
+    if (halo == nullptr) {
+        return;
+    }
+    for (u32 word = threadIdx.x; word < 6 * form.head.surface; word += blockDim.x) {
+        halo[word] = surface[word];
+    }
+}
+
 // Ends the interval before, if there is one, and begins the next, or ends the step.
 template <typename Solver>
 static __device__ __forceinline__ void interval_in(const Interval& step, void* memory) {
@@ -177,5 +189,6 @@ static __device__ __forceinline__ void interval_in(const Interval& step, void* m
     show(form, body, rule, shown);
     keep(form, body, quiet, kept);
     __syncthreads();
+    show_others(form, step.seats[mover.seat].surface, mover.halo[(step.interval + step.odd) % 2]);
     update_shell(form, shown, step.interval == 0, body.shared);
 }

@@ -68,6 +68,14 @@ pub enum GpuError {
         /// The device.
         device: String,
     },
+    /// Memory is none that a device can be lent.
+    #[error(
+        "memory of this process cannot be lent to device {device}: the system makes no anonymous file (memfd_create) for it"
+    )]
+    Unlendable {
+        /// The device.
+        device: String,
+    },
     /// The driver refused, or the device failed in earlier work.
     #[error("{operation}: the CUDA driver says {words}")]
     Driver {

@@ -15,6 +15,7 @@ use cudarc::driver::{CudaEvent, CudaGraph, CudaStream, result};
 
 use crate::card::{Card, Kernel, Memory, during};
 use crate::error::GpuError;
+use crate::lent::Lent;
 use crate::pinned::Pinned;
 
 /// A buffer of a lane.
@@ -43,6 +44,8 @@ pub enum Region {
     Device(Arc<Memory>),
     /// The host's.
     Host(Arc<Pinned>),
+    /// Somebody else's.
+    Lent(Arc<Lent>),
 }
 
 impl Region {
@@ -51,6 +54,7 @@ impl Region {
         let (start, words) = match self {
             Region::Device(memory) => (memory.address(), memory.words()),
             Region::Host(pinned) => (pinned.address(), pinned.len()),
+            Region::Lent(lent) => (lent.address(), lent.words()),
         };
         start..start + 4 * words as u64
     }
@@ -61,6 +65,7 @@ impl PartialEq for Region {
         match (self, other) {
             (Region::Device(a), Region::Device(b)) => Arc::ptr_eq(a, b),
             (Region::Host(a), Region::Host(b)) => Arc::ptr_eq(a, b),
+            (Region::Lent(a), Region::Lent(b)) => Arc::ptr_eq(a, b),
             _ => false,
         }
     }

@@ -21,6 +21,8 @@ mod export;
 mod lane;
 pub mod law;
 #[allow(unsafe_code)]
+mod lent;
+#[allow(unsafe_code)]
 mod pinned;
 mod report;
 
@@ -28,6 +30,7 @@ pub use card::{Card, Kernel, Memory};
 pub use error::GpuError;
 pub use export::{Exported, Route};
 pub use lane::{ArenaId, Beat, BufferId, Lane, Region, Shape, WORK_MAX, grown};
+pub use lent::Lent;
 pub use pinned::Pinned;
 pub use report::{Device, GpuReport, Lack, Library, Version};
 

@@ -126,7 +126,7 @@ fn the_program_finds_the_card_compiles_for_it_and_says_so() {
     let words = String::from_utf8_lossy(&with.stderr).into_owned() + &String::from_utf8_lossy(&with.stdout);
     assert!(with.status.success() && words.contains("on emulated device and the CPU"), "{words}");
     assert!(!words.contains("computes on the processor"), "{words}");
-    assert_eq!(std::fs::read_dir(folders[0].path().join("cache/kernels")).unwrap().count(), 3, "three units are kept");
+    assert_eq!(std::fs::read_dir(folders[0].path().join("cache/kernels")).unwrap().count(), 4, "four units are kept");
     let without = rankzero(folders[1].path(), &["--device", "cpu"], Some(libraries()));
     let words = String::from_utf8_lossy(&without.stderr).into_owned() + &String::from_utf8_lossy(&without.stdout);
     assert!(without.status.success() && words.contains("on the CPU ("), "{words}");

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use memmap2::{MmapOptions, MmapRaw};
@@ -18,7 +18,7 @@ use super::copy;
 /// Words of an anonymous file, mapped. It holds no descriptor of the file.
 #[derive(Debug)]
 pub(super) struct View {
-    memory: MmapRaw,
+    memory: Arc<MmapRaw>,
     words: usize,
 }
 
@@ -38,7 +38,7 @@ impl View {
         if file.metadata()?.len() < bytes as u64 {
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file is shorter than its owner said"));
         }
-        Ok(View { memory: MmapOptions::new().len(bytes).map_raw(file)?, words })
+        Ok(View { memory: Arc::new(MmapOptions::new().len(bytes).map_raw(file)?), words })
     }
 
     /// The words.
@@ -61,6 +61,7 @@ pub struct Mapping {
     view: View,
     /// Changes in [`Mapping::replace`].
     file: Mutex<Arc<File>>,
+    replaced: AtomicU64,
 }
 
 impl Mapping {
@@ -70,7 +71,8 @@ impl Mapping {
     /// What the system said.
     pub fn create(words: usize) -> io::Result<Mapping> {
         let file = new_file(length(words)?)?;
-        Ok(Mapping { view: View::of(&file, words)?, file: Mutex::new(Arc::new(file)) })
+        let view = View::of(&file, words)?;
+        Ok(Mapping { view, file: Mutex::new(Arc::new(file)), replaced: AtomicU64::new(0) })
     }
 
     /// The words.
@@ -81,6 +83,16 @@ impl Mapping {
     /// As [`View::pairs`].
     pub(super) fn pairs(&self) -> &[AtomicU64] {
         self.view.pairs()
+    }
+
+    /// The memory, for devices that are to be given it. Its first words are these words.
+    pub fn memory(&self) -> &Arc<MmapRaw> {
+        &self.view.memory
+    }
+
+    /// How often it was replaced: a device that was given the memory before has the old pages.
+    pub fn replaced(&self) -> u64 {
+        self.replaced.load(Ordering::Acquire)
     }
 
     /// The file, to be mapped by others.
@@ -116,6 +128,7 @@ impl Mapping {
         // content are the same, and atomics may change anyway.
         unsafe { mmap(Some(address), length, access, MapFlags::MAP_SHARED | MapFlags::MAP_FIXED, &file, 0) }?;
         *current = Arc::new(file);
+        self.replaced.fetch_add(1, Ordering::Release);
         Ok(())
     }
 }
@@ -163,7 +176,9 @@ mod tests {
         let words = ours.words();
         words[5].store(1, Relaxed);
         words[WORDS - 1].store(2, Relaxed);
+        assert_eq!(ours.replaced(), 0);
         ours.replace().expect("replaced");
+        assert_eq!(ours.replaced(), 1);
         theirs.words()[5].store(9, Relaxed);
         theirs.words()[6].store(9, Relaxed);
         assert_eq!([5, 6, WORDS - 1].map(|at| words[at].load(Relaxed)), [1, 0, 2]);

@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <iterator>
+
 using namespace emulated;
 
 namespace emulated {
@@ -122,7 +124,7 @@ uint64_t emulated_cuda_runs() {
 }
 uint64_t emulated_cuda_allocations() {
     ENTER;
-    return m.device.size() + m.pinned.size();
+    return m.device.size() + m.pinned.size() + m.lent.size();
 }
 
 int cuInit(unsigned) {
@@ -235,8 +237,34 @@ int cuMemFreeHost(void* memory) {
     ENTER_CONTEXT;
     return release(m.pinned, reinterpret_cast<uintptr_t>(memory), nullptr);
 }
+// The device has pages of its own of memory that is lent to it, at another address: as a device does, it keeps those of now.
+int cuMemHostRegister_v2(void* memory, size_t bytes, unsigned) {
+    ENTER_CONTEXT;
+    const uintptr_t at = reinterpret_cast<uintptr_t>(memory);
+    const auto next = m.lent.lower_bound(at + bytes);
+    if (next != m.lent.begin() && std::prev(next)->first + std::prev(next)->second.bytes > at) {
+        return ALREADY_REGISTERED;
+    }
+    const size_t mapped_bytes = (bytes + PAGE - 1) / PAGE * PAGE;
+    // Of length 0, it leaves the mapping and makes another of the same pages, where these are shared.
+    void* const mapped = at % PAGE == 0 ? mremap(memory, 0, mapped_bytes, MREMAP_MAYMOVE) : MAP_FAILED;
+    if (mapped == MAP_FAILED) {
+        return NOT_SUPPORTED;
+    }
+    m.lent[at] = Allocation{static_cast<char*>(mapped), mapped_bytes, bytes};
+    return SUCCESS;
+}
+int cuMemHostUnregister(void* memory) {
+    ENTER_CONTEXT;
+    return release(m.lent, reinterpret_cast<uintptr_t>(memory), nullptr) == SUCCESS ? SUCCESS : NOT_REGISTERED;
+}
 int cuMemHostGetDevicePointer_v2(Address* address, void* memory, unsigned) {
     ENTER_CONTEXT;
+    const auto lent = m.lent.find(reinterpret_cast<uintptr_t>(memory));
+    if (lent != m.lent.end()) {
+        *address = reinterpret_cast<uintptr_t>(lent->second.mapped);
+        return SUCCESS;
+    }
     *address = reinterpret_cast<uintptr_t>(memory);
     return holding(m.pinned, reinterpret_cast<uintptr_t>(memory), 1) != nullptr ? SUCCESS : INVALID_VALUE;
 }

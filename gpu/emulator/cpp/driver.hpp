@@ -29,6 +29,8 @@ enum Result : int {
     NOT_FOUND = 500,
     NOT_READY = 600,
     ILLEGAL_ADDRESS = 700,
+    ALREADY_REGISTERED = 712,
+    NOT_REGISTERED = 713,
     LAUNCH_FAILED = 719,
     NOT_SUPPORTED = 801,
 };
@@ -78,6 +80,8 @@ struct Machine {
     bool initialized = false;
     Settings settings;
     std::map<uintptr_t, Allocation> device, pinned;
+    // Memory of others, by its address; `mapped` is where the device has it.
+    std::map<uintptr_t, Allocation> lent;
     size_t used = 0;
     Result broken = SUCCESS;
     Stream default_stream;

@@ -2,6 +2,7 @@
 #include "cuda_on_host.hpp"
 
 #include "contact.cu"
+#include "delta.cu"
 #include "implicit.cu"
 #include "roof.cu"
 #include "step.cu"
@@ -28,6 +29,7 @@ const Entry* find(const char* name) {
         {"take_guests", call<Guests, take_guests>, sizeof(Guests)},
         {"find_contacts", call<Contacts, find_contacts>, sizeof(Contacts)},
         {"push_contacts", call<Contacts, push_contacts>, sizeof(Contacts)},
+        {"extract_delta", call<Delta, extract_delta>, sizeof(Delta)},
         {"roof_project", call<Roof, roof_project>, sizeof(Roof)},
         {"roof_copy", call<Roof, roof_copy>, sizeof(Roof)},
     };

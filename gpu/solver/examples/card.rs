@@ -104,7 +104,7 @@ fn bits_of_crowds(kernels: &Arc<Kernels>, seeds: usize) -> Result<bool, GpuError
         // Scenes have none without a kernel.
         let _ = colliders.set(&crowd.colliders);
         let mut residents = residents(kernels, &crowd.bodies.states)?;
-        coupled.share(&residents)?;
+        coupled.share(&residents, None)?;
         for step in 0..10 {
             let (mut cast, _) = crowd.cast(&crowd.pairs(), &movers, 0);
             cast.movers.iter_mut().zip(0..).for_each(|(mover, body)| mover.home = residents.take(body, step));
@@ -261,7 +261,7 @@ fn time_of_pairs(kernels: &Arc<Kernels>, counts: &[usize]) -> Result<(), GpuErro
         let all: Vec<(usize, usize)> = (0..pairs).map(|pair| (2 * pair, 2 * pair + 1)).collect();
         let (mut cast, _) = crowd.cast(&all, &movers, 0);
         let mut residents = residents(kernels, &crowd.bodies.states)?;
-        coupled.share(&residents)?;
+        coupled.share(&residents, None)?;
         cast.movers.iter_mut().zip(0..).for_each(|(mover, body)| mover.home = residents.take(body, 0));
         let (mut best, began) = (Duration::MAX, Instant::now());
         // The same step from the same states, which the host's memory still has, as often as there is time for.

@@ -7,7 +7,9 @@ use rankzero_gpu::cache::Cache;
 use rankzero_gpu::compile::{Target, Unit};
 use rankzero_gpu::{Card, GpuError, Kernel};
 
-use crate::source::{CONTACT, CONTACT_KERNELS, HEADERS, IMPLICIT, IMPLICIT_KERNELS, STEP, STEP_KERNELS, Source};
+use crate::source::{
+    CONTACT, CONTACT_KERNELS, DELTA, DELTA_KERNELS, HEADERS, IMPLICIT, IMPLICIT_KERNELS, STEP, STEP_KERNELS, Source,
+};
 
 /// The solver's kernels, loaded on a card.
 #[derive(Debug)]
@@ -16,6 +18,7 @@ pub struct Kernels {
     swept: StepKernels,
     implicit: StepKernels,
     contact: ContactKernels,
+    extract_delta: Kernel,
 }
 
 /// Kernels of a step: for bodies that live in a block's memory, and for those that are too large.
@@ -68,7 +71,9 @@ impl Kernels {
         let (swept, implicit) = (of_step(STEP, STEP_KERNELS)?, of_step(IMPLICIT, IMPLICIT_KERNELS)?);
         let contact: [Kernel; 3] = load(CONTACT, &CONTACT_KERNELS)?.try_into().expect("as many as names");
         let [take_guests, find, push] = contact;
-        Ok(Arc::new(Self { card: card.clone(), swept, implicit, contact: ContactKernels { take_guests, find, push } }))
+        let contact = ContactKernels { take_guests, find, push };
+        let [extract_delta]: [Kernel; 1] = load(DELTA, &DELTA_KERNELS)?.try_into().expect("as many as names");
+        Ok(Arc::new(Self { card: card.clone(), swept, implicit, contact, extract_delta }))
     }
 
     /// The card.
@@ -89,6 +94,11 @@ impl Kernels {
     /// The kernels for contacts between bodies.
     pub(crate) fn contact(&self) -> &ContactKernels {
         &self.contact
+    }
+
+    /// The kernel that renews copies of states.
+    pub(crate) fn extract_delta(&self) -> &Kernel {
+        &self.extract_delta
     }
 
     fn of(&self, implicit: bool) -> &StepKernels {

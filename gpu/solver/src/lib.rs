@@ -14,6 +14,8 @@
 mod collider;
 #[allow(unsafe_code)]
 mod coupled;
+#[allow(unsafe_code)]
+mod delta;
 mod ended;
 mod form;
 mod host;
@@ -31,6 +33,7 @@ mod troop;
 
 pub use collider::{Colliders, Unsupported};
 pub use coupled::{Actor, Cast, Coupled, Meeting, PushedBy};
+pub use delta::{Deltas, GRAIN, Renewal};
 pub use ended::{Ended, Outcome};
 pub use form::Form;
 pub use host::HostStates;

@@ -140,6 +140,20 @@ impl Residents {
         self.steps[body as usize] = Some(step);
     }
 
+    /// Whether the state with which a step begins is on the card.
+    pub fn has(&self, body: u32, step: u64) -> bool {
+        self.steps[body as usize] == Some(step) && self.places[body as usize].is_some()
+    }
+
+    /// The address of that state.
+    ///
+    /// # Panics
+    /// If it is not on the card.
+    pub(crate) fn address(&self, body: u32, step: u64) -> u64 {
+        assert!(self.has(body, step), "the state of body {body} is not on the card");
+        self.memory.address() + 4 * self.places[body as usize].map_or(0, |place| place as u64)
+    }
+
     /// Forgets all states, whose bodies have become others.
     pub fn forget(&mut self) {
         self.steps.fill(None);

@@ -26,14 +26,23 @@ pub const IMPLICIT_KERNELS: [&str; 4] =
 pub const CONTACT: Source = Source { name: "contact.cu", text: include_str!("../../kernels/contact.cu") };
 /// Its kernels.
 pub const CONTACT_KERNELS: [&str; 3] = ["take_guests", "find_contacts", "push_contacts"];
+/// What an epoch changes in the copies of states.
+pub const DELTA: Source = Source { name: "delta.cu", text: include_str!("../../kernels/delta.cu") };
+/// Its kernel.
+pub const DELTA_KERNELS: [&str; 1] = ["extract_delta"];
 /// Limits of a card, for benchmarks.
 pub const ROOF: Source = Source { name: "roof.cu", text: include_str!("../../kernels/roof.cu") };
 /// Its kernels.
 pub const ROOF_KERNELS: [&str; 2] = ["roof_project", "roof_copy"];
 
 /// What is compiled, each with the kernels in it.
-pub const UNITS: &[(Source, &[&str])] =
-    &[(STEP, &STEP_KERNELS), (IMPLICIT, &IMPLICIT_KERNELS), (CONTACT, &CONTACT_KERNELS), (ROOF, &ROOF_KERNELS)];
+pub const UNITS: &[(Source, &[&str])] = &[
+    (STEP, &STEP_KERNELS),
+    (IMPLICIT, &IMPLICIT_KERNELS),
+    (CONTACT, &CONTACT_KERNELS),
+    (DELTA, &DELTA_KERNELS),
+    (ROOF, &ROOF_KERNELS),
+];
 
 /// What these include.
 pub const HEADERS: &[Source] = sources![

@@ -111,6 +111,11 @@ impl<'a> Surfaces<'a> {
         self.part(body) == Some(Part::SleepsBeside)
     }
 
+    /// Whether the card computes a body and shows its surface.
+    pub fn is_on_card(&self, body: u32) -> bool {
+        self.part(body) == Some(Part::CoupledOnCard)
+    }
+
     /// What a body of this rank does in the step.
     fn part(&self, body: u32) -> Option<Part> {
         self.own.get(self.slots[body as usize] as usize).map(|own| own.part)

@@ -17,6 +17,8 @@ use super::{Engine, EngineError, digest};
 
 /// Words that are compared and sent together: a change of one word costs so many. 256 bytes, four cache lines.
 const GRAIN: usize = 64;
+// Whoever finds what has changed, finds the same.
+const _: () = assert!(GRAIN == rankzero_gpu_solver::GRAIN);
 
 /// How copies are kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,9 +55,25 @@ impl Copies {
         Self { first_rigids: rigids.to_vec(), ..Self::default() }
     }
 
+    /// Whether what is in the half of an epoch is of no use for comparison with states of a batch.
+    pub(super) fn is_fresh(&self, epoch: Epoch, batch: u32) -> bool {
+        !self.bases.kept(epoch, batch)
+    }
+
     fn latest(&self) -> Epoch {
         self.epoch.unwrap_or(Epoch::START)
     }
+}
+
+/// What a card has done to the copy of a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Renewed {
+    /// Nothing.
+    Not,
+    /// It has failed meanwhile.
+    InPart,
+    /// All: these ranges have changed.
+    Ranges(Vec<(usize, usize)>),
 }
 
 /// Ranges of one body: what changed, and all of it.
@@ -99,9 +117,13 @@ impl<F: Fabric> Engine<F> {
         self.link.begin_epoch(epoch.index);
         if self.copies.rule.is_some() {
             self.link.settle(Kind::Epoch, u64::from(epoch.index), self.step)?;
-            let fresh = |own: &Own| !self.copies.bases.kept(epoch, self.batch_of[own.id as usize]);
-            let board = &self.board;
-            let copied = self.own.par_iter().map(|own| copy(board, own.id, epoch, fresh(own)));
+            let by_card = self.renew_on_card(epoch)?;
+            let (board, copies, batch_of) = (&self.board, &self.copies, &self.batch_of);
+            let copied = self.own.par_iter().zip(by_card).map(|(own, by_card)| match by_card {
+                Renewed::Ranges(ranges) => Dirty { body: own.id, ranges },
+                Renewed::InPart => copy(board, own.id, epoch, true),
+                Renewed::Not => copy(board, own.id, epoch, copies.is_fresh(epoch, batch_of[own.id as usize])),
+            });
             let dirty: Vec<Dirty> = copied.collect();
             self.send_copies(epoch, &dirty)?;
         } else {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rankzero_comm::{CommError, FailureCause, Rank};
+use rankzero_gpu::GpuError;
 use rankzero_physx::rigid::RigidError;
 
 /// Why the engine cannot go on.
@@ -68,6 +69,16 @@ pub enum EngineError {
         group: u32,
         /// The step.
         step: u64,
+    },
+    /// A card hangs that may still write what others read.
+    #[error("step {step}: {me} leaves the run, as what its GPU may still write is what others read: {source}")]
+    CardHangs {
+        /// The rank.
+        me: Rank,
+        /// The step.
+        step: u64,
+        /// The card's failure.
+        source: GpuError,
     },
     /// Replicas of the rigid scene disagree.
     #[error(

@@ -6,12 +6,15 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use rankzero_comm::Fabric;
+use rankzero_epoch::Epoch;
 use rankzero_gpu::{Beat, GpuError};
 use rayon::prelude::*;
 
+use super::board::Kind;
 use super::card::CardCrew;
-use super::contacts::{Contacts, Remote, Surfaces};
+use super::contacts::{Contacts, Remote, Surfaces, take_remote};
 use super::crew::muster;
+use super::epoch::Renewed;
 use super::own::Part;
 use super::step::orders;
 use super::{Engine, EngineError};
@@ -54,36 +57,54 @@ impl<F: Fabric> Engine<F> {
     }
 
     /// Has the card begin with its bodies.
-    pub(super) fn start_card(&mut self) {
-        let Some(card) = &mut self.card else { return };
+    pub(super) fn start_card(&mut self) -> Result<(), EngineError> {
+        self.free_halo(0)?;
+        let Some(card) = &mut self.card else { return Ok(()) };
         let start = Instant::now();
         let outcome = card.start(self.step, &orders!(self));
         self.time.wait_for_card(start);
         if let Err(error) = outcome {
-            self.do_without_card(&error, Reached::Start);
+            self.do_without_card(error, Reached::Start)?;
             self.own.iter_mut().filter(|own| own.part == Part::OnCard).for_each(|own| own.part = Part::Free);
             muster(&self.own, |part| part == Part::Free, self.isa.lanes(), &mut self.order, &mut self.free);
         }
+        Ok(())
     }
 
-    /// Takes the surfaces of the card's bodies that others look at. This rank's other bodies have been advanced.
-    pub(super) fn show_card(&mut self, interval: u32) {
-        let Some(card) = &mut self.card else { return };
+    /// Waits until the halo of an interval's exchange may be written again, where the card is about to do so.
+    fn free_halo(&mut self, interval: u32) -> Result<(), EngineError> {
+        if self.card.as_ref().is_some_and(|card| card.coupled().shows()) {
+            let exchange = self.exchange(interval);
+            self.link.settle(Kind::Halo, exchange, self.step)?;
+        }
+        Ok(())
+    }
+
+    /// Waits until the card has put the surfaces of its bodies that others look at, and takes those that rigid bodies may touch. This rank's other
+    /// bodies have been advanced.
+    pub(super) fn show_card(&mut self, interval: u32) -> Result<(), EngineError> {
+        let exchange = self.exchange(interval);
+        let Some(card) = &mut self.card else { return Ok(()) };
         let start = Instant::now();
-        let (scene, isa, first) = (&self.scene, self.isa, interval == 0);
-        let update = |body: u32, remote: &mut Remote| {
-            remote.shell.update(first, &remote.surface, scene.topology(body), isa);
-        };
-        let outcome = card.show(first, &mut self.remote, update);
+        let outcome = card.show();
         self.time.wait_for_card(start);
-        if let Err(error) = outcome {
-            self.do_without_card(&error, Reached::Advanced(interval));
+        match outcome {
+            Ok(beside_rigids) => {
+                for body in beside_rigids {
+                    let (at, topology) = (self.board.halo_of(body, exchange), self.scene.topology(body));
+                    let surface = self.remote.entry(body).or_default();
+                    take_remote(&self.board.halo.memory, at, interval == 0, topology, self.isa, surface);
+                }
+                Ok(())
+            }
+            Err(error) => self.do_without_card(error, Reached::Advanced(interval)),
         }
     }
 
     /// Has the card work out an interval's contacts. All surfaces are known.
-    pub(super) fn card_contacts(&mut self, interval: u32) {
-        let Some(mut card) = self.card.take() else { return };
+    pub(super) fn card_contacts(&mut self, interval: u32) -> Result<(), EngineError> {
+        self.free_halo(interval + 1)?;
+        let Some(mut card) = self.card.take() else { return Ok(()) };
         let start = Instant::now();
         let surfaces = self.surfaces();
         let mut outcome = card.contacts(interval, &surfaces, &self.contacts.pairs);
@@ -92,20 +113,16 @@ impl<F: Fabric> Engine<F> {
         }
         self.card = Some(card);
         self.time.wait_for_card(start);
-        if let Err(error) = outcome {
-            self.do_without_card(&error, Reached::Advanced(interval));
-        }
+        outcome.or_else(|error| self.do_without_card(error, Reached::Advanced(interval)))
     }
 
     /// Tells the card what rigid bodies do to its bodies. All contacts have been worked out.
-    pub(super) fn push_card(&mut self, interval: u32) {
-        let Some(card) = &mut self.card else { return };
+    pub(super) fn push_card(&mut self, interval: u32) -> Result<(), EngineError> {
+        let Some(card) = &mut self.card else { return Ok(()) };
         let start = Instant::now();
         let outcome = card.push_rigids(interval, &self.contacts.rigids[..self.contacts.rigid_count]);
         self.time.wait_for_card(start);
-        if let Err(error) = outcome {
-            self.do_without_card(&error, Reached::Pushed(interval));
-        }
+        outcome.or_else(|error| self.do_without_card(error, Reached::Pushed(interval)))
     }
 
     /// Takes the card's bodies back; where it has failed in this step the processor computes what it had.
@@ -116,11 +133,34 @@ impl<F: Fabric> Engine<F> {
             self.time.wait_for_card(start);
             match outcome {
                 Ok(blown) => return self.blown(blown),
-                Err(error) => self.do_without_card(&error, Reached::End),
+                Err(error) => self.do_without_card(error, Reached::End)?,
             }
         }
         muster(&self.own, |part| part == Part::OnCard, self.isa.lanes(), &mut self.order, &mut self.free);
         self.run_free(0..self.free.len())
+    }
+
+    /// Has the card renew the copies of those of this rank's bodies whose states it has, for an epoch at the state as it is. Returns for each body
+    /// what it did.
+    pub(super) fn renew_on_card(&mut self, epoch: Epoch) -> Result<Vec<Renewed>, EngineError> {
+        let mut renewed = vec![Renewed::Not; self.own.len()];
+        let Some(card) = &mut self.card else { return Ok(renewed) };
+        let slots: Vec<usize> = (0..self.own.len()).filter(|&slot| card.has(self.own[slot].id, self.step)).collect();
+        let body = |&slot: &usize| {
+            let id = self.own[slot].id;
+            (id, self.copies.is_fresh(epoch, self.batch_of[id as usize]))
+        };
+        let bodies: Vec<(u32, bool)> = slots.iter().map(body).collect();
+        match card.renew(self.step, &self.board, u64::from(epoch.index), &bodies) {
+            Ok(ranges) => slots.into_iter().zip(ranges).for_each(|(slot, r)| renewed[slot] = Renewed::Ranges(r)),
+            Err(error) => {
+                slots.into_iter().for_each(|slot| renewed[slot] = Renewed::InPart);
+                if let Some(card) = self.card.take() {
+                    self.leave_card(card, error, true)?;
+                }
+            }
+        }
+        Ok(renewed)
     }
 
     /// The surfaces that contacts look at.
@@ -138,28 +178,35 @@ impl<F: Fabric> Engine<F> {
 
     /// Goes on without the card, whose coupled bodies become the processor's: it goes through all that the step has behind it. A card that
     /// has too little memory for the step is used again in the next one.
-    fn do_without_card(&mut self, error: &GpuError, reached: Reached) {
-        let Some(mut card) = self.card.take() else { return };
+    fn do_without_card(&mut self, error: GpuError, reached: Reached) -> Result<(), EngineError> {
+        let Some(mut card) = self.card.take() else { return Ok(()) };
         self.take_over(&card, reached);
-        match error {
-            GpuError::Memory(_) if matches!(reached, Reached::Start) => {
-                if !std::mem::replace(&mut self.card_was_full, true) {
-                    tracing::warn!(
-                        "{} computes step {} on the processor, and others like it: {error}",
-                        self.rank(),
-                        self.step
-                    );
-                }
-                card.clear();
-                self.card = Some(card);
-                return;
-            }
+        if !matches!((&error, reached), (GpuError::Memory(_), Reached::Start)) {
+            let shows = card.coupled().shows();
+            return self.leave_card(card, error, shows);
+        }
+        if !std::mem::replace(&mut self.card_was_full, true) {
+            let (me, step) = (self.rank(), self.step);
+            tracing::warn!("{me} computes step {step} on the processor, and others like it: {error}");
+        }
+        card.clear();
+        self.card = Some(card);
+        Ok(())
+    }
+
+    /// Uses the card no more. `public`: it was at work on what others read.
+    fn leave_card(&mut self, card: CardCrew, error: GpuError, public: bool) -> Result<(), EngineError> {
+        let (me, step) = (self.rank(), self.step);
+        if let GpuError::Deadline { .. } = error {
             // The driver may wait for the device where memory is given back.
-            GpuError::Deadline { .. } => std::mem::forget(card),
-            _ => (),
+            std::mem::forget(card);
+            if public {
+                return Err(EngineError::CardHangs { me, step, source: error });
+            }
         }
         self.board.states.leave_card(self.own.iter().map(|own| own.id));
-        tracing::warn!("{} computes on the processor from step {} on: {error}", self.rank(), self.step);
+        tracing::warn!("{me} computes on the processor from step {step} on: {error}");
+        Ok(())
     }
 
     fn take_over(&mut self, card: &CardCrew, reached: Reached) {

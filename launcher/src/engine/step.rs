@@ -50,7 +50,7 @@ impl<F: Fabric> Engine<F> {
         let start = Instant::now();
         self.rigids.begin(step).map_err(rigid_error)?;
         self.time.rigid += start.elapsed();
-        self.couple();
+        self.couple()?;
         self.intervals()?;
         self.end_bodies()?;
         let start = Instant::now();
@@ -114,7 +114,7 @@ impl<F: Fabric> Engine<F> {
     }
 
     /// Works out who may touch whom and prepares this rank's part of it.
-    fn couple(&mut self) {
+    fn couple(&mut self) -> Result<(), EngineError> {
         let start = Instant::now();
         self.rigids.reaches(&self.scene.rule, &mut self.rigid_reaches);
         let pinned = |body: u32| self.scene.topology(body).pinned;
@@ -165,12 +165,13 @@ impl<F: Fabric> Engine<F> {
             own.pushed_by.push(Pusher::Rigid(index as u32));
         }
         self.coupling.sharing(self.rigids.len(), &mut self.sharing);
-        self.muster();
+        self.muster()?;
         self.time.contact += start.elapsed();
+        Ok(())
     }
 
     /// Puts the bodies that move into packs; those that sleep beside others show their surfaces.
-    fn muster(&mut self) {
+    fn muster(&mut self) -> Result<(), EngineError> {
         let lanes = self.isa.lanes();
         self.claim_for_card();
         muster(&self.own, |part| part == Part::Free, lanes, &mut self.order, &mut self.free);
@@ -181,7 +182,7 @@ impl<F: Fabric> Engine<F> {
         self.floaters.prepare();
         self.contacts.work.prepare();
         self.assign_teams(0);
-        self.start_card();
+        self.start_card()
     }
 
     /// Has members of the crew take up the teams from `first` on.
@@ -207,16 +208,16 @@ impl<F: Fabric> Engine<F> {
         let share = self.free.len().div_ceil(intervals as usize).max(1);
         let mut neighbours = self.neighbours(false);
         for interval in 0..intervals {
-            let exchange = self.step * u64::from(intervals) + u64::from(interval);
+            let exchange = self.exchange(interval);
             self.advance(0, interval);
-            self.show_card(interval);
+            self.show_card(interval)?;
             self.put_surfaces(&neighbours, exchange)?;
             let first = share * interval as usize;
             self.run_free(first.min(self.free.len())..(first + share).min(self.free.len()))?;
             self.take_surfaces(&neighbours, exchange, interval == 0)?;
-            self.card_contacts(interval);
+            self.card_contacts(interval)?;
             self.push_contacts(interval == 0);
-            self.push_card(interval);
+            self.push_card(interval)?;
             if interval == 0 {
                 neighbours = self.neighbours(true);
                 self.forget_far();
@@ -233,6 +234,11 @@ impl<F: Fabric> Engine<F> {
             self.rigids.advance(&self.wrenches, self.scene.rule.gravity, self.scene.rule.interval());
         }
         Ok(())
+    }
+
+    /// The number of the exchange in an interval of this step; past the last one, of the next step's first.
+    pub(super) fn exchange(&self, interval: u32) -> u64 {
+        self.step * u64::from(self.scene.rule.intervals()) + u64::from(interval)
     }
 
     /// For each rank that shares a pair with this one, the bodies of this rank that it needs: all that may touch one of its own, or,
@@ -268,7 +274,8 @@ impl<F: Fabric> Engine<F> {
         self.link.settle(Kind::Halo, exchange, self.step)?;
         let bodies: std::collections::BTreeSet<u32> = neighbours.iter().flat_map(|(_, b)| b.iter().copied()).collect();
         let surfaces = self.surfaces();
-        for body in bodies {
+        // The card has put those of its own there.
+        for body in bodies.into_iter().filter(|&body| !surfaces.is_on_card(body)) {
             self.board.halo.memory.store_f32(self.board.halo_of(body, exchange).0, surfaces.of(body).words);
         }
         for (peer, bodies) in neighbours {

@@ -42,8 +42,10 @@ pub struct PushedBy {
 pub struct Cast {
     /// Bodies that the card computes.
     pub movers: Vec<Actor>,
-    /// So many of them, the first ones, are shown to the host in each interval.
-    pub shown: usize,
+    /// For the first of them, where their surfaces go that others look at: words in the memory that is lent for it, of even and of odd exchanges.
+    pub halos: Vec<[usize; 2]>,
+    /// Whether the exchange of the first interval is odd.
+    pub odd: bool,
     /// Bodies that are computed elsewhere, of which the host brings the surfaces.
     pub guests: Vec<Actor>,
     /// Who may touch whom.
@@ -59,13 +61,14 @@ impl Cast {
         self.guests.clear();
         self.pairs.clear();
         self.pushers.clear();
-        self.shown = 0;
+        self.halos.clear();
+        self.odd = false;
     }
 
     /// Panics where it names what it has not: kernels would follow.
     pub(super) fn check(&self) {
         let seats = self.movers.len() + self.guests.len();
-        assert!(self.shown <= self.movers.len(), "more shown than there are");
+        assert!(self.halos.len() <= self.movers.len(), "more shown than there are");
         assert!(self.pairs.iter().all(|pair| pair.a < seats && pair.b < seats), "a pair of nobody");
         let known = |by: &PushedBy| by.pair < self.pairs.len() && by.side < 2;
         assert!(self.pushers.iter().all(known), "pushed by no pair");

@@ -34,6 +34,7 @@ pub(super) struct Pair {
 #[repr(C)]
 pub(super) struct Mover {
     pub place: Place,
+    pub halo: [u64; 2],
     pub kept: u64,
     pub seat: u32,
     pub pushers: u32,
@@ -59,7 +60,7 @@ pub(super) struct Interval {
     pub workspace_words: u64,
     pub rule: Rule,
     pub interval: u32,
-    pub padding: u32,
+    pub odd: u32,
 }
 
 /// The parameter of the kernel that takes guests' surfaces.
@@ -86,7 +87,7 @@ pub(super) struct Contacts {
 
 const _: () = assert!(size_of::<Seat>() == 40);
 const _: () = assert!(size_of::<Pair>() == 24);
-const _: () = assert!(size_of::<Mover>() == 56);
+const _: () = assert!(size_of::<Mover>() == 72);
 const _: () = assert!(size_of::<Interval>() == 176);
 const _: () = assert!(size_of::<Guests>() == 40);
 const _: () = assert!(size_of::<Contacts>() == 96);

@@ -14,7 +14,7 @@ mod write;
 
 use std::sync::Arc;
 
-use rankzero_gpu::{ArenaId, Beat, BufferId, GpuError, Lane, Memory};
+use rankzero_gpu::{ArenaId, Beat, BufferId, GpuError, Lane, Lent, Memory, Region};
 use rankzero_soft::Topology;
 use rankzero_soft::pair::Pushes;
 use rankzero_soft::reach::REACH_WORDS;
@@ -53,9 +53,10 @@ struct Running {
     intervals: u32,
     collider_count: u64,
     movers: usize,
-    /// Words of the surfaces that are shown; where each guest's surface begins.
-    shown_words: usize,
+    /// Where each guest's surface begins.
     guests: Vec<usize>,
+    /// Whether the exchange of the first interval is odd; of no meaning where nobody looks.
+    odd: u32,
     pairs: u32,
     /// Nobody but the card takes part, which has been given the whole step.
     is_alone: bool,
@@ -77,12 +78,13 @@ pub struct Coupled {
     /// Surfaces of guests.
     guest_arena: ArenaId,
     guests: BufferId,
-    shown: ArenaId,
     /// What the host has movers pushed by.
     given_arena: ArenaId,
     given: BufferId,
     running: Option<Running>,
     noted: Option<Note>,
+    /// Where surfaces go that others look at.
+    halo: Option<Arc<Lent>>,
 }
 
 impl Coupled {
@@ -116,12 +118,12 @@ impl Coupled {
             pool: Pool::new(&mut lane)?,
             guest_arena: lane.add_arena(0)?,
             guests: lane.add_buffer(0)?,
-            shown: lane.add_arena(0)?,
             given_arena: lane.add_arena(0)?,
             given: lane.add_buffer(0)?,
             lane,
             running: None,
             noted: None,
+            halo: None,
         })
     }
 
@@ -141,7 +143,7 @@ impl Coupled {
     /// [`GpuError::Driver`], [`GpuError::Deadline`]; nothing is lost then but this step.
     ///
     /// # Panics
-    /// If `cast` names what it has not, or a home is none of those that were [shared](Coupled::share).
+    /// If `cast` names what it has not, or a place that is none of those that were [shared](Coupled::share).
     pub fn start(&mut self, rule: &StepRule, colliders: &Colliders, cast: &Cast) -> Result<(), GpuError> {
         self.running = None;
         let tables = Tables::new(cast, colliders.len());
@@ -160,6 +162,7 @@ impl Coupled {
             tables: self.lane.address(self.tables),
             stage: self.lane.address(self.stage),
             forms: cast.seats().map(|body| self.lane.address(self.form(body.form).buffer)).collect(),
+            halos: self.halos(cast),
         };
         let arena = self.lane.words(self.arena)?;
         write::tables(arena, rule, cast, (&tables, &stage), &addresses);
@@ -171,8 +174,6 @@ impl Coupled {
             arena[tables.reaches + mover * NEXT_REACH_WORDS..][..REACH_WORDS].copy_from_slice(&body.reach.to_words());
         }
         let (guests, region) = self.guest_places(cast);
-        let shown_words = cast.movers[..cast.shown].iter().map(|body| surface_words(&self.form(body.form).form)).sum();
-        self.lane.grow_arena(self.shown, shown_words)?;
         self.lane.grow_arena(self.guest_arena, region)?;
         self.lane.grow_buffer(self.guests, region)?;
         self.running = Some(Running {
@@ -183,29 +184,12 @@ impl Coupled {
             intervals: rule.intervals(),
             collider_count: colliders.len() as u64,
             movers: cast.movers.len(),
-            shown_words,
             guests,
             pairs: cast.pairs.len() as u32,
-            is_alone: cast.guests.is_empty() && cast.shown == 0,
+            is_alone: cast.guests.is_empty() && cast.halos.is_empty(),
+            odd: u32::from(cast.odd && !cast.halos.is_empty()),
         });
         self.begin()
-    }
-
-    /// The surfaces of the movers that are shown, in the running interval: each one's number, positions and displacements. Waits for them.
-    ///
-    /// # Errors
-    /// As [`Coupled::start`].
-    pub fn surfaces(&mut self, mut take: impl FnMut(usize, &[f32])) -> Result<(), GpuError> {
-        let Some(running) = &self.running else { return Ok(()) };
-        if running.shown_words == 0 {
-            return Ok(());
-        }
-        let words: &[f32] = bytemuck::cast_slice(&self.lane.words(self.shown)?[..running.shown_words]);
-        for (mover, &at) in running.stage.surfaces.iter().enumerate().take_while(|(_, at)| **at < running.shown_words) {
-            let end = running.stage.surfaces.get(mover + 1).copied().unwrap_or(running.shown_words);
-            take(mover, &words[at..end.min(running.shown_words)]);
-        }
-        Ok(())
     }
 
     /// Works out what pairs do in the running interval. `given` are the guests whose surfaces are new, all of them in the first interval;
@@ -276,7 +260,7 @@ impl Coupled {
         Ok(())
     }
 
-    /// Waits for what the card has been given, and changes nothing.
+    /// Waits for what the card has been given, and changes nothing. Then others can look at the surfaces of the running interval.
     ///
     /// # Errors
     /// As [`Coupled::start`].
@@ -298,12 +282,28 @@ impl Coupled {
         self.lane.set_beat(beat);
     }
 
-    /// Has homes of these in the steps to come.
+    /// Has homes of these in the steps to come, and shows others surfaces in `halo`.
     ///
     /// # Errors
     /// As [`Coupled::start`].
-    pub fn share(&mut self, residents: &Residents) -> Result<(), GpuError> {
-        self.lane.share(&residents.regions())
+    pub fn share(&mut self, residents: &Residents, halo: Option<&Arc<Lent>>) -> Result<(), GpuError> {
+        let halo_region = halo.cloned().map(Region::Lent);
+        let regions: Vec<Region> = residents.regions().into_iter().chain(halo_region).collect();
+        self.lane.share(&regions)?;
+        self.halo = halo.cloned();
+        Ok(())
+    }
+
+    /// The addresses at which surfaces are shown to others.
+    fn halos(&self, cast: &Cast) -> Vec<[u64; 2]> {
+        let address = |form: usize, at: usize| {
+            let halo = self.halo.as_ref().expect("memory is lent where surfaces are shown");
+            let end = at + surface_words(&self.form(form).form);
+            assert!(end <= halo.words(), "a surface is shown past the end of what is lent");
+            halo.address() + 4 * at as u64
+        };
+        let both = |(body, at): (&Actor, &[usize; 2])| at.map(|at| address(body.form, at));
+        cast.movers.iter().zip(&cast.halos).map(both).collect()
     }
 
     fn form(&self, form: usize) -> &OnCard {

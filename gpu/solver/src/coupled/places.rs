@@ -42,7 +42,7 @@ impl Tables {
     }
 }
 
-/// What only the card touches. Surfaces come first, those of the movers in their order, so that one copy brings those that are shown.
+/// What only the card touches.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Stage {
     /// By seat.

@@ -48,14 +48,12 @@ impl Coupled {
     /// host has anybody pushed.
     pub(super) fn advance(&mut self, interval: u32, pushed: bool) -> Result<(), GpuError> {
         let Some(running) = &self.running else { return Ok(()) };
-        let (tables, shown_words, intervals) = (running.tables, running.shown_words, running.intervals);
+        let (tables, intervals) = (running.tables, running.intervals);
         let kernels = self.kernels.clone();
         let launches = self.launches(&kernels, running, interval, pushed);
         launch_all(&mut self.lane, &launches)?;
         if interval == intervals {
             self.lane.download(self.tables, tables.reaches..tables.end, self.arena, tables.reaches)
-        } else if shown_words > 0 {
-            self.lane.download(self.stage, 0..shown_words, self.shown, 0)
         } else {
             Ok(())
         }
@@ -132,7 +130,7 @@ impl Coupled {
                 workspace_words: workspace_words(block) as u64,
                 rule: running.rule,
                 interval,
-                padding: 0,
+                odd: running.odd,
             };
             let block_bytes = if large { 0 } else { block as u32 };
             let shape = Shape { blocks: group.count as u32, threads: form.threads(), block_bytes };

@@ -16,6 +16,8 @@ pub(super) struct Addresses {
     pub stage: u64,
     /// The form of each seat.
     pub forms: Vec<u64>,
+    /// Where the surfaces of movers go that others look at.
+    pub halos: Vec<[u64; 2]>,
 }
 
 /// Writes down who takes part.
@@ -50,6 +52,7 @@ pub(super) fn tables(
     for (mover, body) in cast.movers.iter().enumerate() {
         let mover_record = Mover {
             place: body.home.place(at(addresses.tables, tables.reaches + mover * NEXT_REACH_WORDS)),
+            halo: addresses.halos.get(mover).copied().unwrap_or_default(),
             kept: at(addresses.stage, stage.kept[mover]),
             seat: mover as u32,
             pushers: body.pushed_by.start as u32,

@@ -97,6 +97,14 @@ impl Crowd {
         pairs
     }
 
+    /// Where a body's surface is shown in even and in odd exchanges, in words; and how many it has.
+    pub fn halo_of(&self, body: usize) -> ([usize; 2], usize) {
+        let words = |body: &usize| self.topologies[self.forms[*body]].layout.halo_words();
+        let (at, all): (usize, usize) =
+            ((0..body).map(|b| words(&b)).sum(), (0..self.forms.len()).map(|b| words(&b)).sum());
+        ([at, all + at], words(&body))
+    }
+
     /// Who takes part where the card computes `movers` of a crowd and shows the first `shown` of them; the numbers of the guests.
     pub fn cast(&self, pairs: &[(usize, usize)], movers: &[usize], shown: usize) -> (Cast, Vec<usize>) {
         let numbered = |bodies: &[usize]| -> BTreeMap<usize, usize> {
@@ -109,7 +117,8 @@ impl Crowd {
         guests.sort_unstable();
         guests.dedup();
         let seats = numbered(&[movers, &guests].concat());
-        let mut cast = Cast { shown, ..Cast::default() };
+        let halos = movers[..shown].iter().map(|&body| self.halo_of(body).0).collect();
+        let mut cast = Cast { halos, ..Cast::default() };
         cast.pairs.extend(meetings.iter().map(|(a, b)| Meeting { a: seats[a], b: seats[b] }));
         let mut pushers = BTreeMap::<usize, Vec<PushedBy>>::new();
         for (pair, &(a, b)) in meetings.iter().enumerate() {

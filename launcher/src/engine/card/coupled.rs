@@ -1,18 +1,18 @@
 //! The bodies of this rank that touch others and that a card computes, interval by interval.
 //!
-//! The card is to this rank like another rank: surfaces go to and fro where a body on it touches one of another rank, or one that sleeps. What
-//! dynamic rigid bodies do to its bodies the processor works out from their surfaces.
+//! The card is to this rank like another rank: surfaces go to and fro where a body on it touches one of another rank, or one that sleeps. Those
+//! that other ranks look at the card writes into the board's halo, from which they are sent. What dynamic rigid bodies do to its bodies the processor works out from their surfaces.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
 
-use rankzero_gpu::{Beat, GpuError};
+use rankzero_gpu::{Beat, GpuError, Lent};
 use rankzero_gpu_solver::{Actor, Cast, Colliders, Coupled, Ended, Home, Kernels, Meeting, PushedBy, Residents};
 use rankzero_soft::pair::Pushes;
 use rankzero_soft::reach::Reach;
 
-use crate::engine::contacts::{Contacts, Remote, RigidPair, SoftPair, Surfaces};
+use crate::engine::contacts::{Contacts, RigidPair, SoftPair, Surfaces};
 use crate::engine::crew::Orders;
 use crate::engine::own::{Own, Part, Pusher};
 use crate::scene::Scene;
@@ -53,6 +53,8 @@ pub struct CoupledCrew {
     pairs: Vec<u32>,
     /// Its contacts with rigid bodies: their numbers among the rank's, and the mover, in the order in which they push.
     rigids: Vec<(u32, usize)>,
+    /// So many movers, the first ones, are shown to others.
+    shown: usize,
     /// Guests whose surfaces the card still needs.
     needed: Vec<u32>,
     /// By interval what was given.
@@ -74,6 +76,7 @@ impl CoupledCrew {
             seats: vec![u32::MAX; scene.bodies.len()],
             pairs: Vec::new(),
             rigids: Vec::new(),
+            shown: 0,
             needed: Vec::new(),
             given: Vec::new(),
         })
@@ -86,6 +89,7 @@ impl CoupledCrew {
         self.bodies.clear();
         self.pairs.clear();
         self.rigids.clear();
+        self.shown = 0;
         self.needed.clear();
         self.given.clear();
     }
@@ -108,6 +112,11 @@ impl CoupledCrew {
     /// The numbers of its pairs among the rank's.
     pub fn pairs(&self) -> &[u32] {
         &self.pairs
+    }
+
+    /// Whether surfaces of its bodies are written where others look at them.
+    pub fn shows(&self) -> bool {
+        self.shown > 0
     }
 
     /// Takes the coupled bodies that it computes in this step, and notes who takes part.
@@ -134,7 +143,7 @@ impl CoupledCrew {
         shown.extend(on_card_now.filter(meets_rigid).map(|own| own.id));
         shown.sort_unstable();
         shown.dedup();
-        self.cast.shown = shown.len();
+        self.shown = shown.len();
         let movers = own.iter().filter(|own| own.part == Part::CoupledOnCard).map(|own| own.id);
         let others: Vec<u32> = movers.filter(|id| shown.binary_search(id).is_err()).collect();
         self.bodies.extend(shown.into_iter().chain(others));
@@ -202,33 +211,22 @@ impl CoupledCrew {
         for (mover, &body) in self.cast.movers.iter_mut().zip(&self.bodies) {
             mover.home = residents.take(body, step);
         }
+        let exchange = step * u64::from(orders.scene.rule.intervals());
+        self.cast.odd = exchange % 2 == 1;
+        let halo = |&body: &u32| [0, 1].map(|parity| orders.board.halo_of(body, parity).0);
+        self.cast.halos.extend(self.bodies[..self.shown].iter().map(halo));
         self.coupled.start(&orders.scene.rule, colliders, &self.cast)
     }
 
-    /// Takes the surfaces that others look at, in the running interval; `first` in a step's first. Waits for them.
+    /// Waits until surfaces are where others look at them, in the running interval, and tells those that rigid bodies may touch.
     ///
     /// # Errors
     /// [`GpuError`]; the bodies are as they were when the step began.
-    pub fn show(
-        &mut self,
-        first: bool,
-        surfaces: &mut BTreeMap<u32, Remote>,
-        mut update: impl FnMut(u32, &mut Remote),
-    ) -> Result<(), GpuError> {
-        if self.is_empty() {
-            return Ok(());
+    pub fn show(&mut self) -> Result<BTreeSet<u32>, GpuError> {
+        if self.shows() {
+            self.coupled.wait()?;
         }
-        let bodies = &self.bodies;
-        self.coupled.surfaces(|mover, words| {
-            let body = bodies[mover];
-            // Who was found to be far from all others is not looked at any more.
-            let place = if first { Some(surfaces.entry(body).or_default()) } else { surfaces.get_mut(&body) };
-            if let Some(remote) = place {
-                remote.surface.clear();
-                remote.surface.extend_from_slice(words);
-                update(body, remote);
-            }
-        })
+        Ok(self.beside_rigids().collect())
     }
 
     /// Gives the card the surfaces that it needs, and has it work out what pairs do. Where no rigid body touches any of its bodies it goes on
@@ -328,12 +326,12 @@ impl CoupledCrew {
         self.coupled.set_beat(beat);
     }
 
-    /// Has homes of these in the steps to come.
+    /// Has homes of these in the steps to come, and shows others surfaces in `halo`.
     ///
     /// # Errors
     /// [`GpuError`].
-    pub fn share(&mut self, residents: &Residents) -> Result<(), GpuError> {
-        self.coupled.share(residents)
+    pub fn share(&mut self, residents: &Residents, halo: Option<&Arc<Lent>>) -> Result<(), GpuError> {
+        self.coupled.share(residents, halo)
     }
 
     /// Its bodies.

@@ -1,30 +1,34 @@
 //! The bodies of this rank that a GPU computes: all that move, where it knows all colliders.
 //!
-//! They are given to the card when a step begins and taken back at its end; meanwhile the processor computes the others. Their states
-//! stay on the board, so that a card which fails is done without: the processor takes the same step.
+//! They are given to the card when a step begins; meanwhile the processor computes the others. The states of the step's start stay in the
+//! host's memory, so that a card which fails is done without: the processor takes the same step.
 //!
 //! **Invariant:** a card is used only after it has taken a step of each of its forms with the bits of the processor, a body by itself and two
 //! that touch.
 
 pub mod coupled;
+mod lending;
 mod proof;
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rankzero_gpu::budget::fits;
 use rankzero_gpu::{Beat, GpuError};
-use rankzero_gpu_solver::{Colliders, Ended, Entrant, HostStates, Kernels, Residents, Troop};
+use rankzero_gpu_solver::{Colliders, Deltas, Ended, Entrant, GRAIN, HostStates, Kernels, Renewal, Residents, Troop};
 use rankzero_soft::collider::Collider;
 use rankzero_soft::reach::Reach;
 use rayon::prelude::*;
 
-use super::contacts::{Contacts, Remote, RigidPair, SoftPair, Surfaces};
+use super::board::Board;
+use super::contacts::{Contacts, RigidPair, SoftPair, Surfaces};
 use super::crew::Orders;
 use super::own::{Own, Part};
+use super::step::append;
 use crate::scene::Scene;
 use coupled::CoupledCrew;
+use lending::Lending;
 
 /// Why a card does not compute.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +66,10 @@ pub struct CardCrew {
     coupled: CoupledCrew,
     /// States that stay on the card from step to step.
     residents: Residents,
+    deltas: Deltas,
+    /// Where it writes surfaces for others, and copies of states.
+    halo: Lending,
+    copies: Lending,
     colliders: Colliders,
     /// Whether it has been said that a collider keeps bodies from the card.
     told: bool,
@@ -93,8 +101,18 @@ impl CardCrew {
         let coupled = CoupledCrew::new(&kernels, scene)?;
         let words = (0..scene.bodies.len() as u32).map(|body| scene.layout(body).words());
         let residents = Residents::new(kernels.card(), &Arc::new(HostStates::new(kernels.card(), words)?))?;
-        let (colliders, told, spent) = (Colliders::default(), false, Duration::ZERO);
-        Ok(Self { kernels, squads, coupled, residents, colliders, told, spent })
+        Ok(Self {
+            deltas: Deltas::new(&kernels)?,
+            kernels,
+            squads,
+            coupled,
+            residents,
+            halo: Lending::default(),
+            copies: Lending::default(),
+            colliders: Colliders::default(),
+            told: false,
+            spent: Duration::ZERO,
+        })
     }
 
     /// Forgets what the card knows of states, which have become others.
@@ -121,6 +139,7 @@ impl CardCrew {
     pub fn set_beat(&mut self, beat: &Beat) {
         self.squads.iter_mut().flatten().for_each(|squad| squad.troop.set_beat(beat.clone()));
         self.coupled.set_beat(beat.clone());
+        self.deltas.set_beat(beat.clone());
     }
 
     /// Has it compute nobody in this step.
@@ -173,7 +192,12 @@ impl CardCrew {
         bodies.par_iter().for_each(|&(body, _)| orders.board.states.give(body));
         // All, so that nobody keeps memory that is not used any more.
         self.squads.iter_mut().flatten().try_for_each(|squad| squad.troop.share(&self.residents))?;
-        self.coupled.share(&self.residents)?;
+        let segment = &orders.board.halo.memory;
+        if self.halo.is_stale(segment) {
+            self.coupled.share(&self.residents, None)?;
+        }
+        let halo = if self.coupled.shows() { Some(self.halo.of(self.kernels.card(), segment)?) } else { None };
+        self.coupled.share(&self.residents, halo.as_ref())?;
         for squad in self.squads.iter_mut().flatten().filter(|squad| !squad.slots.is_empty()) {
             let slots = &squad.slots;
             let residents = &mut self.residents;
@@ -215,17 +239,12 @@ impl CardCrew {
         self.coupled.wait()
     }
 
-    /// Takes the surfaces that others look at, in the running interval; `first` in a step's first. `update` works out what contact needs.
+    /// Waits until the surfaces that others look at are in the board's halo, in the running interval. Tells whose surfaces rigid bodies may touch.
     ///
     /// # Errors
     /// [`GpuError`]; the bodies are as they were when the step began.
-    pub fn show(
-        &mut self,
-        first: bool,
-        surfaces: &mut BTreeMap<u32, Remote>,
-        update: impl FnMut(u32, &mut Remote),
-    ) -> Result<(), GpuError> {
-        self.timed(|coupled| coupled.show(first, surfaces, update))
+    pub fn show(&mut self) -> Result<BTreeSet<u32>, GpuError> {
+        self.timed(CoupledCrew::show)
     }
 
     /// Gives the card the surfaces that it needs, and has it work out what pairs do.
@@ -250,6 +269,34 @@ impl CardCrew {
     /// [`GpuError`]; the bodies are as they were when the step began.
     pub fn near(&mut self, pairs: &mut [SoftPair]) -> Result<(), GpuError> {
         self.coupled.near(pairs)
+    }
+
+    /// Whether the state of a body with which step `step` begins is on the card.
+    pub fn has(&self, body: u32, step: u64) -> bool {
+        self.residents.has(body, step)
+    }
+
+    /// Renews the copies of such bodies in the epoch with this index, each `fresh` if what is there is of no use for comparison. Returns for each
+    /// the ranges that have changed.
+    ///
+    /// # Errors
+    /// [`GpuError`]; then any of the copies may have changed.
+    pub fn renew(
+        &mut self,
+        step: u64,
+        board: &Board,
+        index: u64,
+        bodies: &[(u32, bool)],
+    ) -> Result<Vec<Vec<(usize, usize)>>, GpuError> {
+        if self.copies.is_stale(&board.copy.memory) {
+            self.deltas.let_go()?;
+        }
+        let lent = self.copies.of(self.kernels.card(), &board.copy.memory)?;
+        let place = |body: u32| board.copy_of(body, index);
+        let renewal = |&(body, fresh): &(u32, bool)| Renewal { body, at: place(body).0, fresh };
+        let renewals: Vec<Renewal> = bodies.iter().map(renewal).collect();
+        let changed = self.deltas.renew(&self.residents, step, &lent, &renewals)?;
+        Ok(bodies.iter().zip(&changed).map(|((body, _), changed)| ranges(changed, place(*body))).collect())
     }
 
     /// Ends step `step`: the states that the card has written are those of the bodies. Returns the first body that blew up.
@@ -279,6 +326,16 @@ impl CardCrew {
         }
         Ok(blown)
     }
+}
+
+/// The words of a copy that have changed, by grain; it begins at `at`.
+fn ranges(changed: &[bool], (at, words): (usize, usize)) -> Vec<(usize, usize)> {
+    let mut ranges = Vec::new();
+    for (grain, _) in changed.iter().enumerate().filter(|(_, changed)| **changed) {
+        let first = grain * GRAIN;
+        append(&mut ranges, (at + first, GRAIN.min(words - first)));
+    }
+    ranges
 }
 
 /// Notes what bodies have come to. Returns the first that blew up.

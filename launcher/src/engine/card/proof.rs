@@ -58,7 +58,7 @@ pub fn together(kernels: &Arc<Kernels>, scene: &Scene, body: u32) -> Result<bool
     let expected = by_processor(scene, body, &states, &reaches);
     let mut coupled = Coupled::new(kernels, (0..=form).map(|i| (i == form).then_some(&**scene.topology(body))))?;
     let mut residents = residents(kernels, &states)?;
-    coupled.share(&residents)?;
+    coupled.share(&residents, None)?;
     let mut mover =
         |i: usize| Actor { form, reach: reaches[i], home: residents.take(i as u32, 0), pushed_by: i..i + 1 };
     let cast = Cast {
