@@ -189,6 +189,8 @@ static __device__ __forceinline__ void interval_in(const Interval& step, void* m
     show(form, body, rule, shown);
     keep(form, body, quiet, kept);
     __syncthreads();
-    show_others(form, step.seats[mover.seat].surface, mover.halo[(step.interval + step.odd) % 2]);
+    // Chosen, not indexed: what is indexed at run time has to lie in memory.
+    u32* const halo = (step.interval + step.odd) % 2 == 0 ? mover.halo[0] : mover.halo[1];
+    show_others(form, step.seats[mover.seat].surface, halo);
     update_shell(form, shown, step.interval == 0, body.shared);
 }

@@ -86,6 +86,7 @@ pub struct Lane {
     /// How often the work to be repeated was the same in a row.
     repeats: u32,
     beat: Option<Beat>,
+    limit: Duration,
     buffers: Vec<Memory>,
     arenas: Vec<Pinned>,
     shared: Vec<Region>,
@@ -117,6 +118,7 @@ impl Lane {
             graph: None,
             repeats: 0,
             beat: None,
+            limit: WORK_MAX,
             buffers: vec![],
             arenas: vec![],
             shared: vec![],
@@ -166,6 +168,11 @@ impl Lane {
     /// Has `beat` called while the lane is waited for, so that who waits gives signs of life.
     pub fn set_beat(&mut self, beat: Beat) {
         self.beat = Some(beat);
+    }
+
+    /// Has waits given up after `limit`, in place of [`WORK_MAX`].
+    pub fn give_up_after(&mut self, limit: Duration) {
+        self.limit = limit;
     }
 
     /// Makes a buffer hold at least so many words, and then [some more](grown), after the work at hand; what it held is lost where it grows, and
@@ -370,19 +377,11 @@ impl Lane {
         self.replay()
     }
 
-    /// Waits until all is done that the lane was given, for up to [`WORK_MAX`].
+    /// Waits until all is done that the lane was given, for up to [`WORK_MAX`], or [what was said](Lane::give_up_after).
     ///
     /// # Errors
     /// [`GpuError::Driver`] with what went wrong meanwhile, [`GpuError::Deadline`].
     pub fn wait(&mut self) -> Result<(), GpuError> {
-        self.wait_for(WORK_MAX)
-    }
-
-    /// As [`Lane::wait`], with a limit of one's own.
-    ///
-    /// # Errors
-    /// As there.
-    pub fn wait_for(&mut self, limit: Duration) -> Result<(), GpuError> {
         if !self.busy {
             return Ok(());
         }
@@ -390,7 +389,7 @@ impl Lane {
         let start = Instant::now();
         while !self.done.try_is_complete().map_err(during("waiting for the device"))? {
             let waited = start.elapsed();
-            if waited > limit {
+            if waited > self.limit {
                 self.given_up = true;
                 return Err(GpuError::Deadline { device: self.card.device().to_string(), waited });
             }

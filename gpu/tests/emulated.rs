@@ -111,7 +111,8 @@ fn a_hanging_device_is_given_up_after_the_limit() {
         count.fetch_add(1, Ordering::Relaxed);
     }));
     launch(&mut lane, &neighbour, buffer).unwrap();
-    let error = lane.wait_for(Duration::from_millis(20)).unwrap_err();
+    lane.give_up_after(Duration::from_millis(20));
+    let error = lane.wait().unwrap_err();
     assert!(beats.load(Ordering::Relaxed) > 10, "who waits gives signs of life");
     assert!(matches!(error, GpuError::Deadline { .. }) && error.to_string().contains("it hangs"), "{error}");
     cuda.reset(Behaviour::default());

@@ -134,31 +134,6 @@ fn the_program_finds_the_card_compiles_for_it_and_says_so() {
 }
 
 #[test]
-fn ranks_with_cards_survive_the_loss_of_rank_0() {
-    let folder = tempfile::tempdir().unwrap();
-    let job = folder.path().join("job.yaml");
-    std::fs::write(&job, format!("{JOB}batches: {{ bodies: 1 }}\n")).unwrap();
-    let launch = |device: &str, faults: &str| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_rankzero"));
-        command.arg("launch").arg(&job).args(["-n", "3", "--via", "bare", "--threads", "1", "--device", device]);
-        command.arg("--run-dir").arg(folder.path().join("run")).env("RANKZERO_CACHE_DIR", folder.path().join("cache"));
-        command.env("LD_LIBRARY_PATH", libraries());
-        if !faults.is_empty() {
-            command.env("RANKZERO_FAULTS", faults);
-        }
-        let output = command.output().unwrap();
-        let words = String::from_utf8_lossy(&output.stderr).into_owned() + &String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{words}");
-        (words, digest_in(folder.path()))
-    };
-    let (_, peace) = launch("cpu", "");
-    std::fs::remove_dir_all(folder.path().join("run")).unwrap();
-    let (words, killed) = launch("gpu", "15:kill:0");
-    assert!(words.contains("on emulated device") && words.contains("rank 0 is gone"), "{words}");
-    assert_eq!(killed, peace);
-}
-
-#[test]
 fn a_gpu_that_is_asked_for_and_not_there_is_an_error_in_words() {
     // Where there is one, there is nothing to refuse.
     if !Path::new("/dev/nvidiactl").exists() {

@@ -6,42 +6,19 @@ mod rig;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use common::{Run, Spread, digest, digest_of, scene};
+use rankzero::engine::board::HEADER_WORDS;
 use rankzero::engine::card::CardCrew;
+use rankzero::engine::epoch::Replication;
 use rankzero::engine::migrate::Move;
+use rankzero::engine::{Engine, EngineError};
 use rankzero::scene::Scene;
 use rankzero_comm::Rank;
-use rankzero_gpu_emulator::{Behaviour, EmulatedCuda};
-use rig::{kernels, on_card, states};
-
-/// Bodies of two forms in a heap, one of them hit by a dynamic rigid body.
-const HEAP: &str = r#"
-name: heap
-time: { steps: 24 }
-sleep: { steps: 4 }
-materials:
-  jelly: { density_kg_m3: 700, young_pa: 6.0e4, poisson: 0.4, damping_per_s: 4, friction: 0.5 }
-soft_bodies:
-  - name: cubes
-    shape: { box: { size_m: [0.4, 0.4, 0.4], cells: [2, 2, 2] } }
-    material: jelly
-    count: 6
-    layout: { at: [[0, 0.2, 0], [0.05, 0.6, 0.05], [-0.1, 1.02, 0], [0.42, 0.2, 0.05], [0.4, 0.65, 0], [3, 0.2, 0]] }
-    velocity_m_s: [0, -1, 0]
-  - name: bars
-    shape: { box: { size_m: [0.6, 0.2, 0.2], cells: [3, 1, 1] } }
-    material: jelly
-    count: 3
-    layout: { at: [[0.2, 1.4, 0], [3.05, 0.51, 0], [6, 0.11, 0]] }
-rigid_bodies:
-  - name: brick
-    shape: { box: { size_m: [0.2, 0.2, 0.2] } }
-    motion: { dynamic: { density_kg_m3: 900 } }
-    layout: { at: [[0.42, 1.0, 0.0]] }
-environment: { planes: [{ friction: 0.5 }] }
-batches: { bodies: 1 }
-"#;
+use rankzero_comm::local::hub;
+use rankzero_gpu_emulator::{Behaviour, EmulatedCuda, Order};
+use rig::{HEAP, kernels, on_card, states};
 
 #[test]
 fn a_heap_on_a_card_has_the_bits_of_one_without() {
@@ -206,4 +183,100 @@ fn a_heap_that_is_spread_over_ranks_with_cards_and_without_has_one_digest() {
         assert_eq!(mixed(&scene, moves.clone(), &cards), alone, "after {good} kernels");
         cuda.reset(Behaviour::default());
     }
+}
+
+#[test]
+fn a_card_that_hangs_is_done_without_where_nobody_reads_what_it_writes() {
+    let cuda = EmulatedCuda::start(Behaviour::default());
+    let scene = scene(HEAP);
+    let mut without = Run::of(scene.clone());
+    without.finish();
+    let mut with = hasty(&scene);
+    with.steps(8);
+    cuda.reset(HANGS);
+    with.finish();
+    assert!(with.engine.card().is_none());
+    assert_eq!(states(&with), states(&without));
+    cuda.reset(Behaviour::default());
+}
+
+#[test]
+fn a_card_that_hangs_while_it_copies_an_epoch_takes_its_rank_along() {
+    let cuda = EmulatedCuda::start(Behaviour::default());
+    let mut run = hasty(&scene(HEAP));
+    run.engine.keep_copies(Replication { replicas: 1, delta: true, nodes: vec![0] });
+    run.steps(8);
+    run.engine.begin_epoch().unwrap();
+    run.steps(1);
+    cuda.reset(HANGS);
+    let error = run.engine.begin_epoch().unwrap_err();
+    assert!(matches!(error, EngineError::CardHangs { .. }), "{error}");
+    assert!(error.to_string().contains("rank 0 leaves the run") && error.to_string().contains("hangs"), "{error}");
+    cuda.reset(Behaviour::default());
+}
+
+#[test]
+fn a_card_that_fails_while_it_copies_an_epoch_is_done_without() {
+    let cuda = EmulatedCuda::start(Behaviour::default());
+    let scene = scene(HEAP);
+    let (mut with, mut without) = (hasty(&scene), Run::of(scene.clone()));
+    for run in [&mut with, &mut without] {
+        run.engine.keep_copies(Replication { replicas: 1, delta: true, nodes: vec![0] });
+        run.steps(8);
+    }
+    cuda.reset(Behaviour { good: 0, ..Behaviour::default() });
+    for run in [&mut with, &mut without] {
+        run.engine.begin_epoch().unwrap();
+    }
+    assert!(with.engine.card().is_none());
+    assert_eq!(with.engine.epoch_digest(), without.engine.epoch_digest());
+    with.finish();
+    without.finish();
+    assert_eq!(states(&with), states(&without));
+    cuda.reset(Behaviour::default());
+}
+
+/// It never says that it has finished.
+const HANGS: Behaviour =
+    Behaviour { memory: 1 << 30, order: Order::Ascending, stall: u64::MAX, block_bytes: 232_448, good: u64::MAX };
+
+/// A run whose card is soon taken for one that hangs.
+fn hasty(scene: &Arc<Scene>) -> Run {
+    let mut run = Run::of(scene.clone());
+    let mut card = CardCrew::new(kernels(), scene).unwrap();
+    card.give_up_after(Duration::from_millis(300));
+    run.engine.use_card(card);
+    run
+}
+
+/// Ranks of a heap, of which the first has a card that hangs from step 8 on: how it ends there.
+#[test]
+fn a_card_that_hangs_while_others_read_its_surfaces_takes_its_rank_along() {
+    let cuda = EmulatedCuda::start(Behaviour::default());
+    let scene = scene(HEAP);
+    let owners: Vec<Rank> = (0..scene.batches.len()).map(|batch| Rank(batch as u32 % 2)).collect();
+    let engine = |fabric| {
+        let (scene, owners) = (scene.clone(), owners.clone());
+        move || Engine::new(scene, fabric, owners, Duration::from_secs(5)).unwrap()
+    };
+    let mut fabrics = hub(2).unwrap();
+    let second = engine(fabrics.remove(1));
+    let other = std::thread::spawn(move || {
+        let mut engine = second();
+        (0..9).try_for_each(|_| engine.step(&[0; HEADER_WORDS]).map(|_| ()))
+    });
+    let mut first = engine(fabrics.remove(0))();
+    let mut card = CardCrew::new(kernels(), &scene).unwrap();
+    card.give_up_after(Duration::from_millis(300));
+    first.use_card(card);
+    for _ in 0..8 {
+        first.step(&[0; HEADER_WORDS]).unwrap();
+    }
+    assert!(first.card().unwrap().coupled().shows(), "the other rank looks at bodies of the card");
+    cuda.reset(HANGS);
+    let error = first.step(&[0; HEADER_WORDS]).unwrap_err();
+    assert!(matches!(error, EngineError::CardHangs { .. }), "{error}");
+    drop(first);
+    assert!(other.join().unwrap().is_err(), "it is missed");
+    cuda.reset(Behaviour::default());
 }

@@ -1,6 +1,7 @@
 //! What changes in the copies of states at an epoch, found on the card and written by it where the copies are.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytemuck::{Pod, Zeroable};
 use rankzero_gpu::{ArenaId, Beat, BufferId, GpuError, Lane, Lent, Region, Shape};
@@ -131,5 +132,10 @@ impl Deltas {
     /// Has `beat` called while the card is waited for.
     pub fn set_beat(&mut self, beat: Beat) {
         self.lane.set_beat(beat);
+    }
+
+    /// Has waits given up after `limit`.
+    pub fn give_up_after(&mut self, limit: Duration) {
+        self.lane.give_up_after(limit);
     }
 }

@@ -4,6 +4,7 @@
 //! began with. So where the card fails, the states of the step's start are still there.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rankzero_gpu::{ArenaId, Beat, BufferId, GpuError, Lane, Memory, Shape};
 use rankzero_soft::reach::{REACH_WORDS, Reach};
@@ -196,6 +197,11 @@ impl Troop {
     /// Has `beat` called while the card is waited for.
     pub fn set_beat(&mut self, beat: Beat) {
         self.lane.set_beat(beat);
+    }
+
+    /// Has waits given up after `limit`.
+    pub fn give_up_after(&mut self, limit: Duration) {
+        self.lane.give_up_after(limit);
     }
 
     /// Has homes of these in the steps to come.

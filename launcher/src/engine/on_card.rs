@@ -182,8 +182,8 @@ impl<F: Fabric> Engine<F> {
         let Some(mut card) = self.card.take() else { return Ok(()) };
         self.take_over(&card, reached);
         if !matches!((&error, reached), (GpuError::Memory(_), Reached::Start)) {
-            let shows = card.coupled().shows();
-            return self.leave_card(card, error, shows);
+            let public = card.coupled().shows() && !self.link.is_alone();
+            return self.leave_card(card, error, public);
         }
         if !std::mem::replace(&mut self.card_was_full, true) {
             let (me, step) = (self.rank(), self.step);

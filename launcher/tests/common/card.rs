@@ -1,4 +1,5 @@
 //! Runs on an emulated card.
+#![allow(dead_code)]
 
 use std::sync::Arc;
 
@@ -9,6 +10,34 @@ use rankzero_gpu::cache::Cache;
 use rankzero_gpu_solver::Kernels;
 
 use super::common::Run;
+
+/// Bodies of two forms in a heap, one of them hit by a dynamic rigid body.
+pub const HEAP: &str = r#"
+name: heap
+time: { steps: 24 }
+sleep: { steps: 4 }
+materials:
+  jelly: { density_kg_m3: 700, young_pa: 6.0e4, poisson: 0.4, damping_per_s: 4, friction: 0.5 }
+soft_bodies:
+  - name: cubes
+    shape: { box: { size_m: [0.4, 0.4, 0.4], cells: [2, 2, 2] } }
+    material: jelly
+    count: 6
+    layout: { at: [[0, 0.2, 0], [0.05, 0.6, 0.05], [-0.1, 1.02, 0], [0.42, 0.2, 0.05], [0.4, 0.65, 0], [3, 0.2, 0]] }
+    velocity_m_s: [0, -1, 0]
+  - name: bars
+    shape: { box: { size_m: [0.6, 0.2, 0.2], cells: [3, 1, 1] } }
+    material: jelly
+    count: 3
+    layout: { at: [[0.2, 1.4, 0], [3.05, 0.51, 0], [6, 0.11, 0]] }
+rigid_bodies:
+  - name: brick
+    shape: { box: { size_m: [0.2, 0.2, 0.2] } }
+    motion: { dynamic: { density_kg_m3: 900 } }
+    layout: { at: [[0.42, 1.0, 0.0]] }
+environment: { planes: [{ friction: 0.5 }] }
+batches: { bodies: 1 }
+"#;
 
 /// The kernels, on the card.
 pub fn kernels() -> Arc<Kernels> {

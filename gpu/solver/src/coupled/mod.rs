@@ -13,6 +13,7 @@ mod work;
 mod write;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use rankzero_gpu::{ArenaId, Beat, BufferId, GpuError, Lane, Lent, Memory, Region};
 use rankzero_soft::Topology;
@@ -280,6 +281,11 @@ impl Coupled {
     /// Has `beat` called while the card is waited for.
     pub fn set_beat(&mut self, beat: Beat) {
         self.lane.set_beat(beat);
+    }
+
+    /// Has waits given up after `limit`.
+    pub fn give_up_after(&mut self, limit: Duration) {
+        self.lane.give_up_after(limit);
     }
 
     /// Has homes of these in the steps to come, and shows others surfaces in `halo`.

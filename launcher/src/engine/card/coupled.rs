@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rankzero_gpu::{Beat, GpuError, Lent};
 use rankzero_gpu_solver::{Actor, Cast, Colliders, Coupled, Ended, Home, Kernels, Meeting, PushedBy, Residents};
@@ -324,6 +325,11 @@ impl CoupledCrew {
     /// Has `beat` called while the card is waited for.
     pub fn set_beat(&mut self, beat: Beat) {
         self.coupled.set_beat(beat);
+    }
+
+    /// Has waits for the card given up after `limit`.
+    pub fn give_up_after(&mut self, limit: Duration) {
+        self.coupled.give_up_after(limit);
     }
 
     /// Has homes of these in the steps to come, and shows others surfaces in `halo`.

@@ -142,6 +142,13 @@ impl CardCrew {
         self.deltas.set_beat(beat.clone());
     }
 
+    /// Has a card taken for one that hangs where it has not finished after `limit`, in place of a minute.
+    pub fn give_up_after(&mut self, limit: Duration) {
+        self.squads.iter_mut().flatten().for_each(|squad| squad.troop.give_up_after(limit));
+        self.coupled.give_up_after(limit);
+        self.deltas.give_up_after(limit);
+    }
+
     /// Has it compute nobody in this step.
     pub fn clear(&mut self) {
         self.squads.iter_mut().flatten().for_each(|squad| squad.slots.clear());
