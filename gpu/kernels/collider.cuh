@@ -4,15 +4,17 @@
 // others, that comes to the same.
 #pragma once
 #include "body.cuh"
+#include "mesh.cuh"
 #include "quat.cuh"
 #include "shape.cuh"
 #include "table.cuh"
 
-enum Kind { PLANE, BOX, SPHERE, CAPSULE, CONVEX, HEIGHTS, FIELD };
+enum Kind { PLANE, BOX, SPHERE, CAPSULE, CONVEX, HEIGHTS, FIELD, MESH };
 
 struct Collider {
     u32 kind;
-    // In the pool: the planes of a convex solid, `count` of them; a grid's head and values, the latter `count` words long with the head.
+    // In the pool: the planes of a convex solid, `count` of them; a grid's head and values, the latter `count` words long with the head; a
+    // triangle surface, which is number `count` of its kind.
     u32 first;
     u32 count;
     float friction_static;
@@ -34,7 +36,19 @@ struct Colliders {
     const Collider* all;
     u32 count;
     const u32* pool;
+    // What nodes have found of triangle surfaces, and how many words each body has of it.
+    u32* found;
+    u64 found_words;
 };
+
+DEVICE const Mesh* mesh_of(const Collider& collider, const Colliders& colliders) {
+    return reinterpret_cast<const Mesh*>(colliders.pool + collider.first);
+}
+
+// What the nodes of the body with this number have found of a triangle surface.
+DEVICE Found found_of(const Collider& collider, const Colliders& colliders, const Form& form, u32 body) {
+    return found_in(colliders.found + colliders.found_words * body, form.head.surface, collider.count);
+}
 
 // A box of the places that a body may get to within a step.
 struct Swept {
@@ -97,12 +111,19 @@ DEVICE Touch touch_table(const Collider& table, const u32* pool, Vec3 x) {
     return touch_field(*reinterpret_cast<const DistanceGrid*>(words), words + sizeof(DistanceGrid) / 4, words + table.count, x);
 }
 
-DEVICE Touch touch(const Collider& collider, const u32* pool, Vec3 x, float t) {
+// What a body has near it in a step: its number, and the colliders that it may reach, a bit each.
+struct Near {
+    u32 body;
+    u32* bits;
+};
+
+DEVICE Touch touch(const Form& form, const Collider& collider, const Colliders& colliders, u32 body, u32 node, Vec3 x, float t) {
     switch (collider.kind) {
         case PLANE: return touch_plane(collider, x);
         case HEIGHTS:
-        case FIELD: return touch_table(collider, pool, x);
-        default: return touch_moving(collider, pool, x, t);
+        case FIELD: return touch_table(collider, colliders.pool, x);
+        case MESH: return touch_mesh(mesh_of(collider, colliders), found_of(collider, colliders, form, body), node, x);
+        default: return touch_moving(collider, colliders.pool, x, t);
     }
 }
 
@@ -123,24 +144,24 @@ DEVICE Vec3 push_out(Vec3 x, Vec3 before, const Touch& touch, float friction_sta
     return sub(out, scale(slide, back));
 }
 
-// Marks, a bit each, the colliders that a body may reach in the step. Every thread takes some words of `near`.
-DEVICE void gather_near(const Colliders& colliders, const Swept& swept, u32* near) {
+// Marks the colliders that a body may reach in the step. Every thread takes some words.
+DEVICE void gather_near(const Colliders& colliders, const Swept& swept, const Near& near) {
     for (u32 word = threadIdx.x; 32 * word < colliders.count; word += blockDim.x) {
         u32 bits = 0;
         for (u32 i = 0; i < 32 && 32 * word + i < colliders.count; ++i) {
             bits |= reaches(colliders.all[32 * word + i], swept) ? 1u << i : 0u;
         }
-        near[word] = bits;
+        near.bits[word] = bits;
     }
 }
 
 // Keeps one surface node out of the colliders near the body, t seconds after the step's start.
-DEVICE void stay_out(const Form& form, Body& body, const Colliders& colliders, const u32* near, u32 node, float t, const Rule& rule) {
+DEVICE void stay_out(const Form& form, Body& body, const Colliders& colliders, const Near& near, u32 node, float t, const Rule& rule) {
     for (u32 word = 0; 32 * word < colliders.count; ++word) {
-        for (u32 bits = near[word]; bits != 0; bits &= bits - 1) {
+        for (u32 bits = near.bits[word]; bits != 0; bits &= bits - 1) {
             const Collider& collider = colliders.all[32 * word + __ffs(static_cast<int>(bits)) - 1];
             const Vec3 x = add(body.origin, body.x[node]);
-            const Touch met = touch(collider, colliders.pool, x, t);
+            const Touch met = touch(form, collider, colliders, near.body, node, x, t);
             if (!(0.0f < met.depth)) {
                 continue;
             }
@@ -154,7 +175,7 @@ DEVICE void stay_out(const Form& form, Body& body, const Colliders& colliders, c
     }
 }
 
-DEVICE void collide(const Form& form, Body& body, const Colliders& colliders, const u32* near, float t, const Rule& rule) {
+DEVICE void collide(const Form& form, Body& body, const Colliders& colliders, const Near& near, float t, const Rule& rule) {
     for (u32 i = threadIdx.x; i < form.head.surface; i += blockDim.x) {
         if (body.inverse_mass[i] != 0.0f) {
             stay_out(form, body, colliders, near, i, t, rule);

@@ -43,7 +43,7 @@ struct Interval {
     u32 interval;
     u32 odd;
 };
-static_assert(sizeof(Interval) == 176, "gpu/solver/src/coupled/layout.rs");
+static_assert(sizeof(Interval) == 192, "gpu/solver/src/coupled/layout.rs");
 
 struct Kept {
     u32* head;
@@ -114,7 +114,7 @@ DEVICE Vec3 correction_of(const Interval& step, const Mover& mover, u32 node) {
 }
 
 // Ends interval `interval`.
-DEVICE void settle(const Interval& step, const Mover& mover, const Form& form, Body& body, const u32* near, u32 interval) {
+DEVICE void settle(const Interval& step, const Mover& mover, const Form& form, Body& body, const Near& near, u32 interval) {
     const Rule& rule = step.rule;
     const float t = rule.interval * static_cast<float>(interval) + rule.interval;
     // A correction undoes what an interval did, not what a substep did.
@@ -157,7 +157,7 @@ static __device__ __forceinline__ void interval_in(const Interval& step, void* m
     const Rule& rule = step.rule;
     const Mover mover = step.movers[step.blocks[blockIdx.x]];
     Body body = body_in(memory, form.head.nodes, Solver::VECTORS);
-    u32* near = reinterpret_cast<u32*>(body.shared + SHARED_WORDS);
+    const Near near = {step.blocks[blockIdx.x], reinterpret_cast<u32*>(body.shared + SHARED_WORDS)};
     const Kept kept = kept_in(mover.kept, form.head.nodes);
     gather_near(step.colliders, swept_by(*mover.place.reach, rule.step), near);
     u32 quiet;

@@ -1,9 +1,9 @@
 // Which triangles of another body the nodes of a body may touch in a step: physx/soft/src/search.rs, and `Pair::find` of pair.rs.
 #pragma once
+#include "nearest.cuh"
 #include "seat.cuh"
 
 // See candidates.rs and pair.rs.
-#define SLACK 0.02f
 #define FACING 0.1f
 #define SOUGHT 0.6f
 
@@ -37,13 +37,6 @@ struct Sought {
     Vec3 normal;
     float outside;
     float inside;
-};
-
-struct Candidate {
-    float square;
-    u32 triangle;
-    float front;
-    float aside;
 };
 
 // Squared distance of a point from a triangle, and its distance from the triangle's prism: `Lanes::distance2`.
@@ -84,21 +77,6 @@ DEVICE bool may_touch(const Sought& sought, const Face& face, Candidate& candida
     candidate.front = gap;
     const float most = 0.0f < gap ? sought.outside : sought.inside;
     return candidate.square <= most * most;
-}
-
-DEVICE bool comes_before(const Candidate& a, const Candidate& b) {
-    return a.square < b.square || (a.square == b.square && a.triangle < b.triangle);
-}
-
-// Adds a candidate to the nearest ones so far, which are sorted by squared distance and id. Unrolled, so that they stay in registers.
-DEVICE void keep_nearest(Candidate kept[KEPT], u32& count, Candidate candidate) {
-    UNROLL for (u32 k = 0; k < KEPT; ++k) {
-        const bool stays = k < count && comes_before(kept[k], candidate);
-        const Candidate next = kept[k];
-        kept[k] = stays ? next : candidate;
-        candidate = stays ? candidate : next;
-    }
-    count = count < KEPT ? count + 1 : KEPT;
 }
 
 DEVICE bool within_reach(const Ball& ball, const Sought& sought) {

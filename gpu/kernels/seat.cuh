@@ -1,5 +1,6 @@
 // Where contacts find the bodies that they are between, and what a pair of them keeps: gpu/solver/src/coupled/layout.rs.
 #pragma once
+#include "nearest.cuh"
 #include "shell.cuh"
 
 // A body whose surface is shown on the card: computed there, or brought as a guest.
@@ -24,9 +25,6 @@ struct Pair {
 static_assert(sizeof(Pair) == 24, "gpu/solver/src/coupled/layout.rs");
 
 DEVICE Shown shown_at(const Seat& seat, const Form& form) { return shown_in(seat.surface, seat.shell, form); }
-
-// At most so many triangles are kept for a node, the nearest ones.
-#define KEPT 6
 
 // No node.
 #define NOBODY 0xffffffffu

@@ -9,6 +9,25 @@ struct Touch {
     Vec3 velocity;
 };
 
+// Depth and normal; depth −1 where there is none.
+DEVICE Touch touch_nothing() {
+    Touch touch;
+    touch.depth = -1.0f;
+    touch.normal = zero3();
+    touch.velocity = zero3();
+    return touch;
+}
+
+// What was found, where it is inside.
+DEVICE Touch touch_inside(float depth, Vec3 normal) {
+    Touch touch = touch_nothing();
+    if (depth > 0.0f) {
+        touch.depth = depth;
+        touch.normal = normal;
+    }
+    return touch;
+}
+
 struct Distance {
     float gap;
     Vec3 normal;

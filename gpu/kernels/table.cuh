@@ -2,25 +2,6 @@
 #pragma once
 #include "shape.cuh"
 
-// Depth and normal; depth −1 where there is none.
-DEVICE Touch touch_nothing() {
-    Touch touch;
-    touch.depth = -1.0f;
-    touch.normal = zero3();
-    touch.velocity = zero3();
-    return touch;
-}
-
-// What was found, where it is inside.
-DEVICE Touch touch_inside(float depth, Vec3 normal) {
-    Touch touch = touch_nothing();
-    if (depth > 0.0f) {
-        touch.depth = depth;
-        touch.normal = normal;
-    }
-    return touch;
-}
-
 // Heights over a grid, which follow: rows along x, columns along z.
 struct HeightGrid {
     u32 rows;

@@ -17,7 +17,7 @@ struct Step {
     Rule rule;
 };
 
-static_assert(sizeof(Step) == 128, "gpu/solver/src/step.rs");
+static_assert(sizeof(Step) == 144, "gpu/solver/src/step.rs");
 
 // A step of the body of this block in `memory`, its elasticity solved by `Solver`.
 template <typename Solver>
@@ -25,7 +25,7 @@ static __device__ __forceinline__ void whole_step_in(const Step& step, void* mem
     const Form form = form_at(step.form);
     const Rule& rule = step.rule;
     Body body = body_in(memory, form.head.nodes, Solver::VECTORS);
-    u32* near = reinterpret_cast<u32*>(body.shared + SHARED_WORDS);
+    const Near near = {blockIdx.x, reinterpret_cast<u32*>(body.shared + SHARED_WORDS)};
 
     const Place place = step.places[blockIdx.x];
     take_state(form, body, place.from);

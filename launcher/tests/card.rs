@@ -64,6 +64,26 @@ fn a_run_with_a_card_has_the_bits_of_one_without() {
 }
 
 #[test]
+fn bodies_that_fall_on_an_open_mesh_are_the_cards_too() {
+    let cuda = EmulatedCuda::start(Behaviour::default());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("slope.obj");
+    let slope = "v -9 -0.2 -9\nv 9 0.2 -9\nv -9 -0.2 9\nv 9 0.2 9\nf 1 3 2\nf 2 3 4\n";
+    std::fs::write(&file, slope).unwrap();
+    let ground = format!("triangle_meshes: [{{ file: {}, friction: 0.5 }}]", file.display());
+    let scene = scene(&JOB.replace("planes: [{ friction: 0.5 }]", &ground));
+    let (mut with, mut without) = (on_card(&scene), Run::of(scene.clone()));
+    let proofs = cuda.runs();
+    for step in 0..30 {
+        with.steps(1);
+        without.steps(1);
+        assert_eq!(states(&with), states(&without), "step {step}");
+    }
+    assert!(cuda.runs() > proofs + 60, "a kernel that looks for triangles runs before each that steps");
+    assert!(without.velocity(0)[1].abs() < 0.5, "the slope holds the bodies: {:?}", without.velocity(0));
+}
+
+#[test]
 fn a_card_that_fails_in_mid_run_is_done_without() {
     let cuda = EmulatedCuda::start(Behaviour::default());
     let scene = &jobs()[0];
@@ -126,7 +146,7 @@ fn the_program_finds_the_card_compiles_for_it_and_says_so() {
     let words = String::from_utf8_lossy(&with.stderr).into_owned() + &String::from_utf8_lossy(&with.stdout);
     assert!(with.status.success() && words.contains("on emulated device and the CPU"), "{words}");
     assert!(!words.contains("computes on the processor"), "{words}");
-    assert_eq!(std::fs::read_dir(folders[0].path().join("cache/kernels")).unwrap().count(), 4, "four units are kept");
+    assert_eq!(std::fs::read_dir(folders[0].path().join("cache/kernels")).unwrap().count(), 5, "five units are kept");
     let without = rankzero(folders[1].path(), &["--device", "cpu"], Some(libraries()));
     let words = String::from_utf8_lossy(&without.stderr).into_owned() + &String::from_utf8_lossy(&without.stdout);
     assert!(without.status.success() && words.contains("on the CPU ("), "{words}");

@@ -4,6 +4,7 @@
 #include "contact.cu"
 #include "delta.cu"
 #include "implicit.cu"
+#include "mesh.cu"
 #include "roof.cu"
 #include "step.cu"
 
@@ -30,6 +31,7 @@ const Entry* find(const char* name) {
         {"find_contacts", call<Contacts, find_contacts>, sizeof(Contacts)},
         {"push_contacts", call<Contacts, push_contacts>, sizeof(Contacts)},
         {"extract_delta", call<Delta, extract_delta>, sizeof(Delta)},
+        {"find_triangles", call<Search, find_triangles>, sizeof(Search)},
         {"roof_project", call<Roof, roof_project>, sizeof(Roof)},
         {"roof_copy", call<Roof, roof_copy>, sizeof(Roof)},
     };

@@ -71,8 +71,7 @@ fn bits(kernels: &Arc<Kernels>, seeds: usize) -> Result<bool, GpuError> {
         for scene in [Scene::new(seed, 8, 4), Scene::implicit(seed, 4, 3)] {
             let mut troop = Troop::new(kernels, &scene.topology)?;
             let mut colliders = Colliders::default();
-            // Scenes have none without a kernel.
-            let _ = colliders.set(&scene.colliders);
+            colliders.set(&scene.colliders);
             let (mut expected, mut found) = (Bodies::of(&scene), Bodies::of(&scene));
             let mut residents = residents(kernels, &found.states)?;
             troop.share(&residents)?;
@@ -101,8 +100,7 @@ fn bits_of_crowds(kernels: &Arc<Kernels>, seeds: usize) -> Result<bool, GpuError
         let mut coupled = Coupled::new(kernels, crowd.topologies.iter().map(|topology| Some(&**topology)))?;
         let movers: Vec<usize> = (0..crowd.forms.len()).collect();
         let mut colliders = Colliders::default();
-        // Scenes have none without a kernel.
-        let _ = colliders.set(&crowd.colliders);
+        colliders.set(&crowd.colliders);
         let mut residents = residents(kernels, &crowd.bodies.states)?;
         coupled.share(&residents, None)?;
         for step in 0..10 {

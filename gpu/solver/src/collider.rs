@@ -2,17 +2,10 @@
 
 use bytemuck::{Pod, Zeroable};
 use rankzero_soft::Aabb;
-use rankzero_soft::collider::{Collider, Geometry, HeightField, Moving, Shape, SignedDistance};
-
-/// A collider that the kernels do not know.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("collider {index}, a {what}, has no kernel: all bodies are computed on the CPU")]
-pub struct Unsupported {
-    /// Its place among the step's colliders.
-    pub index: usize,
-    /// What it is.
-    pub what: &'static str,
-}
+use rankzero_soft::candidates::Triangle;
+use rankzero_soft::collider::{
+    Collider, Geometry, HeightField, MeshSurface, Moving, Shape, SignedDistance, TriangleMesh,
+};
 
 /// As `Collider` of `collider.cuh`.
 #[derive(Clone, Copy, Debug, Default, Pod, Zeroable)]
@@ -32,6 +25,22 @@ struct Record {
 }
 const _: () = assert!(size_of::<Record>() == 108);
 
+/// The colliders of a step as kernels take them, `Colliders` of `collider.cuh`: addresses in device memory.
+#[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+#[repr(C)]
+pub struct ColliderTable {
+    /// Their records.
+    pub all: u64,
+    /// How many.
+    pub count: u64,
+    /// What the records refer to.
+    pub pool: u64,
+    /// What nodes have found of triangle surfaces.
+    pub found: u64,
+    /// Words of it that each body has.
+    pub found_words: u64,
+}
+
 /// Words of a collider's record.
 pub(crate) const RECORD_WORDS: usize = size_of::<Record>() / 4;
 
@@ -43,6 +52,29 @@ const CAPSULE: u32 = 3;
 const CONVEX: u32 = 4;
 const HEIGHTS: u32 = 5;
 const FIELD: u32 = 6;
+const MESH: u32 = 7;
+
+/// As `Triangle` of `mesh.cuh`.
+#[derive(Clone, Copy, Debug, Pod, Zeroable)]
+#[repr(C)]
+struct Face {
+    corners: [[f32; 3]; 3],
+    normal: [f32; 3],
+    low: [f32; 3],
+    high: [f32; 3],
+    centre: [f32; 3],
+    radius: f32,
+    padding: [u32; 2],
+}
+const _: () = assert!(size_of::<Face>() == 96);
+
+impl Face {
+    fn new(triangle: &Triangle) -> Self {
+        let (Aabb { min: low, max: high }, (centre, radius)) = (*triangle.bounds(), triangle.ball());
+        let (corners, normal) = (triangle.corners, triangle.normal());
+        Self { corners, normal, low, high, centre, radius, padding: [0; 2] }
+    }
+}
 
 /// The colliders of a step in words.
 ///
@@ -53,45 +85,38 @@ pub struct Colliders {
     pool: Vec<u32>,
     /// What the pool was made from.
     pooled: Vec<Collider>,
-    /// The first of them that has no kernel.
-    unsupported: Option<Unsupported>,
+    /// How many of them are triangle surfaces.
+    meshes: u32,
     /// Counts how often the pool was made.
     version: u64,
 }
 
 impl Colliders {
     /// Writes colliders down, in their order.
-    ///
-    /// # Errors
-    /// [`Unsupported`] with the first that has no kernel; then there are none.
-    pub fn set(&mut self, colliders: &[Collider]) -> Result<(), Unsupported> {
+    pub fn set(&mut self, colliders: &[Collider]) {
         let same = self.pooled.len() == colliders.len() && self.pooled.iter().zip(colliders).all(|(a, b)| shared(a, b));
         if same {
             for (record, collider) in self.records.iter_mut().zip(colliders) {
                 record.place(&collider.geometry);
             }
-            return self.unsupported.map_or(Ok(()), Err);
+            return;
         }
-        self.unsupported = None;
         self.records.clear();
         self.pool.clear();
         self.pooled.clear();
+        self.meshes = 0;
         self.version += 1;
-        for (index, collider) in colliders.iter().enumerate() {
-            match self.record(&collider.geometry) {
-                Ok(record) => {
-                    let friction = [collider.friction.static_, collider.friction.dynamic];
-                    self.records.push(Record { friction, ..record });
-                }
-                Err(what) => {
-                    self.records.clear();
-                    self.unsupported = Some(Unsupported { index, what });
-                    break;
-                }
-            }
+        for collider in colliders {
+            let friction = [collider.friction.static_, collider.friction.dynamic];
+            let record = Record { friction, ..self.record(&collider.geometry) };
+            self.records.push(record);
         }
         self.pooled.extend_from_slice(colliders);
-        self.unsupported.map_or(Ok(()), Err)
+    }
+
+    /// How many of them are triangle surfaces, which nodes look for before a step.
+    pub fn meshes(&self) -> usize {
+        self.meshes as usize
     }
 
     /// Changes whenever the pool does.
@@ -119,16 +144,28 @@ impl Colliders {
         &self.pool
     }
 
-    fn record(&mut self, geometry: &Geometry) -> Result<Record, &'static str> {
+    fn record(&mut self, geometry: &Geometry) -> Record {
         match geometry {
             Geometry::Plane { normal, offset } => {
-                Ok(Record { kind: PLANE, position: *normal, size: [*offset, 0.0, 0.0], ..Record::default() })
+                Record { kind: PLANE, position: *normal, size: [*offset, 0.0, 0.0], ..Record::default() }
             }
-            Geometry::Moving(moving) => Ok(self.moving(moving)),
-            Geometry::HeightField(field) => Ok(self.heights(field)),
-            Geometry::Field(field) => Ok(self.field(field)),
-            Geometry::Mesh(_) => Err("triangle mesh"),
+            Geometry::Moving(moving) => self.moving(moving),
+            Geometry::HeightField(field) => self.heights(field),
+            Geometry::Field(field) => self.field(field),
+            Geometry::Mesh(mesh) => self.mesh(mesh),
         }
+    }
+
+    fn mesh(&mut self, mesh: &TriangleMesh) -> Record {
+        let first = self.pool.len() as u32;
+        let MeshSurface { triangles, by_x, widest, thickness } = mesh.surface();
+        self.pool.extend([triangles.len() as u32, widest.to_bits(), thickness.to_bits(), 0]);
+        for triangle in triangles {
+            self.pool.extend_from_slice(bytemuck::cast_slice(&[Face::new(triangle)]));
+        }
+        self.pool.extend(by_x);
+        self.meshes += 1;
+        Record { first, count: self.meshes - 1, ..bounded(MESH, mesh.bounds()) }
     }
 
     fn moving(&mut self, moving: &Moving) -> Record {
@@ -193,8 +230,7 @@ fn shared(a: &Collider, b: &Collider) -> bool {
         // A clone shares the samples; both live, so that the place tells them apart.
         (Geometry::HeightField(a), Geometry::HeightField(b)) => std::ptr::eq(a.grid().heights, b.grid().heights),
         (Geometry::Field(a), Geometry::Field(b)) => std::ptr::eq(a.grid().values, b.grid().values),
-        // Neither has a kernel.
-        (Geometry::Mesh(_), Geometry::Mesh(_)) => true,
+        (Geometry::Mesh(a), Geometry::Mesh(b)) => std::ptr::eq(a.surface().triangles, b.surface().triangles),
         _ => false,
     };
     same && a.friction == b.friction
@@ -231,30 +267,30 @@ mod tests {
         let field = SignedDistance::new([2; 3], [0.0; 3], 1.0, vec![-1.0; 8]);
         let step = |x| [with(Geometry::Field(field.clone())), with(moving(x))];
         let (mut kept, mut fresh) = (Colliders::default(), Colliders::default());
-        kept.set(&step(1.0)).unwrap();
+        kept.set(&step(1.0));
         let version = kept.version();
-        kept.set(&step(2.0)).unwrap();
-        fresh.set(&step(2.0)).unwrap();
+        kept.set(&step(2.0));
+        fresh.set(&step(2.0));
         assert_eq!((kept.version(), kept.records(), kept.pool()), (version, fresh.records(), fresh.pool()));
         // The same numbers elsewhere are another table.
         let other = SignedDistance::new([2; 3], [0.0; 3], 1.0, vec![-1.0; 8]);
-        kept.set(&[with(Geometry::Field(other)), with(moving(2.0))]).unwrap();
+        kept.set(&[with(Geometry::Field(other)), with(moving(2.0))]);
         assert!(kept.version() > version && kept.pool() == fresh.pool());
     }
 
     #[test]
-    fn a_collider_without_kernel_is_named() {
-        let mesh = rankzero_soft::collider::TriangleMesh::new(&[[0.0; 3]], &[], 1.0);
+    fn surfaces_are_numbered_and_others_are_other_tables() {
+        let mesh = || TriangleMesh::new(&[[0.0; 3], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]], &[[0, 2, 1]], 0.5);
+        let (one, other) = (with(Geometry::Mesh(mesh())), with(Geometry::Mesh(mesh())));
         let mut colliders = Colliders::default();
-        let scene = [with(moving(0.0)), with(Geometry::Mesh(mesh))];
-        let unsupported = colliders.set(&scene).unwrap_err();
-        assert_eq!(unsupported, Unsupported { index: 1, what: "triangle mesh" });
-        assert!(colliders.is_empty());
-        // The next step finds that without writing anything down again.
+        colliders.set(&[one.clone(), with(moving(0.0)), other.clone()]);
+        assert_eq!((colliders.meshes(), colliders.records[0].count, colliders.records[2].count), (2, 0, 1));
         let version = colliders.version();
-        assert_eq!(colliders.set(&scene), Err(unsupported));
+        colliders.set(&[one.clone(), with(moving(1.0)), other]);
         assert_eq!(colliders.version(), version);
-        colliders.set(&[with(moving(0.0))]).unwrap();
-        assert_eq!(colliders.len(), 1);
+        colliders.set(&[one.clone(), with(moving(1.0)), one]);
+        assert!(colliders.version() > version);
+        colliders.set(&[]);
+        assert_eq!(colliders.meshes(), 0);
     }
 }

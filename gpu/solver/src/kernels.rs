@@ -8,7 +8,8 @@ use rankzero_gpu::compile::{Target, Unit};
 use rankzero_gpu::{Card, GpuError, Kernel};
 
 use crate::source::{
-    CONTACT, CONTACT_KERNELS, DELTA, DELTA_KERNELS, HEADERS, IMPLICIT, IMPLICIT_KERNELS, STEP, STEP_KERNELS, Source,
+    CONTACT, CONTACT_KERNELS, DELTA, DELTA_KERNELS, HEADERS, IMPLICIT, IMPLICIT_KERNELS, MESH, MESH_KERNELS, STEP,
+    STEP_KERNELS, Source,
 };
 
 /// The solver's kernels, loaded on a card.
@@ -19,6 +20,7 @@ pub struct Kernels {
     implicit: StepKernels,
     contact: ContactKernels,
     extract_delta: Kernel,
+    find_triangles: Kernel,
 }
 
 /// Kernels of a step: for bodies that live in a block's memory, and for those that are too large.
@@ -73,7 +75,8 @@ impl Kernels {
         let [take_guests, find, push] = contact;
         let contact = ContactKernels { take_guests, find, push };
         let [extract_delta]: [Kernel; 1] = load(DELTA, &DELTA_KERNELS)?.try_into().expect("as many as names");
-        Ok(Arc::new(Self { card: card.clone(), swept, implicit, contact, extract_delta }))
+        let [find_triangles]: [Kernel; 1] = load(MESH, &MESH_KERNELS)?.try_into().expect("as many as names");
+        Ok(Arc::new(Self { card: card.clone(), swept, implicit, contact, extract_delta, find_triangles }))
     }
 
     /// The card.
@@ -99,6 +102,11 @@ impl Kernels {
     /// The kernel that renews copies of states.
     pub(crate) fn extract_delta(&self) -> &Kernel {
         &self.extract_delta
+    }
+
+    /// The kernel that looks for triangles of surfaces.
+    pub(crate) fn find_triangles(&self) -> &Kernel {
+        &self.find_triangles
     }
 
     fn of(&self, implicit: bool) -> &StepKernels {

@@ -21,6 +21,8 @@ mod form;
 mod host;
 mod implicit;
 mod kernels;
+#[allow(unsafe_code)]
+mod meshes;
 mod pool;
 mod resident;
 #[allow(unsafe_code)]
@@ -31,13 +33,14 @@ mod step;
 #[allow(unsafe_code)]
 mod troop;
 
-pub use collider::{Colliders, Unsupported};
+pub use collider::{ColliderTable, Colliders};
 pub use coupled::{Actor, Cast, Coupled, Meeting, PushedBy};
 pub use delta::{Deltas, GRAIN, Renewal};
 pub use ended::{Ended, Outcome};
 pub use form::Form;
 pub use host::HostStates;
 pub use kernels::Kernels;
+pub use meshes::{FOUND_WORDS, Search};
 pub use resident::{Home, Place, Residents};
 pub use rule::Rule;
 pub use source::{HEADERS, Source, UNITS};

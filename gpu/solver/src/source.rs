@@ -30,6 +30,10 @@ pub const CONTACT_KERNELS: [&str; 3] = ["take_guests", "find_contacts", "push_co
 pub const DELTA: Source = Source { name: "delta.cu", text: include_str!("../../kernels/delta.cu") };
 /// Its kernel.
 pub const DELTA_KERNELS: [&str; 1] = ["extract_delta"];
+/// Which triangles of surfaces nodes may touch in a step.
+pub const MESH: Source = Source { name: "mesh.cu", text: include_str!("../../kernels/mesh.cu") };
+/// Its kernel.
+pub const MESH_KERNELS: [&str; 1] = ["find_triangles"];
 /// Limits of a card, for benchmarks.
 pub const ROOF: Source = Source { name: "roof.cu", text: include_str!("../../kernels/roof.cu") };
 /// Its kernels.
@@ -41,6 +45,7 @@ pub const UNITS: &[(Source, &[&str])] = &[
     (IMPLICIT, &IMPLICIT_KERNELS),
     (CONTACT, &CONTACT_KERNELS),
     (DELTA, &DELTA_KERNELS),
+    (MESH, &MESH_KERNELS),
     (ROOF, &ROOF_KERNELS),
 ];
 
@@ -55,6 +60,8 @@ pub const HEADERS: &[Source] = sources![
     "implicit_form.cuh",
     "implicit_momentum.cuh",
     "interval.cuh",
+    "mesh.cuh",
+    "nearest.cuh",
     "neo_hookean.cuh",
     "pair.cuh",
     "platform.cuh",

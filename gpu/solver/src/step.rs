@@ -2,6 +2,7 @@
 
 use bytemuck::{Pod, Zeroable};
 
+use crate::collider::ColliderTable;
 use crate::rule::Rule;
 
 /// Words of a body's reach as kernels keep it: [`Reach::to_words`](rankzero_soft::reach::Reach::to_words), then whether the body is
@@ -16,12 +17,8 @@ pub struct Step {
     pub form: u64,
     /// For each block a [`Place`](crate::Place).
     pub places: u64,
-    /// The colliders' records.
-    pub colliders: u64,
-    /// How many.
-    pub collider_count: u64,
-    /// What the records refer to.
-    pub pool: u64,
+    /// The colliders.
+    pub colliders: ColliderTable,
     /// Where bodies live that are too large for a block's memory; of no meaning to kernels that use the block's.
     pub workspace: u64,
     /// Words of each there.
@@ -30,4 +27,4 @@ pub struct Step {
     pub rule: Rule,
 }
 
-const _: () = assert!(size_of::<Step>() == 128);
+const _: () = assert!(size_of::<Step>() == 144);

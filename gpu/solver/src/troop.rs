@@ -15,6 +15,7 @@ use crate::collider::{Colliders, RECORD_WORDS};
 use crate::ended::Ended;
 use crate::form::{Form, workspace_words};
 use crate::kernels::Kernels;
+use crate::meshes::{Meshes, Search};
 use crate::pool::Pool;
 use crate::resident::{Home, Place, Residents};
 use crate::rule::Rule;
@@ -34,6 +35,7 @@ pub struct Troop {
     buffer: BufferId,
     workspace: BufferId,
     pool: Pool,
+    meshes: Meshes,
     /// The step that the card is at.
     running: Option<Tables>,
     noted: Option<Note>,
@@ -93,18 +95,21 @@ impl Troop {
             buffer: lane.add_buffer(0)?,
             workspace: lane.add_buffer(0)?,
             pool: Pool::new(&mut lane)?,
+            meshes: Meshes::new(&mut lane)?,
             lane,
             running: None,
             noted: None,
         })
     }
 
-    /// Bytes of device memory that have to be reserved before so many bodies take a step among so many colliders.
-    pub fn more_bytes(&self, bodies: usize, colliders: usize) -> u64 {
-        let block = self.form.block_bytes(colliders);
+    /// Bytes of device memory that have to be reserved before so many bodies take a step among colliders.
+    pub fn more_bytes(&self, bodies: usize, colliders: &Colliders) -> u64 {
+        let block = self.form.block_bytes(colliders.len());
         let large = block > self.kernels.card().block_bytes_max();
         let workspace = if large { workspace_words(block) * bodies } else { 0 };
-        let needed = [(self.buffer, Tables::new(bodies, colliders).end), (self.workspace, workspace)];
+        let found = bodies * Meshes::words_each(colliders.meshes(), self.form.surface());
+        let tables = Tables::new(bodies, colliders.len()).end;
+        let needed = [(self.buffer, tables), (self.workspace, workspace), (self.meshes.buffer(), found)];
         4 * needed.map(|(buffer, words)| self.lane.more_words(buffer, words)).iter().sum::<usize>() as u64
     }
 
@@ -149,23 +154,28 @@ impl Troop {
         if large {
             self.lane.grow_buffer(self.workspace, each * tables.bodies)?;
         }
-        let at = |lane: &Lane, place: usize| lane.address(self.buffer) + 4 * place as u64;
-        let step = Step {
-            form: self.lane.address(self.form_buffer),
-            places: at(&self.lane, tables.places),
-            colliders: at(&self.lane, tables.records),
-            collider_count: colliders.len() as u64,
-            pool: self.pool.address(&self.lane),
-            workspace: self.lane.address(self.workspace),
-            workspace_words: each as u64,
-            rule: Rule::new(rule),
-        };
+        let found_words = Meshes::words_each(colliders.meshes(), self.form.surface());
+        self.lane.grow_buffer(self.meshes.buffer(), found_words * tables.bodies)?;
+        let at = |place: usize| self.lane.address(self.buffer) + 4 * place as u64;
+        let (form, places) = (self.lane.address(self.form_buffer), at(tables.places));
+        let addresses = (at(tables.records), self.pool.address(&self.lane));
+        let table = self.meshes.table(&self.lane, colliders, addresses, found_words);
+        let workspace = self.lane.address(self.workspace);
+        let rule = Rule::new(rule);
+        let step = Step { form, places, colliders: table, workspace, workspace_words: each as u64, rule };
+        let stride = size_of::<Place>() as u64;
+        let search = (found_words > 0).then_some(Search { form, places, stride, numbers: 0, colliders: table, rule });
         let block_bytes = if large { 0 } else { block as u32 };
         let shape = Shape { blocks: tables.bodies as u32, threads: self.form.threads(), block_bytes };
-        let kernel = self.kernels.whole_step(self.form.is_implicit(), large);
+        let kernels = self.kernels.clone();
+        let kernel = kernels.whole_step(self.form.is_implicit(), large);
         let (arena, buffer) = (self.arena, self.buffer);
         let work = |lane: &mut Lane| {
             lane.upload(arena, 0..tables.end, buffer, 0)?;
+            if let Some(search) = &search {
+                // SAFETY: the addresses are those of the step below.
+                unsafe { Meshes::look(lane, &kernels, shape.blocks, search)? };
+            }
             // SAFETY: `Step` is what the kernel takes. Its addresses are those of buffers of the lane, which were made large enough for what
             // the kernel reads and writes there, and of homes in memory that the lane shares: a state each.
             unsafe { lane.launch(kernel, shape, &step)? };

@@ -100,7 +100,7 @@ fn compare(rig: &mut Rig, crowd: &mut Crowd, movers: &[usize], shown: usize, see
     let meetings: Vec<usize> =
         (0..pairs.len()).filter(|&i| movers.contains(&pairs[i].0) || movers.contains(&pairs[i].1)).collect();
     let mut colliders = Colliders::default();
-    colliders.set(&crowd.colliders).unwrap();
+    colliders.set(&crowd.colliders);
     let rule = crowd.rule;
     // Whom the host pushes, it has to see.
     let pushed = pushes_of_the_host(crowd, &movers[..shown], seen.pushes as u64);
@@ -216,7 +216,9 @@ fn what_a_step_needs_more_of_memory_is_known_before() {
     let (cast, _) = crowd.cast(&crowd.pairs(), &movers, 0);
     let free = || kernels.card().free_bytes().unwrap();
     let homes = movers.iter().map(|&body| (body as u32, crowd.topologies[crowd.forms[body]].layout.words()));
-    let more = rig.coupled.more_bytes(&cast, crowd.colliders.len()) + rig.residents.more_bytes(homes);
+    let mut colliders = Colliders::default();
+    colliders.set(&crowd.colliders);
+    let more = rig.coupled.more_bytes(&cast, &colliders) + rig.residents.more_bytes(homes);
     let before = free();
     compare(&mut rig, &mut crowd, &movers, 0, &mut Seen::default());
     // The pool of colliders comes on top; empty buffers have some bytes, too.
@@ -237,7 +239,7 @@ fn a_card_that_fails_among_intervals_says_so() {
         let coupled = &mut rig.coupled;
         cuda.reset(Behaviour { good, ..Behaviour::default() });
         let mut colliders = Colliders::default();
-        colliders.set(&crowd.colliders).unwrap();
+        colliders.set(&crowd.colliders);
         let outcome = coupled.start(&crowd.rule, &colliders, &cast).and_then(|()| {
             (0..crowd.rule.intervals()).try_for_each(|interval| {
                 coupled.contacts(interval, &[], |_, _| ())?;

@@ -60,7 +60,7 @@ impl Part {
 
     /// Gives some of the bodies to the card, in an order of its own.
     fn start(&mut self, bodies: &[usize]) {
-        self.colliders.set(&self.scene.colliders).unwrap();
+        self.colliders.set(&self.scene.colliders);
         let entrants = self.entrants(bodies);
         self.troop.start(&self.scene.rule, &self.colliders, &entrants).unwrap();
     }
@@ -123,13 +123,13 @@ fn what_a_step_needs_more_of_memory_is_known_before() {
         let _cuda = EmulatedCuda::start(Behaviour { block_bytes, ..Behaviour::default() });
         let kernels = kernels();
         let mut part = Part::new(&kernels, 20);
-        part.colliders.set(&part.scene.colliders).unwrap();
+        part.colliders.set(&part.scene.colliders);
         let free = || kernels.card().free_bytes().unwrap();
-        let (before, more) = (free(), part.troop.more_bytes(5, part.colliders.len()));
+        let (before, more) = (free(), part.troop.more_bytes(5, &part.colliders));
         part.start(&[0, 1, 2, 3, 4]);
         // The pool of colliders comes on top.
         assert!(more > 0 && (more..more + 20_000).contains(&(before - free())), "{more}, took {}", before - free());
-        assert_eq!(part.troop.more_bytes(4, part.colliders.len()), 0);
+        assert_eq!(part.troop.more_bytes(4, &part.colliders), 0);
         part.finish(&[0, 1, 2, 3, 4]);
     }
 }
@@ -139,7 +139,7 @@ fn a_card_that_fails_leaves_the_states_of_the_start() {
     let _cuda = EmulatedCuda::start(Behaviour { memory: 64 << 10, ..Behaviour::default() });
     let kernels = kernels();
     let mut part = Part::new(&kernels, 20);
-    part.colliders.set(&part.scene.colliders).unwrap();
+    part.colliders.set(&part.scene.colliders);
     let entrants = vec![part.entrants(&[0])[0]; 1000];
     let error = part.troop.start(&part.scene.rule, &part.colliders, &entrants).unwrap_err();
     assert!(error.to_string().contains("out of memory"), "{error}");

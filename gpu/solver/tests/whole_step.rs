@@ -10,6 +10,8 @@ use common::scene::Scene;
 use kernel::in_emulator;
 use rankzero_gpu_emulator::Order;
 use rankzero_gpu_solver::Form;
+use rankzero_soft::Friction;
+use rankzero_soft::collider::{Collider, Geometry, TriangleMesh};
 
 /// Steps of each scene.
 const STEPS: usize = 5;
@@ -113,6 +115,27 @@ fn a_body_too_large_for_a_block_has_the_same_bits() {
         in_emulator("implicit_step_large", &scene, &mut emulated, 32, Order::Shuffled(seed)).unwrap();
         assert_eq!(emulated.with_one_nan(), expected.with_one_nan(), "implicit, seed {seed}");
     }
+}
+
+#[test]
+fn what_is_far_behind_a_thin_surface_is_not_pulled_back() {
+    // In two substeps nodes get from in front of it to further behind it than it is thick.
+    let scene = || {
+        let mut scene = Scene::cube(2, 2, false);
+        let points = [[-2.0, -0.03, -2.0], [2.0, -0.03, -2.0], [-2.0, -0.03, 2.0], [2.0, -0.03, 2.0]];
+        let mesh = TriangleMesh::new(&points, &[[0, 2, 1], [1, 2, 3]], 0.02);
+        let friction = Friction { static_: 0.5, dynamic: 0.4 };
+        scene.colliders.push(Collider { geometry: Geometry::Mesh(mesh), friction });
+        let speeds = scene.topology.layout.velocities();
+        let state = &mut scene.states[0];
+        for (node, y) in state[speeds].iter_mut().skip(1).step_by(3).enumerate() {
+            *y = (-4.0 - 0.5 * node as f32).to_bits();
+        }
+        scene
+    };
+    let mut shown = Shown::default();
+    compare("whole_step", scene, &mut Random(9), &mut shown);
+    assert!(shown.touched > 0, "the surface has to be met: {shown:?}");
 }
 
 #[test]

@@ -38,7 +38,6 @@ impl<F: Fabric> Engine<F> {
             }
             if m.to == me {
                 givers.insert(from);
-                bodies.iter().for_each(|&body| self.board.states.arrived(body));
             }
         }
         self.link.settle(Kind::State, step, step)?;

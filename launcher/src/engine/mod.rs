@@ -332,5 +332,7 @@ impl<F: Fabric> Engine<F> {
             self.slots[id as usize] = self.own.len() as u32;
             self.own.push(old.remove(&id).unwrap_or_else(|| Own::new(&self.scene, id, &self.state(id))));
         }
+        let others = (0..self.slots.len() as u32).filter(|&body| self.slots[body as usize] == u32::MAX);
+        others.for_each(|body| self.board.states.forget_card(body));
     }
 }

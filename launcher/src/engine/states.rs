@@ -1,6 +1,7 @@
 //! Canonical states of the bodies: in a segment of the board, or, once a card has computed a body, where the card has written it.
 //!
-//! Peers write into the segment alone, and a card never does: what a card that hangs may still write is nothing that anybody reads.
+//! Peers write into the segment alone, and a card never does: what a card that hangs may still write is nothing that anybody reads. What a
+//! card has written counts only for bodies of this rank.
 
 use std::sync::Arc;
 
@@ -54,11 +55,11 @@ impl States {
     /// Copies the state of a body from `words`.
     pub fn store(&self, body: u32, words: &[u32]) {
         self.segment.memory.store(self.range_of(body).0, words);
-        self.arrived(body);
+        self.forget_card(body);
     }
 
-    /// The state of a body has come into the segment.
-    pub fn arrived(&self, body: u32) {
+    /// The state in the segment is that of the body, or will be.
+    pub fn forget_card(&self, body: u32) {
         if let Some(card) = self.with_card(body) {
             card.forget(body);
         }

@@ -4,7 +4,7 @@
 //! convex edge lies in the prism of a face there, so what is inside is always found; of several the least deep counts.
 
 use crate::bounds::Aabb;
-use crate::vec3::{Vec3, ZERO, add_scaled, cross, dot, length, normalized, scale, sub};
+use crate::vec3::{Vec3, ZERO, add, add_scaled, cross, dot, length, normalized, scale, sub};
 
 /// At most this many triangles are kept for a node, the nearest ones.
 pub const KEPT: usize = 6;
@@ -38,6 +38,16 @@ impl Triangle {
     /// Its box.
     pub fn bounds(&self) -> &Aabb {
         &self.bounds
+    }
+    /// Its outward unit normal; zero where it has no area.
+    pub fn normal(&self) -> Vec3 {
+        self.normal
+    }
+    /// Centre and radius of a ball around it.
+    pub fn ball(&self) -> (Vec3, f32) {
+        let Aabb { min, max } = self.bounds;
+        let half = scale(sub(max, min), 0.5);
+        (add(min, half), length(half))
     }
 }
 
@@ -89,12 +99,10 @@ impl Faces {
 
     /// Adds a triangle; ids must ascend.
     pub fn add(&mut self, id: u32, triangle: Triangle) {
-        let Aabb { min, max } = triangle.bounds;
-        let half = scale(sub(max, min), 0.5);
-        for (k, balls) in self.balls[..3].iter_mut().enumerate() {
-            balls.push(min[k] + half[k]);
+        let (centre, radius) = triangle.ball();
+        for (balls, number) in self.balls.iter_mut().zip(centre.into_iter().chain([radius])) {
+            balls.push(number);
         }
-        self.balls[3].push(length(half));
         self.triangles.push((id, triangle));
     }
 

@@ -4,6 +4,7 @@
 use bytemuck::{Pod, Zeroable};
 use rankzero_soft::patches::PATCH;
 
+use crate::collider::ColliderTable;
 use crate::form::Form;
 use crate::resident::Place;
 use crate::rule::Rule;
@@ -53,9 +54,7 @@ pub(super) struct Interval {
     pub pairs: u64,
     pub pushers: u64,
     pub given: u64,
-    pub colliders: u64,
-    pub collider_count: u64,
-    pub pool: u64,
+    pub colliders: ColliderTable,
     pub workspace: u64,
     pub workspace_words: u64,
     pub rule: Rule,
@@ -88,7 +87,7 @@ pub(super) struct Contacts {
 const _: () = assert!(size_of::<Seat>() == 40);
 const _: () = assert!(size_of::<Pair>() == 24);
 const _: () = assert!(size_of::<Mover>() == 72);
-const _: () = assert!(size_of::<Interval>() == 176);
+const _: () = assert!(size_of::<Interval>() == 192);
 const _: () = assert!(size_of::<Guests>() == 40);
 const _: () = assert!(size_of::<Contacts>() == 96);
 

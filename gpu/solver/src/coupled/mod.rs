@@ -23,10 +23,11 @@ use rankzero_soft::rule::StepRule;
 
 pub use cast::{Actor, Cast, Meeting, PushedBy};
 
-use crate::collider::Colliders;
+use crate::collider::{ColliderTable, Colliders};
 use crate::ended::Ended;
 use crate::form::Form;
 use crate::kernels::Kernels;
+use crate::meshes::{Meshes, most_surface};
 use crate::pool::Pool;
 use crate::resident::Residents;
 use crate::rule::Rule;
@@ -52,7 +53,7 @@ struct Running {
     groups: Vec<Group>,
     rule: Rule,
     intervals: u32,
-    collider_count: u64,
+    colliders: ColliderTable,
     movers: usize,
     /// Where each guest's surface begins.
     guests: Vec<usize>,
@@ -76,6 +77,7 @@ pub struct Coupled {
     stage: BufferId,
     workspace: BufferId,
     pool: Pool,
+    meshes: Meshes,
     /// Surfaces of guests.
     guest_arena: ArenaId,
     guests: BufferId,
@@ -117,6 +119,7 @@ impl Coupled {
             stage: lane.add_buffer(0)?,
             workspace: lane.add_buffer(0)?,
             pool: Pool::new(&mut lane)?,
+            meshes: Meshes::new(&mut lane)?,
             guest_arena: lane.add_arena(0)?,
             guests: lane.add_buffer(0)?,
             given_arena: lane.add_arena(0)?,
@@ -128,13 +131,20 @@ impl Coupled {
         })
     }
 
-    /// Bytes of device memory that have to be reserved before a step of `cast` among so many colliders.
-    pub fn more_bytes(&self, cast: &Cast, colliders: usize) -> u64 {
+    /// Bytes of device memory that have to be reserved before a step of `cast` among colliders.
+    pub fn more_bytes(&self, cast: &Cast, colliders: &Colliders) -> u64 {
         let stage = Stage::new(cast, |form| &self.form(form).form).end;
-        let tables = Tables::new(cast, colliders).end;
-        let workspace = self.workspace_words(&groups(cast), colliders);
+        let tables = Tables::new(cast, colliders.len()).end;
+        let workspace = self.workspace_words(&groups(cast), colliders.len());
         let guests = self.guest_places(cast).1;
-        let needed = [(self.stage, stage), (self.tables, tables), (self.workspace, workspace), (self.guests, guests)];
+        let found = self.found_words(cast, colliders) * cast.movers.len();
+        let needed = [
+            (self.stage, stage),
+            (self.tables, tables),
+            (self.workspace, workspace),
+            (self.guests, guests),
+            (self.meshes.buffer(), found),
+        ];
         4 * needed.map(|(buffer, words)| self.lane.more_words(buffer, words)).iter().sum::<usize>() as u64
     }
 
@@ -159,6 +169,10 @@ impl Coupled {
         self.lane.grow_buffer(self.stage, stage.end)?;
         self.lane.grow_buffer(self.workspace, self.workspace_words(&groups, colliders.len()))?;
         self.pool.share(&mut self.lane, colliders)?;
+        let found_words = self.found_words(cast, colliders);
+        self.lane.grow_buffer(self.meshes.buffer(), found_words * cast.movers.len())?;
+        let records = (self.table(tables.records), self.pool.address(&self.lane));
+        let table = self.meshes.table(&self.lane, colliders, records, found_words);
         let addresses = Addresses {
             tables: self.lane.address(self.tables),
             stage: self.lane.address(self.stage),
@@ -183,7 +197,7 @@ impl Coupled {
             groups,
             rule: Rule::new(rule),
             intervals: rule.intervals(),
-            collider_count: colliders.len() as u64,
+            colliders: table,
             movers: cast.movers.len(),
             guests,
             pairs: cast.pairs.len() as u32,
@@ -314,6 +328,12 @@ impl Coupled {
 
     fn form(&self, form: usize) -> &OnCard {
         self.forms[form].as_ref().expect("a form with bodies is on the card")
+    }
+
+    /// Words of what each mover may find of triangle surfaces.
+    fn found_words(&self, cast: &Cast, colliders: &Colliders) -> usize {
+        let forms = cast.movers.iter().map(|body| &self.form(body.form).form);
+        Meshes::words_each(colliders.meshes(), most_surface(forms))
     }
 
     /// The address of a place in the tables.

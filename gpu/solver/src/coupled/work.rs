@@ -6,11 +6,12 @@ use bytemuck::Pod;
 use rankzero_gpu::{GpuError, Kernel, Lane, Shape};
 
 use super::cast::Cast;
-use super::layout::{Contacts, Guests, Interval};
+use super::layout::{Contacts, Guests, Interval, Mover};
 use super::places::Tables;
 use super::{Coupled, OnCard, Running};
 use crate::form::workspace_words;
 use crate::kernels::Kernels;
+use crate::meshes::{Meshes, Search};
 
 /// Threads of the blocks of pairs and of guests.
 const THREADS: u32 = 128;
@@ -51,6 +52,9 @@ impl Coupled {
         let (tables, intervals) = (running.tables, running.intervals);
         let kernels = self.kernels.clone();
         let launches = self.launches(&kernels, running, interval, pushed);
+        if interval == 0 {
+            look_all(&mut self.lane, &kernels, &launches)?;
+        }
         launch_all(&mut self.lane, &launches)?;
         if interval == intervals {
             self.lane.download(self.tables, tables.reaches..tables.end, self.arena, tables.reaches)
@@ -92,6 +96,7 @@ impl Coupled {
         let (arena, tables) = (self.arena, self.tables);
         self.lane.repeat(same, |lane| {
             lane.upload(arena, 0..end, tables, 0)?;
+            look_all(lane, &kernels, &all[0])?;
             for (interval, launches) in all.iter().enumerate() {
                 launch_all(lane, launches)?;
                 if interval < intervals as usize {
@@ -113,7 +118,7 @@ impl Coupled {
         let tables = running.tables;
         let launch = |group: &Group| {
             let OnCard { form, buffer, .. } = self.form(group.form);
-            let block = form.block_bytes(running.collider_count as usize);
+            let block = form.block_bytes(running.colliders.count as usize);
             let large = block > kernels.card().block_bytes_max();
             let step = Interval {
                 form: self.lane.address(*buffer),
@@ -123,9 +128,7 @@ impl Coupled {
                 pairs: self.table(tables.pairs),
                 pushers: self.table(tables.pushers),
                 given: if pushed { self.lane.address(self.given) } else { 0 },
-                colliders: self.table(tables.records),
-                collider_count: running.collider_count,
-                pool: self.pool.address(&self.lane),
+                colliders: running.colliders,
                 workspace: self.lane.address(self.workspace),
                 workspace_words: workspace_words(block) as u64,
                 rule: running.rule,
@@ -158,6 +161,17 @@ impl Coupled {
             .max()
             .unwrap_or(0)
     }
+}
+
+/// Has the movers of an interval's launches look for triangles, where there are surfaces.
+fn look_all(lane: &mut Lane, kernels: &Kernels, launches: &[(&Kernel, Shape, Interval)]) -> Result<(), GpuError> {
+    for (_, shape, step) in launches.iter().filter(|(.., step)| step.colliders.found_words > 0) {
+        let Interval { form, movers: places, blocks: numbers, colliders, rule, .. } = *step;
+        let search = Search { form, places, stride: size_of::<Mover>() as u64, numbers, colliders, rule };
+        // SAFETY: the addresses are those of the launch; a mover begins with its place.
+        unsafe { Meshes::look(lane, kernels, shape.blocks, &search)? };
+    }
+    Ok(())
 }
 
 fn launch_all(lane: &mut Lane, launches: &[(&Kernel, Shape, Interval)]) -> Result<(), GpuError> {

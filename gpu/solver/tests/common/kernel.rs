@@ -1,7 +1,7 @@
 //! A whole step by a kernel in the emulator.
 
 use rankzero_gpu_emulator::{Fault, Launch, Order, run};
-use rankzero_gpu_solver::{Colliders, Form, Place, Rule, Step};
+use rankzero_gpu_solver::{ColliderTable, Colliders, FOUND_WORDS, Form, Place, Rule, Search, Step};
 
 use super::common::rig::Bodies;
 use super::common::scene::Scene;
@@ -10,7 +10,7 @@ use super::common::scene::Scene;
 pub fn in_emulator(kernel: &str, scene: &Scene, bodies: &mut Bodies, threads: u32, order: Order) -> Result<(), Fault> {
     let form = Form::new(&scene.topology);
     let mut colliders = Colliders::default();
-    colliders.set(&scene.colliders).unwrap();
+    colliders.set(&scene.colliders);
     // States lie against the order of blocks, so that neither can be taken for the other.
     let words = scene.topology.layout.words();
     let count = bodies.states.len();
@@ -26,16 +26,28 @@ pub fn in_emulator(kernel: &str, scene: &Scene, bodies: &mut Bodies, threads: u3
         .collect();
     let block_bytes = form.block_bytes(colliders.len());
     let mut workspace = vec![u32::MAX; count * block_bytes.div_ceil(16) * 4];
+    let found_words = FOUND_WORDS * colliders.meshes() * scene.topology.layout.surface;
+    let mut found = vec![u32::MAX; count * found_words];
     let step = Step {
         form: form.words().as_ptr() as u64,
         places: places.as_ptr() as u64,
-        colliders: colliders.records().as_ptr() as u64,
-        collider_count: colliders.len() as u64,
-        pool: colliders.pool().as_ptr() as u64,
+        colliders: ColliderTable {
+            all: colliders.records().as_ptr() as u64,
+            count: colliders.len() as u64,
+            pool: colliders.pool().as_ptr() as u64,
+            found: found.as_mut_ptr() as u64,
+            found_words: found_words as u64,
+        },
         workspace: workspace.as_mut_ptr() as u64,
         workspace_words: (block_bytes.div_ceil(16) * 4) as u64,
         rule: Rule::new(&scene.rule),
     };
+    if colliders.meshes() > 0 {
+        let Step { form, places, colliders, rule, .. } = step;
+        let search = Search { form, places, stride: size_of::<Place>() as u64, numbers: 0, colliders, rule };
+        // SAFETY: as below.
+        unsafe { run("find_triangles", &search, Launch { blocks: count as u32, threads, block_bytes: 0 }, order)? };
+    }
     let launch = Launch { blocks: count as u32, threads, block_bytes };
     // SAFETY: the addresses are those of the slices above, which hold what the kernel reads and writes for these blocks.
     unsafe { run(kernel, &step, launch, order)? };

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use rankzero_soft::collider::{Collider, Geometry, HeightField, Moving, Shape, SignedDistance};
+use rankzero_soft::collider::{Collider, Geometry, HeightField, Moving, Shape, SignedDistance, TriangleMesh};
 use rankzero_soft::reach::Reach;
 use rankzero_soft::rule::{SleepRule, StepRule};
 use rankzero_soft::{Friction, Material, RestMesh, Topology};
@@ -150,13 +150,15 @@ fn boundary(tets: &[[u32; 4]]) -> Vec<[u32; 3]> {
 }
 
 fn collider(random: &mut Random, step: f32) -> Collider {
-    let kind = random.below(6);
+    let kind = random.below(7);
     let geometry = if kind == 0 {
         let spacing = [random.within(0.1, 0.3), random.within(0.1, 0.3)];
         let heights = (0..5 * 6).map(|_| random.within(-0.3, 0.1)).collect();
         Geometry::HeightField(HeightField::new([5, 6], spacing, [-0.5, 0.0, -0.5], heights))
     } else if kind == 1 {
         Geometry::Field(field(random))
+    } else if kind == 6 {
+        Geometry::Mesh(terrain(random))
     } else if kind < 4 {
         let tilt = random.within(-0.4, 0.4);
         let length = (1.0 + tilt * tilt).sqrt();
@@ -174,6 +176,24 @@ fn collider(random: &mut Random, step: f32) -> Collider {
         })
     };
     Collider { geometry, friction: friction(random) }
+}
+
+/// An open surface of triangles over a grid, some of them without an area.
+fn terrain(random: &mut Random) -> TriangleMesh {
+    let (sides, edge) = (2 + random.below(7) as u32, random.within(0.1, 0.4));
+    let node = |x: u32, z: u32| z * (sides + 1) + x;
+    let mut points = Vec::new();
+    for z in 0..=sides {
+        for x in 0..=sides {
+            points.push([edge * x as f32 - 1.0, random.within(-0.3, 0.1), edge * z as f32 - 1.0]);
+        }
+    }
+    let mut triangles = Vec::new();
+    for (x, z) in (0..sides).flat_map(|z| (0..sides).map(move |x| (x, z))) {
+        let [a, b, c, d] = [node(x, z), node(x + 1, z), node(x, z + 1), node(x + 1, z + 1)];
+        triangles.extend([[a, c, b], if random.once_in(9) { [b, b, d] } else { [b, c, d] }]);
+    }
+    TriangleMesh::new(&points, &triangles, random.within(0.003, 0.2))
 }
 
 /// A ball by its distances, some of them wrong, and a layer where they do not grow.

@@ -191,7 +191,7 @@ impl CoupledCrew {
     }
 
     /// Bytes of device memory that have to be reserved before the step of the bodies that were claimed.
-    pub fn more_bytes(&self, colliders: usize) -> u64 {
+    pub fn more_bytes(&self, colliders: &Colliders) -> u64 {
         if self.is_empty() { 0 } else { self.coupled.more_bytes(&self.cast, colliders) }
     }
 

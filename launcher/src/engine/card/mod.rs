@@ -1,4 +1,4 @@
-//! The bodies of this rank that a GPU computes: all that move, where it knows all colliders.
+//! The bodies of this rank that a GPU computes: all that move.
 //!
 //! They are given to the card when a step begins; meanwhile the processor computes the others. The states of the step's start stay in the
 //! host's memory, so that a card which fails is done without: the processor takes the same step.
@@ -71,8 +71,6 @@ pub struct CardCrew {
     halo: Lending,
     copies: Lending,
     colliders: Colliders,
-    /// Whether it has been said that a collider keeps bodies from the card.
-    told: bool,
     spent: Duration,
 }
 
@@ -110,7 +108,6 @@ impl CardCrew {
             halo: Lending::default(),
             copies: Lending::default(),
             colliders: Colliders::default(),
-            told: false,
             spent: Duration::ZERO,
         })
     }
@@ -166,13 +163,7 @@ impl CardCrew {
         colliders: &[Collider],
     ) {
         self.clear();
-        if let Err(unsupported) = self.colliders.set(colliders) {
-            if !self.told {
-                tracing::info!("{unsupported}");
-                self.told = true;
-            }
-            return;
-        }
+        self.colliders.set(colliders);
         for (slot, own) in own.iter_mut().enumerate().filter(|(_, own)| own.part == Part::Free) {
             if let Some(squad) = &mut self.squads[own.form as usize] {
                 own.part = Part::OnCard;
@@ -223,8 +214,8 @@ impl CardCrew {
     /// Whether there is memory for a step of `bodies`, with so many words each.
     fn reserve(&self, bodies: &[(u32, usize)]) -> Result<(), GpuError> {
         let squads = self.squads.iter().flatten().filter(|squad| !squad.slots.is_empty());
-        let troops: u64 = squads.map(|squad| squad.troop.more_bytes(squad.slots.len(), self.colliders.len())).sum();
-        let coupled = self.coupled.more_bytes(self.colliders.len());
+        let troops: u64 = squads.map(|squad| squad.troop.more_bytes(squad.slots.len(), &self.colliders)).sum();
+        let coupled = self.coupled.more_bytes(&self.colliders);
         let more = troops + coupled + self.residents.more_bytes(bodies.iter().copied());
         if more > 0 {
             let each = vec![more / bodies.len() as u64; bodies.len()];

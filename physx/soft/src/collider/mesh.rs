@@ -17,6 +17,19 @@ pub struct TriangleMesh {
     thickness: f32,
 }
 
+/// What a [`TriangleMesh`] is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct MeshSurface<'a> {
+    /// Its triangles.
+    pub triangles: &'a [Triangle],
+    /// Their numbers by the smallest x of their boxes.
+    pub by_x: &'a [u32],
+    /// The widest of these boxes along x, m.
+    pub widest: f32,
+    /// How deep behind a triangle something is taken to be in front of another, m.
+    pub thickness: f32,
+}
+
 impl TriangleMesh {
     /// A mesh of `triangles` over `points` (world frame, counter-clockwise seen from outside).
     ///
@@ -34,6 +47,11 @@ impl TriangleMesh {
         });
         let bounds = points.iter().fold(Aabb::EMPTY, |b, &p| b.with(p));
         Self { triangles: triangles.into(), by_x: by_x.into(), widest, bounds, thickness }
+    }
+
+    /// What it is made of.
+    pub fn surface(&self) -> MeshSurface<'_> {
+        MeshSurface { triangles: &self.triangles, by_x: &self.by_x, widest: self.widest, thickness: self.thickness }
     }
 
     /// The box of all triangles.

@@ -10,7 +10,7 @@ mod sdf;
 mod shape;
 
 pub use height_field::{HeightField, HeightGrid};
-pub use mesh::TriangleMesh;
+pub use mesh::{MeshSurface, TriangleMesh};
 pub(crate) use near::recoverable;
 pub use near::{Moment, Near, Nodes};
 pub use sdf::{DistanceGrid, SignedDistance};
