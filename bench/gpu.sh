@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
 # Shows what a GPU does with the solver: bits equal to the CPU's, compute-sanitizer where it is there, times. A few minutes; needs the
 # NVIDIA driver and nothing else, as what it runs is built and compiled beforehand, on a machine without a GPU:
-#   bench/gpu.sh prepare DIR      builds the program into DIR and compiles the kernels for Ampere, Hopper and Blackwell (with NVRTC)
-#   bench/gpu.sh run DIR [FILE]   on the machine with the GPU: one JSON object a line, on stdout or into FILE
-#   bench/gpu.sh emulated         both, a small part, with the emulated driver: shows that the script works
-# Ends with 0 only where all bits were equal and the sanitizer, if there, found nothing.
+#   bench/gpu.sh prepare DIR      builds the program into DIR and compiles the kernels for Ampere, Hopper and Blackwell (with NVRTC);
+#                                 packs a peer, NVIDIA Warp, into DIR/warp, where PyPI has it
+#   bench/gpu.sh run DIR [FILE]   on the machine with the GPU: one JSON object a line, on stdout or into FILE; the peer wants Python
+#                                 with numpy there, and is left out without
+#   bench/gpu.sh emulated         both, a small part, with the emulated driver: shows that the script works; with PEER=1 the peer too,
+#                                 on the CPU: 132 MB are fetched, once
+# Ends with 0 only where all bits were equal, the sanitizer, if there, found nothing, and the peer's bodies, if there, moved as they must.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 built=${CARGO_TARGET_DIR:-target}/release/examples
+peer=bench/src/peers/warp
 
 prepare() { # DIR
     local libraries
@@ -17,6 +21,16 @@ prepare() { # DIR
     libraries=$(gpu/lab/setup.sh)
     LD_LIBRARY_PATH=$libraries "$built/lab" "$1" >&2
     strip -o "$1/card" "$built/card"
+}
+
+prepare_peer() { # DIR
+    local packed
+    mkdir -p "$1/warp"
+    if packed=$("$peer/setup.sh" packed); then
+        cp "$packed" "$1/warp/warp.tar.xz"
+    else
+        echo "gpu: without NVIDIA Warp, which will not be measured" >&2
+    fi
 }
 
 # Quotes what comes in as a JSON string.
@@ -39,8 +53,33 @@ sanitize() { # DIR TOOL
     return "$status"
 }
 
+# Times the peer, imported from SITE, and compares it with our times in FOLDER/times.
+time_peer() { # SITE DEVICE FOLDER
+    local status=0
+    # shellcheck disable=SC2086  # a list of numbers
+    PYTHONPATH=$1${PYTHONPATH:+:$PYTHONPATH} WARP_CACHE_PATH=$3/kernels \
+        timeout -k 5 300 python3 "$peer/xpbd.py" --device "$2" --against "$3/times" ${TIME_BODIES:-} || status=$?
+    [ "$status" -eq 0 ] || echo "{\"peer\": \"warp XPBD\", \"outcome\": \"status $status\"}"
+    return "$status"
+}
+
+run_peer() { # DIR FOLDER
+    local lacking=
+    mkdir "$2/warp"
+    if [ ! -e "$1/warp/warp.tar.xz" ]; then
+        lacking="it was not prepared"
+    elif ! python3 -W ignore -m tarfile -e "$1/warp/warp.tar.xz" "$2/warp" >&2; then
+        lacking="it could not be unpacked"
+    else
+        time_peer "$2/warp" cuda:0 "$2" || return 1
+        return 0
+    fi
+    echo "{\"peer\": \"warp XPBD\", \"outcome\": \"not measured\", \"reason\": \"$lacking\"}"
+}
+
 run() { # DIR
-    local status=0 name tool
+    local status=0 name tool folder
+    folder=$(mktemp -d "${TMPDIR:-/tmp}/rankzero-gpu.XXXXXX")
     name=$(nvidia-smi --query-gpu=name,driver_version,clocks.max.sm,memory.total --format=csv,noheader 2>/dev/null | head -n 1 || true)
     echo "{\"device\": $(echo "${name:-unknown}" | quoted), \"cpu\": $(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1 | quoted)}"
     timeout -k 5 180 "$1/card" bits "${BITS_SCENES:-60}" --kernels "$1" || status=1
@@ -48,12 +87,17 @@ run() { # DIR
         sanitize "$1" "$tool" || status=1
     done
     # shellcheck disable=SC2086  # a list of numbers
-    timeout -k 5 180 "$1/card" time ${TIME_BODIES:-} --kernels "$1" || status=1
+    timeout -k 5 180 "$1/card" time ${TIME_BODIES:-} --kernels "$1" | tee "$folder/times" || status=1
+    run_peer "$1" "$folder" || status=1
+    rm -rf "$folder"
     return "$status"
 }
 
 case "${1:-}" in
-    prepare) prepare "${2:?a directory}" ;;
+    prepare)
+        prepare "${2:?a directory}"
+        prepare_peer "$2"
+        ;;
     run)
         if [ -n "${3:-}" ]; then
             run "${2:?a directory}" | tee "$3"
@@ -66,7 +110,11 @@ case "${1:-}" in
         trap 'rm -rf "$folder"' EXIT
         prepare "$folder"
         emulated=$(cargo run -q --release -p rankzero-gpu-emulator --example libraries </dev/null)
-        LD_LIBRARY_PATH=$emulated BITS_SCENES=1 TIME_BODIES='1 2' run "$folder"
+        LD_LIBRARY_PATH=$emulated BITS_SCENES=1 TIME_BODIES='1 2' run "$folder" | tee "$folder/times"
+        if [ "${PEER:-}" = 1 ]; then
+            site=$("$peer/setup.sh")
+            TIME_BODIES='1 2' time_peer "$site" cpu "$folder"
+        fi
         ;;
     *)
         echo "gpu: usage: bench/gpu.sh prepare DIR | run DIR [FILE] | emulated" >&2
