@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Fetches NVIDIA Warp (132 MB, once) and prints the directory to import it from; with `packed`, packs what a GPU needs of it, once, and
 # prints that file (50 MiB; some minutes, 1.5 GB of memory). Ends with 77 where this machine lacks something.
-# 1.9.1 is the newest with warp.sim. It comes under the Apache licence; those before 1.6.2 came under terms of NVIDIA's own, by which
-# nothing that competes may be developed with them.
+# 1.9.1 is the newest with warp.sim. It comes under the Apache licence; 1.4.2 came under terms of NVIDIA's own, by which
+# nothing that competes may be developed with it.
 # Usage: bench/src/peers/warp/setup.sh [packed]
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
