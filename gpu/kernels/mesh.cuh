@@ -86,10 +86,17 @@ DEVICE bool plane_gap(const Vec3 corners[3], Vec3 x, Distance& distance) {
         return false;
     }
     const float inverse = 1.0f / area;
+    // One after the other: NVRTC makes one minimum of comparisons that stand side by side, which the law knows no use for.
     const float wc = dot(cross(ab, ax), n) * inverse;
+    if (wc < -SLACK) {
+        return false;
+    }
     const float wb = dot(cross(ax, ac), n) * inverse;
+    if (wb < -SLACK) {
+        return false;
+    }
     const float wa = 1.0f - wb - wc;
-    if (wa < -SLACK || wb < -SLACK || wc < -SLACK) {
+    if (wa < -SLACK) {
         return false;
     }
     const Vec3 unit = scale(n, 1.0f / length(n));
