@@ -1,37 +1,12 @@
 //! Device memory that an RDMA card reads and writes without the host.
 
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::path::Path;
 use std::sync::Arc;
 
 use cudarc::driver::sys::{self, CUmemRangeHandleType};
 
 use crate::card::{Card, Memory, during};
 use crate::error::GpuError;
-
-/// How device memory gets to a peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Route {
-    /// Exported as a dma-buf, which the RDMA device registers ([`Exported`]).
-    DmaBuf,
-    /// Registered by its address, through the kernel module `nvidia_peermem`.
-    Peermem,
-    /// Copied into pinned host memory first.
-    Staging,
-}
-
-impl Route {
-    /// The best that a card and this machine have; `sysfs` is `/sys`.
-    pub fn of(dma_buf: bool, sysfs: &Path) -> Self {
-        if dma_buf {
-            Self::DmaBuf
-        } else if sysfs.join("module/nvidia_peermem").is_dir() {
-            Self::Peermem
-        } else {
-            Self::Staging
-        }
-    }
-}
 
 /// Device memory with a file descriptor that stands for it.
 #[derive(Debug)]
@@ -81,19 +56,5 @@ impl AsFd for Exported {
     /// The dma-buf, to be registered as long as this lives; it covers [`Exported::memory`] from byte 0 on.
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.file.as_fd()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_best_route_is_taken() {
-        let sysfs = tempfile::tempdir().unwrap();
-        assert_eq!(Route::of(true, sysfs.path()), Route::DmaBuf);
-        assert_eq!(Route::of(false, sysfs.path()), Route::Staging);
-        std::fs::create_dir_all(sysfs.path().join("module/nvidia_peermem")).unwrap();
-        assert_eq!(Route::of(false, sysfs.path()), Route::Peermem);
     }
 }

@@ -28,7 +28,7 @@ mod report;
 
 pub use card::{Card, Kernel, Memory};
 pub use error::GpuError;
-pub use export::{Exported, Route};
+pub use export::Exported;
 pub use lane::{ArenaId, Beat, BufferId, Lane, Region, Shape, WORK_MAX, grown};
 pub use lent::Lent;
 pub use pinned::Pinned;

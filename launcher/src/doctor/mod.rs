@@ -61,7 +61,7 @@ pub struct Report {
 
 /// Looks at this machine. Takes well under a second, more where a GPU driver has to wake up.
 pub fn report() -> Report {
-    let checks = vec![
+    let mut checks = vec![
         compute::cpu_features(),
         compute::topology(),
         compute::gpus(),
@@ -74,6 +74,7 @@ pub fn report() -> Report {
         system::cache_folder(),
         system::slurm(),
     ];
+    checks.extend(network::device_memory());
     Report { rankzero: env!("CARGO_PKG_VERSION"), checks }
 }
 

@@ -3,6 +3,8 @@
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::Path;
 
+use rankzero_comm::verbs::device_memory::{DeviceRoute, probe};
+
 use super::{Check, Status};
 use crate::launch::{LaunchError, find, linked};
 
@@ -62,14 +64,34 @@ pub(super) fn rdma() -> Check {
     }
 }
 
+/// How RDMA reaches the memory of GPUs, where a machine has both.
+pub(super) fn device_memory() -> Option<Check> {
+    const NAME: &str = "GPU memory for RDMA";
+    let gpus = rankzero_gpu::probe().devices;
+    let devices = names(Path::new("/sys/class/infiniband"));
+    if gpus.is_empty() || devices.is_empty() {
+        return None;
+    }
+    let exports = gpus.iter().any(|gpu| gpu.dma_buf);
+    let line = |device: &String| match probe(device, exports) {
+        Ok((DeviceRoute::DmaBuf, _)) => format!("{device}: dma-buf"),
+        Ok((DeviceRoute::PeerMemory, reasons)) => format!("{device}: nvidia_peermem ({})", reasons.join("; ")),
+        Ok((DeviceRoute::Staging, reasons)) => format!("{device}: through the host's ({})", reasons.join("; ")),
+        Err(error) => format!("{device}: {error}"),
+    };
+    Some(Check::ok(NAME, devices.iter().map(line).collect::<Vec<_>>().join("; ")))
+}
+
+/// What a folder holds, sorted.
+fn names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}
+
 /// `name port: state, link layer, rate` of each port of each device.
 fn rdma_devices(class: &Path) -> Vec<String> {
-    let names = |folder: &Path| {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-        let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        names.sort();
-        names
-    };
     let mut devices = Vec::new();
     for device in names(class) {
         for port in names(&class.join(&device).join("ports")) {
