@@ -56,27 +56,52 @@ DEVICE u32 first_from(const Mesh* mesh, float least) {
     return low;
 }
 
-DEVICE void find(const Mesh* mesh, const Swept& swept, const u32* state, float outside, const Found& found) {
+// Marks those of as many triangles by x as the block has threads, from `first` on, whose boxes meet a box: a bit each. Every thread comes here;
+// `bits` has a word for each.
+DEVICE void mark(const Mesh* mesh, u32 first, Vec3 low, Vec3 high, u32* bits) {
+    const u32 i = first + threadIdx.x;
+    const Triangle* triangles = triangles_of(mesh);
+    const u32* by_x = by_x_of(mesh);
+    __syncthreads();
+    bits[threadIdx.x] = i < mesh->triangles && triangles[by_x[i]].low.x <= high.x && meets(triangles[by_x[i]], low, high) ? 1 : 0;
+    __syncthreads();
+    const u32 mine = 32 * threadIdx.x;
+    u32 marked = 0;
+    for (u32 k = 0; k < 32 && mine + k < blockDim.x; ++k) {
+        marked |= bits[mine + k] << k;
+    }
+    __syncthreads();
+    bits[threadIdx.x] = marked;
+    __syncthreads();
+}
+
+// Every thread comes here. Boxes are looked at by all threads, a triangle each, and what meets the body's by each for its node.
+DEVICE void find(const Mesh* mesh, const Swept& swept, const u32* state, float outside, const Found& found, u32* bits) {
     const Triangle* triangles = triangles_of(mesh);
     const u32* by_x = by_x_of(mesh);
     const float inside = behind(mesh->thickness, outside);
     const Vec3 low = vec3(swept.low.x - inside, swept.low.y - inside, swept.low.z - inside);
     const Vec3 high = vec3(swept.high.x + inside, swept.high.y + inside, swept.high.z + inside);
-    const u32 first = first_from(mesh, low.x - mesh->widest);
-    for (u32 node = threadIdx.x; node < found.nodes; node += blockDim.x) {
-        const Vec3 x = vector_at(state, node);
+    const u32 from = first_from(mesh, low.x - mesh->widest);
+    for (u32 node = threadIdx.x; node - threadIdx.x < found.nodes; node += blockDim.x) {
+        const bool is_one = node < found.nodes;
+        const Vec3 x = vector_at(state, is_one ? node : 0);
         Candidate kept[KEPT] = {};
         u32 count = 0;
-        for (u32 i = first; i < mesh->triangles; ++i) {
-            const Triangle& triangle = triangles[by_x[i]];
-            if (!(triangle.low.x <= high.x)) {
-                break;
+        for (u32 first = from; first < mesh->triangles && triangles[by_x[first]].low.x <= high.x; first += blockDim.x) {
+            mark(mesh, first, low, high, bits);
+            for (u32 word = 0; is_one && 32 * word < blockDim.x; ++word) {
+                for (u32 marked = bits[word]; marked != 0; marked &= marked - 1) {
+                    Candidate candidate = {};
+                    candidate.triangle = by_x[first + 32 * word + __ffs(static_cast<int>(marked)) - 1];
+                    if (may_touch(triangles[candidate.triangle], x, outside, inside, candidate.square)) {
+                        keep_nearest(kept, count, candidate);
+                    }
+                }
             }
-            Candidate candidate = {};
-            if (meets(triangle, low, high) && may_touch(triangle, x, outside, inside, candidate.square)) {
-                candidate.triangle = by_x[i];
-                keep_nearest(kept, count, candidate);
-            }
+        }
+        if (!is_one) {
+            continue;
         }
         found.counts[node] = count;
         UNROLL for (u32 k = 0; k < KEPT; ++k) {
@@ -90,6 +115,8 @@ DEVICE void find(const Mesh* mesh, const Swept& swept, const u32* state, float o
 }  // namespace
 
 extern "C" __global__ void find_triangles(const Search search) {
+    BLOCK_MEMORY(memory);
+    u32* const bits = reinterpret_cast<u32*>(memory);
     const Form form = form_at(search.form);
     const u32 number = search.numbers == nullptr ? blockIdx.x : search.numbers[blockIdx.x];
     const Place& place = *reinterpret_cast<const Place*>(search.places + search.stride * number);
@@ -98,7 +125,8 @@ extern "C" __global__ void find_triangles(const Search search) {
     for (u32 i = 0; i < search.colliders.count; ++i) {
         const Collider& collider = search.colliders.all[i];
         if (collider.kind == MESH && reaches(collider, swept)) {
-            find(mesh_of(collider, search.colliders), swept, place.from, margin, found_of(collider, search.colliders, form, number));
+            const Found found = found_of(collider, search.colliders, form, number);
+            find(mesh_of(collider, search.colliders), swept, place.from, margin, found, bits);
         }
     }
 }

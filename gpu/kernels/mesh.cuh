@@ -77,45 +77,19 @@ DEVICE float squared_distance(const Vec3 corners[3], Vec3 p) {
     return dot(d, d);
 }
 
-// Whether the projection of a point falls on a triangle with an area; its distance from the plane, positive outside, and the normal.
-DEVICE bool plane_gap(const Vec3 corners[3], Vec3 x, Distance& distance) {
-    const Vec3 ab = sub(corners[1], corners[0]), ac = sub(corners[2], corners[0]), ax = sub(x, corners[0]);
-    const Vec3 n = cross(ab, ac);
-    const float area = dot(n, n);
-    if (!(area > 1e-20f)) {
-        return false;
-    }
-    const float inverse = 1.0f / area;
-    // One after the other: NVRTC makes one minimum of comparisons that stand side by side, which the law knows no use for.
-    const float wc = dot(cross(ab, ax), n) * inverse;
-    if (wc < -SLACK) {
-        return false;
-    }
-    const float wb = dot(cross(ax, ac), n) * inverse;
-    if (wb < -SLACK) {
-        return false;
-    }
-    const float wa = 1.0f - wb - wc;
-    if (wa < -SLACK) {
-        return false;
-    }
-    const Vec3 unit = scale(n, 1.0f / length(n));
-    distance = distance_of(dot(unit, ax), unit);
-    return true;
-}
-
 // What a node at `x` touches of the triangles that were found for it.
 DEVICE Touch touch_mesh(const Mesh* mesh, const Found& found, u32 node, Vec3 x) {
     const Triangle* triangles = triangles_of(mesh);
     bool any = false;
     Distance best = distance_of(0.0f, zero3());
     for (u32 k = 0; k < found.counts[node]; ++k) {
-        Distance distance;
-        if (!plane_gap(triangles[found.triangles[k * found.nodes + node]].corners, x, distance) || -distance.gap > mesh->thickness) {
+        const Vec3* const corners = triangles[found.triangles[k * found.nodes + node]].corners;
+        Distance one;
+        if (!plane_gap(corners[0], corners[1], corners[2], x, one.gap, one.normal) || -one.gap > mesh->thickness) {
             continue;
         }
-        if (!any || fabsf(distance.gap) < fabsf(best.gap)) {
-            best = distance;
+        if (!any || fabsf(one.gap) < fabsf(best.gap)) {
+            best = one;
             any = true;
         }
     }

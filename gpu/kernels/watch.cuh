@@ -44,25 +44,6 @@ DEVICE Measured measure(Vec3 x, Vec3 a, Vec3 b, Vec3 c) {
     return measured;
 }
 
-// Whether the projection of a point falls on a triangle, and its signed distance from the plane: `plane_gap` of candidates.rs.
-DEVICE bool plane_gap(Vec3 x, Vec3 a, Vec3 b, Vec3 c, float& gap) {
-    const Vec3 ab = sub(b, a), ac = sub(c, a), ax = sub(x, a);
-    const Vec3 n = cross(ab, ac);
-    const float area = dot(n, n);
-    if (!(1e-20f < area)) {
-        return false;
-    }
-    const float inverse = 1.0f / area;
-    const float wc = dot(cross(ab, ax), n) * inverse;
-    const float wb = dot(cross(ax, ac), n) * inverse;
-    const float wa = 1.0f - wb - wc;
-    if (smaller(wa, smaller(wb, wc)) < -SLACK) {
-        return false;
-    }
-    gap = dot(scale(n, 1.0f / length(n)), ax);
-    return true;
-}
-
 // Whether a point at `x` is in front of one of those candidates that it cannot have got behind, and less than `depth` away from it.
 DEVICE bool in_front(const Watch& watch, u32 node, Clock clock, const u32* triangles, const Shown& other, Vec3 x, float depth) {
     bool found = false;
@@ -72,7 +53,8 @@ DEVICE bool in_front(const Watch& watch, u32 node, Clock clock, const u32* trian
         if (clock.plane < front && front - clock.plane < depth && watch.aside[at] <= clock.prism) {
             const u32* corners = triangles + 3 * watch.triangles[at];
             float gap;
-            if (plane_gap(x, other.x[corners[0]], other.x[corners[1]], other.x[corners[2]], gap)) {
+            Vec3 normal;
+            if (plane_gap(other.x[corners[0]], other.x[corners[1]], other.x[corners[2]], x, gap, normal)) {
                 watch.front[at] = clock.plane + gap;
                 found = found || fabsf(gap) < depth;
             }

@@ -2,11 +2,12 @@
 //!
 //! A lane is a stream with buffers on the card and arenas, which are host memory that the card reads and writes by itself. Work is given
 //! to it and done later; meanwhile the lane is busy, and its memory can be looked at only after [`Lane::wait`]. Since a lane owns what it
-//! works on, nothing is freed or read too early.
+//! works on, or [shares](Lane::share) it, nothing is freed or read too early.
 
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU32;
 use std::time::{Duration, Instant};
 
 use bytemuck::Pod;
@@ -15,8 +16,8 @@ use cudarc::driver::{CudaEvent, CudaGraph, CudaStream, result};
 
 use crate::card::{Card, Kernel, Memory, during};
 use crate::error::GpuError;
-use crate::lent::Lent;
 use crate::pinned::Pinned;
+use crate::region::Region;
 
 /// A buffer of a lane.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,40 +38,6 @@ pub struct Shape {
     pub block_bytes: u32,
 }
 
-/// Memory that several lanes work on.
-#[derive(Clone, Debug)]
-pub enum Region {
-    /// The card's.
-    Device(Arc<Memory>),
-    /// The host's.
-    Host(Arc<Pinned>),
-    /// Somebody else's.
-    Lent(Arc<Lent>),
-}
-
-impl Region {
-    /// From its first byte to its end, as the card has it.
-    fn addresses(&self) -> Range<u64> {
-        let (start, words) = match self {
-            Region::Device(memory) => (memory.address(), memory.words()),
-            Region::Host(pinned) => (pinned.address(), pinned.len()),
-            Region::Lent(lent) => (lent.address(), lent.words()),
-        };
-        start..start + 4 * words as u64
-    }
-}
-
-impl PartialEq for Region {
-    fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            (Region::Device(a), Region::Device(b)) => Arc::ptr_eq(a, b),
-            (Region::Host(a), Region::Host(b)) => Arc::ptr_eq(a, b),
-            (Region::Lent(a), Region::Lent(b)) => Arc::ptr_eq(a, b),
-            _ => false,
-        }
-    }
-}
-
 /// Called again and again while a lane is waited for.
 pub type Beat = Arc<dyn Fn() + Send + Sync>;
 
@@ -79,6 +46,13 @@ pub struct Lane {
     card: Arc<Card>,
     stream: Arc<CudaStream>,
     done: CudaEvent,
+    /// Recorded by [`Lane::mark`].
+    marked: CudaEvent,
+    /// For [`Lane::side_by_side`]: streams beside the first, each with what tells that its work is done; and when they may begin.
+    sides: Vec<(Arc<CudaStream>, CudaEvent)>,
+    begun: CudaEvent,
+    /// Which stream gets work now: the first, or one of the sides.
+    side: Option<usize>,
     busy: bool,
     /// It was waited for in vain.
     given_up: bool,
@@ -108,11 +82,15 @@ impl Lane {
     /// [`GpuError::Driver`].
     pub fn new(card: &Arc<Card>) -> Result<Self, GpuError> {
         let stream = card.context.new_stream().map_err(during("making a stream"))?;
-        let done = card.context.new_event(None).map_err(during("making an event"))?;
+        let event = || card.context.new_event(None).map_err(during("making an event"));
         Ok(Self {
             card: card.clone(),
             stream,
-            done,
+            done: event()?,
+            marked: event()?,
+            sides: vec![],
+            begun: event()?,
+            side: None,
             busy: false,
             given_up: false,
             graph: None,
@@ -144,13 +122,16 @@ impl Lane {
         BufferId(self.buffers.len() - 1)
     }
 
-    /// Keeps memory that is not the lane's alone for as long as the lane works on it, in place of what it kept before.
+    /// Keeps memory that is not the lane's alone for as long as the lane works on it, in place of what it kept before. Where that changes, recorded
+    /// work is forgotten.
     ///
     /// # Errors
     /// As [`Lane::wait`].
     pub fn share(&mut self, regions: &[Region]) -> Result<(), GpuError> {
         if self.shared != regions {
             self.wait()?;
+            // Recorded work may have addresses of what is given up here.
+            self.graph = None;
             self.shared = regions.to_vec();
         }
         Ok(())
@@ -243,6 +224,14 @@ impl Lane {
         Ok(unsafe { std::slice::from_raw_parts_mut(arena.as_ptr(), arena.len()) })
     }
 
+    /// Some words of an arena, whatever the card is at: for those that come before a [mark](Lane::mark) that was waited for.
+    ///
+    /// # Panics
+    /// If it has no such words.
+    pub fn peek(&self, arena: ArenaId, words: Range<usize>) -> &[AtomicU32] {
+        &self.arenas[arena.0].words()[words]
+    }
+
     /// Copies from an arena to a buffer, in its turn.
     ///
     /// # Errors
@@ -260,7 +249,7 @@ impl Lane {
         let source = unsafe { std::slice::from_raw_parts(arena.as_ptr().add(words.start), words.len()) };
         let to = buffer.address() + 4 * at as u64;
         // SAFETY: both lie within memory of the lane, which waits before it frees or shows any of it.
-        unsafe { result::memcpy_htod_async(to, source, self.stream.cu_stream()) }
+        unsafe { result::memcpy_htod_async(to, source, self.stream().cu_stream()) }
             .map_err(during("copying to the device"))
     }
 
@@ -281,7 +270,7 @@ impl Lane {
         let target = unsafe { std::slice::from_raw_parts_mut(arena.as_ptr().add(at), words.len()) };
         let from = buffer.address() + 4 * words.start as u64;
         // SAFETY: both lie within memory of the lane, which waits before it frees or shows any of it.
-        unsafe { result::memcpy_dtoh_async(target, from, self.stream.cu_stream()) }
+        unsafe { result::memcpy_dtoh_async(target, from, self.stream().cu_stream()) }
             .map_err(during("copying from the device"))
     }
 
@@ -305,11 +294,51 @@ impl Lane {
                 blocks,
                 threads,
                 shape.block_bytes,
-                self.stream.cu_stream(),
+                self.stream().cu_stream(),
                 &mut parameters,
             )
         }
         .map_err(during("launching a kernel"))
+    }
+
+    /// Gives pieces of work to the card that do not depend on each other: where it has room, it does them at once. What comes later waits for all.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`GpuError::Driver`].
+    pub fn side_by_side<T>(
+        &mut self,
+        pieces: &[T],
+        mut work: impl FnMut(&mut Self, &T) -> Result<(), GpuError>,
+    ) -> Result<(), GpuError> {
+        let forking = || during("forking a stream");
+        let others = pieces.len().saturating_sub(1);
+        while self.sides.len() < others {
+            let stream = self.card.context.new_stream().map_err(forking())?;
+            self.sides.push((stream, self.card.context.new_event(None).map_err(forking())?));
+        }
+        if others > 0 {
+            self.begun.record(&self.stream).map_err(forking())?;
+        }
+        let mut begin = |(number, piece): (usize, &T)| {
+            self.side = number.checked_sub(1);
+            if self.side.is_some() {
+                self.stream().wait(&self.begun).map_err(forking())?;
+            }
+            work(self, piece)
+        };
+        let outcome = pieces.iter().enumerate().try_for_each(&mut begin);
+        self.side = None;
+        // In any case, as who waits for the lane waits for its first stream.
+        for (stream, done) in &self.sides[..others] {
+            done.record(stream).map_err(forking())?;
+            self.stream.wait(done).map_err(forking())?;
+        }
+        outcome
+    }
+
+    /// The stream that gets work.
+    fn stream(&self) -> &Arc<CudaStream> {
+        self.side.map_or(&self.stream, |side| &self.sides[side].0)
     }
 
     /// Notes the work that `work` gives to the lane, to be done by [`Lane::replay`] as often as wanted, with the addresses and parameters
@@ -386,8 +415,30 @@ impl Lane {
             return Ok(());
         }
         self.done.record(&self.stream).map_err(during("waiting for the device"))?;
+        self.wait_for(|lane| &lane.done)?;
+        (self.busy, self.given_up) = (false, false);
+        Ok(())
+    }
+
+    /// Marks what the lane has been given so far.
+    ///
+    /// # Errors
+    /// [`GpuError::Driver`].
+    pub fn mark(&mut self) -> Result<(), GpuError> {
+        self.marked.record(&self.stream).map_err(during("marking work"))
+    }
+
+    /// Waits until what was marked last is done, not for what came later.
+    ///
+    /// # Errors
+    /// As [`Lane::wait`].
+    pub fn wait_for_mark(&mut self) -> Result<(), GpuError> {
+        self.wait_for(|lane| &lane.marked)
+    }
+
+    fn wait_for(&mut self, event: impl Fn(&Self) -> &CudaEvent) -> Result<(), GpuError> {
         let start = Instant::now();
-        while !self.done.try_is_complete().map_err(during("waiting for the device"))? {
+        while !event(self).try_is_complete().map_err(during("waiting for the device"))? {
             let waited = start.elapsed();
             if waited > self.limit {
                 self.given_up = true;
@@ -399,7 +450,6 @@ impl Lane {
             // Steps are short: spin at first, then leave the core to others.
             if waited < SPIN { std::hint::spin_loop() } else { std::thread::sleep(NAP) }
         }
-        (self.busy, self.given_up) = (false, false);
         Ok(())
     }
 }

@@ -24,14 +24,16 @@ pub mod law;
 mod lent;
 #[allow(unsafe_code)]
 mod pinned;
+mod region;
 mod report;
 
 pub use card::{Card, Kernel, Memory};
 pub use error::GpuError;
 pub use export::Exported;
-pub use lane::{ArenaId, Beat, BufferId, Lane, Region, Shape, WORK_MAX, grown};
+pub use lane::{ArenaId, Beat, BufferId, Lane, Shape, WORK_MAX, grown};
 pub use lent::Lent;
 pub use pinned::Pinned;
+pub use region::Region;
 pub use report::{Device, GpuReport, Lack, Library, Version};
 
 /// Looks for the CUDA driver, the run-time compiler NVRTC and the devices. Never panics for want of any of them,

@@ -100,6 +100,61 @@ fn work_that_comes_a_third_time_is_recorded() {
 }
 
 #[test]
+fn pieces_of_work_side_by_side_are_done_before_what_comes_later() {
+    let cuda = EmulatedCuda::start(Behaviour { stall: 2, ..Behaviour::default() });
+    let before = cuda.allocations();
+    let card = Card::open(0).unwrap();
+    let neighbour = kernel(&card, "neighbour");
+    let mut lane = Lane::new(&card).unwrap();
+    let buffers = [(); 3].map(|()| lane.add_buffer(64).unwrap());
+    let arena = lane.add_arena(3 * 64).unwrap();
+    let work = |lane: &mut Lane| {
+        lane.upload(arena, 0..64, buffers[2], 0)?;
+        lane.side_by_side(&buffers, |lane, &buffer| launch(lane, &neighbour, buffer))?;
+        (0..3).try_for_each(|i| lane.download(buffers[i], 0..64, arena, 64 * i))
+    };
+    let expected: Vec<u32> = (0..3).flat_map(|_| (1..64).chain([0])).collect();
+    work(&mut lane).unwrap();
+    assert_eq!(lane.words(arena).unwrap(), expected);
+    // And where it is recorded, once.
+    lane.record(work).unwrap();
+    for _ in 0..2 {
+        lane.words(arena).unwrap().fill(7);
+        lane.replay().unwrap();
+        assert_eq!(lane.words(arena).unwrap(), expected);
+    }
+    assert_eq!((cuda.launches(), cuda.runs()), (6, 9));
+    // Where a piece fails to begin, those that have begun are waited for all the same.
+    let refused = lane.side_by_side(&[buffers[0], buffers[1], buffers[2]], |lane, &buffer| {
+        launch(lane, &neighbour, buffer)?;
+        if buffer == buffers[1] { Err(Card::open(7).unwrap_err()) } else { Ok(()) }
+    });
+    assert!(matches!(refused, Err(GpuError::NoDevice { .. })));
+    lane.wait().unwrap();
+    assert_eq!(cuda.runs(), 11);
+    drop((lane, neighbour, card));
+    assert_eq!(cuda.allocations(), before, "all memory is freed");
+}
+
+#[test]
+fn what_was_marked_is_seen_before_what_came_later() {
+    let cuda = EmulatedCuda::start(Behaviour::default());
+    let card = Card::open(0).unwrap();
+    let neighbour = kernel(&card, "neighbour");
+    let (mut lane, buffer, arena) = lane(&card);
+    lane.wait_for_mark().unwrap();
+    launch(&mut lane, &neighbour, buffer).unwrap();
+    lane.download(buffer, 0..64, arena, 0).unwrap();
+    lane.mark().unwrap();
+    launch(&mut lane, &neighbour, buffer).unwrap();
+    lane.wait_for_mark().unwrap();
+    let words: Vec<u32> = lane.peek(arena, 62..64).iter().map(|word| word.load(Ordering::Relaxed)).collect();
+    assert_eq!((words, cuda.runs()), (vec![63, 0], 1));
+    lane.wait().unwrap();
+    assert_eq!(cuda.runs(), 2);
+}
+
+#[test]
 fn a_hanging_device_is_given_up_after_the_limit() {
     let cuda = EmulatedCuda::start(Behaviour { stall: u64::MAX, ..Behaviour::default() });
     let card = Card::open(0).unwrap();

@@ -34,6 +34,7 @@ Result enqueue(void* handle, Work work) {
     }
     Stream& stream = stream_of(handle);
     if (stream.capture != nullptr) {
+        stream.joined = false;
         stream.capture->push_back(std::move(work));
     } else {
         stream.queue.push_back(std::move(work));

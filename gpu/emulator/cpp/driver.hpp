@@ -9,7 +9,9 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -33,6 +35,7 @@ enum Result : int {
     NOT_REGISTERED = 713,
     LAUNCH_FAILED = 719,
     NOT_SUPPORTED = 801,
+    CAPTURE_UNJOINED = 904,
 };
 
 constexpr size_t PAGE = 4096;
@@ -49,12 +52,17 @@ struct Stream;
 
 struct Event {
     Stream* stream = nullptr;
-    bool done = true;
+    // Of the last time that it was recorded: who waits does so for the one of that moment.
+    std::shared_ptr<bool> done = std::make_shared<bool>(true);
+    // What the stream recorded then, of which the event is part.
+    std::vector<Work>* capture = nullptr;
 };
 
 struct Stream {
     std::deque<Work> queue;
     std::vector<Work>* capture = nullptr;
+    // Whether the stream that records waits for all that this one was given meanwhile.
+    bool joined = true;
 };
 
 struct Function {
@@ -85,6 +93,7 @@ struct Machine {
     size_t used = 0;
     Result broken = SUCCESS;
     Stream default_stream;
+    std::set<Stream*> streams;
     // Kernels launched, and kernels run, those of graphs each time.
     uint64_t launches = 0;
     uint64_t runs = 0;

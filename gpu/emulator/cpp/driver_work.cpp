@@ -7,12 +7,15 @@ extern "C" {
 
 int cuStreamCreate(void** stream, unsigned) {
     ENTER_CONTEXT;
-    *stream = new Stream();
+    Stream* const one = new Stream();
+    m.streams.insert(one);
+    *stream = one;
     return SUCCESS;
 }
 int cuStreamDestroy_v2(void* stream) {
     ENTER_CONTEXT;
     drain(stream_of(stream));
+    m.streams.erase(static_cast<Stream*>(stream));
     delete static_cast<Stream*>(stream);
     return SUCCESS;
 }
@@ -29,7 +32,7 @@ int cuEventCreate(void** event, unsigned) {
 int cuEventDestroy_v2(void* event) {
     ENTER_CONTEXT;
     Event* const one = static_cast<Event*>(event);
-    if (one->stream != nullptr && !one->done) {
+    if (one->stream != nullptr && !*one->done) {
         drain(*one->stream);
     }
     delete one;
@@ -39,35 +42,50 @@ int cuEventRecord(void* event, void* stream) {
     ENTER_CONTEXT;
     Event* const one = static_cast<Event*>(event);
     one->stream = &stream_of(stream);
-    one->done = false;
-    return enqueue(stream, [=] {
-        one->done = true;
+    const auto done = std::make_shared<bool>(false);
+    one->done = done;
+    one->capture = one->stream->capture;
+    if (one->capture != nullptr) {
+        return SUCCESS;
+    }
+    return enqueue(stream, [done] {
+        *done = true;
         return SUCCESS;
     });
 }
 int cuEventQuery(void* event) {
     ENTER_CONTEXT;
     Event& one = *static_cast<Event*>(event);
-    if (!one.done) {
+    if (!*one.done) {
         if (m.settings.stall > 0) {
             --m.settings.stall;
         } else {
             advance(*one.stream);
         }
     }
-    return m.broken != SUCCESS ? m.broken : one.done ? SUCCESS : NOT_READY;
+    return m.broken != SUCCESS ? m.broken : *one.done ? SUCCESS : NOT_READY;
 }
 int cuEventSynchronize(void* event) {
     ENTER_CONTEXT;
     Event& one = *static_cast<Event*>(event);
-    return one.done ? m.broken : drain(*one.stream);
+    return *one.done ? m.broken : drain(*one.stream);
 }
 int cuStreamWaitEvent(void* stream, void* event, unsigned) {
     ENTER_CONTEXT;
     Event* const one = static_cast<Event*>(event);
-    return enqueue(stream, [=] {
-        while (!one->done && one->stream != nullptr && !one->stream->queue.empty()) {
-            advance(*one->stream);
+    Stream& waiting = stream_of(stream);
+    if (one->capture != nullptr) {
+        // A stream that waits for what another records, records with it; the other has all of it where it waits in turn.
+        if (waiting.capture == nullptr) {
+            waiting.capture = one->capture;
+        } else {
+            one->stream->joined = true;
+        }
+        return waiting.capture == one->capture ? SUCCESS : INVALID_VALUE;
+    }
+    return enqueue(stream, [done = one->done, other = one->stream] {
+        while (!*done && other != nullptr && !other->queue.empty()) {
+            advance(*other);
         }
         return machine().broken;
     });
@@ -148,8 +166,15 @@ int cuStreamEndCapture(void* stream, void** graph) {
         return INVALID_VALUE;
     }
     *graph = one.capture;
+    bool joined = true;
+    for (Stream* const other : m.streams) {
+        if (other->capture == *graph) {
+            joined = joined && (other == &one || other->joined);
+            other->capture = nullptr;
+        }
+    }
     one.capture = nullptr;
-    return SUCCESS;
+    return joined ? SUCCESS : CAPTURE_UNJOINED;
 }
 int cuGraphInstantiateWithFlags(void** executable, void* graph, unsigned long long) {
     ENTER_CONTEXT;

@@ -1,5 +1,7 @@
 //! The colliders of a step, as `collider.cuh` has them.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use bytemuck::{Pod, Zeroable};
 use rankzero_soft::Aabb;
 use rankzero_soft::candidates::Triangle;
@@ -76,6 +78,9 @@ impl Face {
     }
 }
 
+/// The version of the next pool.
+static VERSIONS: AtomicU64 = AtomicU64::new(1);
+
 /// The colliders of a step in words.
 ///
 /// Tables are large and never change, so that they are written down anew only where a step has other colliders than the one before.
@@ -87,7 +92,7 @@ pub struct Colliders {
     pooled: Vec<Collider>,
     /// How many of them are triangle surfaces.
     meshes: u32,
-    /// Counts how often the pool was made.
+    /// No other pool has it.
     version: u64,
 }
 
@@ -105,7 +110,7 @@ impl Colliders {
         self.pool.clear();
         self.pooled.clear();
         self.meshes = 0;
-        self.version += 1;
+        self.version = VERSIONS.fetch_add(1, Ordering::Relaxed);
         for collider in colliders {
             let friction = [collider.friction.static_, collider.friction.dynamic];
             let record = Record { friction, ..self.record(&collider.geometry) };
@@ -119,7 +124,7 @@ impl Colliders {
         self.meshes as usize
     }
 
-    /// Changes whenever the pool does.
+    /// Another one for each pool; 0 where nothing was set yet.
     pub fn version(&self) -> u64 {
         self.version
     }

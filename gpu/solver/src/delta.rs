@@ -91,6 +91,7 @@ impl Deltas {
             let words = words(copy);
             assert!(copy.at + words <= lent.words(), "a copy past the end of what is lent");
             let state = residents.address(copy.body, step);
+            assert!(self.lane.shares(state, 4 * words as u64), "a state that is not in the residents' memory");
             for first in (0..words).step_by(PIECE) {
                 let words = (words - first).min(PIECE);
                 let at = |start: u64, words: usize| start + 4 * words as u64;
@@ -118,15 +119,10 @@ impl Deltas {
             rest = others;
             own.iter().map(|&flag| flag != 0).collect()
         };
-        Ok(copies.iter().map(flags_of).collect())
-    }
-
-    /// Keeps no memory of others any more.
-    ///
-    /// # Errors
-    /// [`GpuError::Driver`], [`GpuError::Deadline`].
-    pub fn let_go(&mut self) -> Result<(), GpuError> {
-        self.lane.share(&[])
+        let changed = copies.iter().map(flags_of).collect();
+        // Who has lent or grows that memory need not ask.
+        self.lane.share(&[])?;
+        Ok(changed)
     }
 
     /// Has `beat` called while the card is waited for.

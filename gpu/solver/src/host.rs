@@ -14,10 +14,14 @@ pub struct HostStates {
     pinned: Arc<Pinned>,
     /// By body: the word at which it begins in either half; then the words of a half.
     starts: Vec<usize>,
+    /// By body: how many words its state has.
+    words: Vec<usize>,
     /// By body: where its newest state is.
     newest: Vec<AtomicU8>,
 }
 
+/// Words that a card writes at once: places begin at such, so that none are written in two halves.
+const LINE: usize = 32;
 const NOWHERE: u8 = 0;
 const FIRST: u8 = 1;
 const SECOND: u8 = 2;
@@ -29,13 +33,14 @@ impl HostStates {
     /// [`GpuError::Driver`].
     pub fn new(card: &Arc<Card>, words: impl IntoIterator<Item = usize>) -> Result<Self, GpuError> {
         let mut starts = vec![0];
-        starts.extend(words.into_iter().scan(0, |end, words| {
-            *end += words;
+        let words: Vec<usize> = words.into_iter().collect();
+        starts.extend(words.iter().scan(0, |end, words| {
+            *end += words.next_multiple_of(LINE);
             Some(*end)
         }));
-        let bodies = starts.len() - 1;
+        let bodies = words.len();
         let pinned = Arc::new(Pinned::new(card, 2 * starts[bodies])?);
-        Ok(Self { pinned, starts, newest: (0..bodies).map(|_| AtomicU8::new(NOWHERE)).collect() })
+        Ok(Self { pinned, starts, words, newest: (0..bodies).map(|_| AtomicU8::new(NOWHERE)).collect() })
     }
 
     /// How many bodies it has room for.
@@ -50,7 +55,7 @@ impl HostStates {
 
     /// Words of a body's state.
     pub fn words_of(&self, body: u32) -> usize {
-        self.starts[body as usize + 1] - self.starts[body as usize]
+        self.words[body as usize]
     }
 
     /// Whether a body's state is here.

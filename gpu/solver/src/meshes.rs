@@ -82,7 +82,7 @@ impl Meshes {
         blocks: u32,
         search: &Search,
     ) -> Result<(), GpuError> {
-        let shape = Shape { blocks, threads: THREADS, block_bytes: 0 };
+        let shape = Shape { blocks, threads: THREADS, block_bytes: 4 * THREADS };
         // SAFETY: `Search` is what the kernel takes; the rest is the caller's promise.
         unsafe { lane.launch(kernels.find_triangles(), shape, search) }
     }

@@ -21,6 +21,11 @@ impl Pool {
         Ok(Self { arena: lane.add_arena(0)?, buffer: lane.add_buffer(0)?, version: 0 })
     }
 
+    /// Words that have to be reserved before the card has the pool of some colliders.
+    pub(crate) fn more_words(&self, lane: &Lane, colliders: &Colliders) -> usize {
+        if self.version == colliders.version() { 0 } else { lane.more_words(self.buffer, colliders.pool().len()) }
+    }
+
     /// Brings the pool to the card where it has changed.
     ///
     /// # Errors

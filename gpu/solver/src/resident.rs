@@ -84,40 +84,44 @@ impl Residents {
         &self.host
     }
 
-    /// Makes room for bodies with so many words each. Nothing may be going on on the card.
+    /// Makes room for bodies. Nothing may be going on on the card.
     ///
     /// # Errors
     /// [`GpuError::Driver`]; then nobody has a home.
-    pub fn admit(&mut self, bodies: impl Iterator<Item = (u32, usize)> + Clone) -> Result<(), GpuError> {
-        if self.needs_room(bodies.clone()) {
+    pub fn admit(&mut self, bodies: &[u32]) -> Result<(), GpuError> {
+        if self.needs_room(bodies) {
             // Who has left makes room for others.
             self.forget();
             self.places.fill(None);
             self.end = 0;
-            let words = bodies.clone().map(|(_, words)| words).sum();
+            let words = self.words_of(bodies);
             if words > self.memory.words() {
                 self.memory = Arc::new(Memory::new(&self.card, grown(words))?);
             }
         }
-        for (body, words) in bodies {
+        for &body in bodies {
             if self.places[body as usize].is_none() {
                 self.places[body as usize] = Some(self.end);
-                self.end += words;
+                self.end += self.host.words_of(body);
             }
         }
         Ok(())
     }
 
-    /// Bytes of device memory that have to be reserved before bodies that need so many words are admitted.
-    pub fn more_bytes(&self, bodies: impl Iterator<Item = (u32, usize)> + Clone) -> u64 {
-        let words: usize = bodies.clone().map(|(_, words)| words).sum();
+    /// Bytes of device memory that have to be reserved before bodies are admitted.
+    pub fn more_bytes(&self, bodies: &[u32]) -> u64 {
+        let words = self.words_of(bodies);
         let grows = self.needs_room(bodies) && words > self.memory.words();
         if grows { 4 * grown(words) as u64 } else { 0 }
     }
 
-    fn needs_room(&self, bodies: impl Iterator<Item = (u32, usize)>) -> bool {
-        let homeless = bodies.filter(|(body, _)| self.places[*body as usize].is_none());
-        self.end + homeless.map(|(_, words)| words).sum::<usize>() > self.memory.words()
+    fn needs_room(&self, bodies: &[u32]) -> bool {
+        let homeless = bodies.iter().filter(|body| self.places[**body as usize].is_none());
+        self.end + homeless.map(|&body| self.host.words_of(body)).sum::<usize>() > self.memory.words()
+    }
+
+    fn words_of(&self, bodies: &[u32]) -> usize {
+        bodies.iter().map(|&body| self.host.words_of(body)).sum()
     }
 
     /// The home of a body at the start of a step, which is about to be taken: what is on the card is not relied on again before

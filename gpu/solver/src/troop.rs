@@ -110,7 +110,8 @@ impl Troop {
         let found = bodies * Meshes::words_each(colliders.meshes(), self.form.surface());
         let tables = Tables::new(bodies, colliders.len()).end;
         let needed = [(self.buffer, tables), (self.workspace, workspace), (self.meshes.buffer(), found)];
-        4 * needed.map(|(buffer, words)| self.lane.more_words(buffer, words)).iter().sum::<usize>() as u64
+        let more: usize = needed.iter().map(|&(buffer, words)| self.lane.more_words(buffer, words)).sum();
+        4 * (more + self.pool.more_words(&self.lane, colliders)) as u64
     }
 
     /// Begins a step of `bodies`. Returns while the card computes.

@@ -24,6 +24,10 @@ fn coupled(kernels: &Arc<Kernels>, crowd: &Crowd) -> Coupled {
     Coupled::new(kernels, crowd.topologies.iter().map(|topology| Some(&**topology))).unwrap()
 }
 
+fn numbers(bodies: &[usize]) -> Vec<u32> {
+    bodies.iter().map(|&body| body as u32).collect()
+}
+
 /// What steps have shown.
 #[derive(Debug, Default)]
 struct Seen {
@@ -59,8 +63,7 @@ impl Rig {
 
     /// Gives the movers of a cast their homes.
     fn house(&mut self, crowd: &Crowd, cast: &mut Cast, movers: &[usize]) {
-        let words = |body: usize| crowd.topologies[crowd.forms[body]].layout.words();
-        self.residents.admit(movers.iter().map(|&body| (body as u32, words(body)))).unwrap();
+        self.residents.admit(&numbers(movers)).unwrap();
         self.coupled.share(&self.residents, Some(&self.halo)).unwrap();
         for (actor, &body) in cast.movers.iter_mut().zip(movers) {
             if self.steps[body] != Some(self.step) {
@@ -215,10 +218,9 @@ fn what_a_step_needs_more_of_memory_is_known_before() {
     let movers: Vec<usize> = (0..6).collect();
     let (cast, _) = crowd.cast(&crowd.pairs(), &movers, 0);
     let free = || kernels.card().free_bytes().unwrap();
-    let homes = movers.iter().map(|&body| (body as u32, crowd.topologies[crowd.forms[body]].layout.words()));
     let mut colliders = Colliders::default();
     colliders.set(&crowd.colliders);
-    let more = rig.coupled.more_bytes(&cast, &colliders) + rig.residents.more_bytes(homes);
+    let more = rig.coupled.more_bytes(&cast, &colliders) + rig.residents.more_bytes(&numbers(&movers));
     let before = free();
     compare(&mut rig, &mut crowd, &movers, 0, &mut Seen::default());
     // The pool of colliders comes on top; empty buffers have some bytes, too.

@@ -22,7 +22,7 @@ fn after_a_step(kernels: &Arc<Kernels>, scene: &Scene) -> (Residents, Vec<Vec<u3
     let words = scene.topology.layout.words();
     let host = Arc::new(HostStates::new(kernels.card(), [words; BODIES]).unwrap());
     let mut residents = Residents::new(kernels.card(), &host).unwrap();
-    residents.admit((0..BODIES as u32).map(|body| (body, words))).unwrap();
+    residents.admit(&(0..BODIES as u32).collect::<Vec<_>>()).unwrap();
     let mut troop = Troop::new(kernels, &scene.topology).unwrap();
     troop.share(&residents).unwrap();
     let bodies = Bodies::of(scene);

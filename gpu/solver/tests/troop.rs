@@ -40,8 +40,7 @@ impl Part {
     }
 
     fn entrants(&mut self, bodies: &[usize]) -> Vec<Entrant> {
-        let words = self.scene.topology.layout.words();
-        self.residents.admit(bodies.iter().map(|&body| (body as u32, words))).unwrap();
+        self.residents.admit(&bodies.iter().map(|&body| body as u32).collect::<Vec<_>>()).unwrap();
         self.troop.share(&self.residents).unwrap();
         let entrant = |&body: &usize| {
             let host = self.residents.host();

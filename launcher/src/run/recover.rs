@@ -238,7 +238,8 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         }
         self.faults.pass(Point::Gathered, me);
         let mut recovery = self.plan(view, &inventories)?;
-        let newcomers = view.members.iter().any(|member| !self.view.contains(*member));
+        // Who came later may not have entered the view that let it in, whatever this rank has.
+        let newcomers = view.members.iter().any(|member| member.0 >= self.start.founders);
         if newcomers && recovery.checkpoint.is_none() {
             recovery.rigids = Some(self.engine.rigids_at(recovery.plan.epoch));
         }

@@ -73,6 +73,6 @@ fn residents(kernels: &Arc<Kernels>, states: &[Vec<u32>]) -> Result<Residents, G
     let host = HostStates::new(kernels.card(), states.iter().map(Vec::len))?;
     states.iter().zip(0..).for_each(|(state, body)| host.store(body, state));
     let mut residents = Residents::new(kernels.card(), &Arc::new(host))?;
-    residents.admit((0..).zip(states.iter().map(Vec::len)))?;
+    residents.admit(&(0..states.len() as u32).collect::<Vec<_>>())?;
     Ok(residents)
 }

@@ -13,6 +13,7 @@ mod work;
 mod write;
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rankzero_gpu::{ArenaId, Beat, BufferId, GpuError, Lane, Lent, Memory, Region};
@@ -145,7 +146,8 @@ impl Coupled {
             (self.guests, guests),
             (self.meshes.buffer(), found),
         ];
-        4 * needed.map(|(buffer, words)| self.lane.more_words(buffer, words)).iter().sum::<usize>() as u64
+        let more: usize = needed.iter().map(|&(buffer, words)| self.lane.more_words(buffer, words)).sum();
+        4 * (more + self.pool.more_words(&self.lane, colliders)) as u64
     }
 
     /// Begins a step. The first interval goes as far as its contacts. Returns while the card computes.
@@ -264,14 +266,16 @@ impl Coupled {
         self.advance(interval + 1, pushed)
     }
 
-    /// Which pairs may touch in the step, once the first interval's contacts were begun. Waits.
+    /// Which pairs may touch in the step, once the first interval's contacts were begun. Waits for these, not for what came later.
     ///
     /// # Errors
     /// As [`Coupled::start`].
     pub fn near(&mut self, mut take: impl FnMut(usize, bool)) -> Result<(), GpuError> {
         let Some(running) = &self.running else { return Ok(()) };
-        let words = &self.lane.words(self.arena)?[running.tables.near..running.tables.reaches];
-        words.iter().enumerate().for_each(|(pair, &near)| take(pair, near != 0));
+        let places = running.tables.near..running.tables.reaches;
+        self.lane.wait_for_mark()?;
+        let flags = self.lane.peek(self.arena, places).iter().enumerate();
+        flags.for_each(|(pair, near)| take(pair, near.load(Ordering::Relaxed) != 0));
         Ok(())
     }
 

@@ -78,6 +78,7 @@ impl Coupled {
         work_out_pairs(&mut self.lane, &kernels, pairs, interval == 0, &contacts)?;
         if pairs > 0 && interval == 0 {
             self.lane.download(self.tables, tables.near..tables.reaches, self.arena, tables.near)?;
+            self.lane.mark()?;
         }
         Ok(())
     }
@@ -116,6 +117,7 @@ impl Coupled {
         pushed: bool,
     ) -> Vec<(&'k Kernel, Shape, Interval)> {
         let tables = running.tables;
+        let mut workspace = self.lane.address(self.workspace);
         let launch = |group: &Group| {
             let OnCard { form, buffer, .. } = self.form(group.form);
             let block = form.block_bytes(running.colliders.count as usize);
@@ -129,12 +131,15 @@ impl Coupled {
                 pushers: self.table(tables.pushers),
                 given: if pushed { self.lane.address(self.given) } else { 0 },
                 colliders: running.colliders,
-                workspace: self.lane.address(self.workspace),
+                workspace,
                 workspace_words: workspace_words(block) as u64,
                 rule: running.rule,
                 interval,
                 odd: running.odd,
             };
+            if large {
+                workspace += 4 * (workspace_words(block) * group.count) as u64;
+            }
             let block_bytes = if large { 0 } else { block as u32 };
             let shape = Shape { blocks: group.count as u32, threads: form.threads(), block_bytes };
             (kernels.interval(form.is_implicit(), large), shape, step)
@@ -151,15 +156,11 @@ impl Coupled {
         }
     }
 
-    /// Words of memory for bodies that are too large for a block; groups take turns.
+    /// Words of memory for bodies that are too large for a block.
     pub(super) fn workspace_words(&self, groups: &[Group], colliders: usize) -> usize {
         let most = self.kernels.card().block_bytes_max();
         let blocks = groups.iter().map(|group| (self.form(group.form).form.block_bytes(colliders), group.count));
-        blocks
-            .filter(|(block, _)| *block > most)
-            .map(|(block, count)| workspace_words(block) * count)
-            .max()
-            .unwrap_or(0)
+        blocks.filter(|(block, _)| *block > most).map(|(block, count)| workspace_words(block) * count).sum()
     }
 }
 
@@ -174,13 +175,13 @@ fn look_all(lane: &mut Lane, kernels: &Kernels, launches: &[(&Kernel, Shape, Int
     Ok(())
 }
 
+/// Launches an interval of all forms, which write each to its own movers.
 fn launch_all(lane: &mut Lane, launches: &[(&Kernel, Shape, Interval)]) -> Result<(), GpuError> {
-    for (kernel, shape, step) in launches {
+    lane.side_by_side(launches, |lane, (kernel, shape, step)| {
         // SAFETY: `Interval` is what the kernel takes. Its addresses are those of buffers of the lane, in which `Coupled::start` laid out
         // all that the kernel reads and writes, and of homes in memory that the lane shares.
-        unsafe { lane.launch(kernel, *shape, step)? };
-    }
-    Ok(())
+        unsafe { lane.launch(kernel, *shape, step) }
+    })
 }
 
 fn work_out_pairs(

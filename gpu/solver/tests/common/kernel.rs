@@ -45,8 +45,9 @@ pub fn in_emulator(kernel: &str, scene: &Scene, bodies: &mut Bodies, threads: u3
     if colliders.meshes() > 0 {
         let Step { form, places, colliders, rule, .. } = step;
         let search = Search { form, places, stride: size_of::<Place>() as u64, numbers: 0, colliders, rule };
+        let block_bytes = 4 * threads as usize;
         // SAFETY: as below.
-        unsafe { run("find_triangles", &search, Launch { blocks: count as u32, threads, block_bytes: 0 }, order)? };
+        unsafe { run("find_triangles", &search, Launch { blocks: count as u32, threads, block_bytes }, order)? };
     }
     let launch = Launch { blocks: count as u32, threads, block_bytes };
     // SAFETY: the addresses are those of the slices above, which hold what the kernel reads and writes for these blocks.

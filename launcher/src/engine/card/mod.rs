@@ -181,13 +181,12 @@ impl CardCrew {
         let began = Instant::now();
         // What a step that was broken off has left undone would still write where states stay.
         self.wait()?;
-        let words = |body: u32| (body, orders.board.states.range_of(body).1);
         let free =
             self.squads.iter().flatten().flat_map(|squad| &squad.slots).map(|&slot| orders.own[slot as usize].id);
-        let bodies: Vec<(u32, usize)> = free.chain(self.coupled.movers().iter().copied()).map(words).collect();
+        let bodies: Vec<u32> = free.chain(self.coupled.movers().iter().copied()).collect();
         self.reserve(&bodies)?;
-        self.residents.admit(bodies.iter().copied())?;
-        bodies.par_iter().for_each(|&(body, _)| orders.board.states.give(body));
+        self.residents.admit(&bodies)?;
+        bodies.par_iter().for_each(|&body| orders.board.states.give(body));
         // All, so that nobody keeps memory that is not used any more.
         self.squads.iter_mut().flatten().try_for_each(|squad| squad.troop.share(&self.residents))?;
         let segment = &orders.board.halo.memory;
@@ -211,12 +210,12 @@ impl CardCrew {
         Ok(())
     }
 
-    /// Whether there is memory for a step of `bodies`, with so many words each.
-    fn reserve(&self, bodies: &[(u32, usize)]) -> Result<(), GpuError> {
+    /// Whether there is memory for a step of `bodies`.
+    fn reserve(&self, bodies: &[u32]) -> Result<(), GpuError> {
         let squads = self.squads.iter().flatten().filter(|squad| !squad.slots.is_empty());
         let troops: u64 = squads.map(|squad| squad.troop.more_bytes(squad.slots.len(), &self.colliders)).sum();
         let coupled = self.coupled.more_bytes(&self.colliders);
-        let more = troops + coupled + self.residents.more_bytes(bodies.iter().copied());
+        let more = troops + coupled + self.residents.more_bytes(bodies);
         if more > 0 {
             let each = vec![more / bodies.len() as u64; bodies.len()];
             fits(self.kernels.card().free_bytes()?, 0, &each).map_err(GpuError::Memory)?;
@@ -286,9 +285,6 @@ impl CardCrew {
         index: u64,
         bodies: &[(u32, bool)],
     ) -> Result<Vec<Vec<(usize, usize)>>, GpuError> {
-        if self.copies.is_stale(&board.copy.memory) {
-            self.deltas.let_go()?;
-        }
         let lent = self.copies.of(self.kernels.card(), &board.copy.memory)?;
         let place = |body: u32| board.copy_of(body, index);
         let renewal = |&(body, fresh): &(u32, bool)| Renewal { body, at: place(body).0, fresh };
