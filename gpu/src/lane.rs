@@ -14,6 +14,7 @@ use bytemuck::Pod;
 use cudarc::driver::sys::{CUgraphInstantiate_flags, CUstreamCaptureMode};
 use cudarc::driver::{CudaEvent, CudaGraph, CudaStream, result};
 
+use crate::beat::Beat;
 use crate::card::{Card, Kernel, Memory, during};
 use crate::error::GpuError;
 use crate::pinned::Pinned;
@@ -37,9 +38,6 @@ pub struct Shape {
     /// Bytes of memory that the threads of a block share.
     pub block_bytes: u32,
 }
-
-/// Called again and again while a lane is waited for.
-pub type Beat = Arc<dyn Fn() + Send + Sync>;
 
 /// A stream of work on a card.
 pub struct Lane {
@@ -445,7 +443,7 @@ impl Lane {
                 return Err(GpuError::Deadline { device: self.card.device().to_string(), waited });
             }
             if let Some(beat) = &self.beat {
-                beat();
+                beat.call();
             }
             // Steps are short: spin at first, then leave the core to others.
             if waited < SPIN { std::hint::spin_loop() } else { std::thread::sleep(NAP) }

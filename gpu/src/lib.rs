@@ -5,6 +5,7 @@
 
 #![deny(unsafe_code)]
 
+mod beat;
 pub mod budget;
 pub mod cache;
 #[allow(unsafe_code)]
@@ -27,10 +28,11 @@ mod pinned;
 mod region;
 mod report;
 
+pub use beat::Beat;
 pub use card::{Card, Kernel, Memory};
 pub use error::GpuError;
 pub use export::Exported;
-pub use lane::{ArenaId, Beat, BufferId, Lane, Shape, WORK_MAX, grown};
+pub use lane::{ArenaId, BufferId, Lane, Shape, WORK_MAX, grown};
 pub use lent::Lent;
 pub use pinned::Pinned;
 pub use region::Region;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use rankzero_gpu::cache::Cache;
 use rankzero_gpu::compile::Unit;
-use rankzero_gpu::{ArenaId, BufferId, Card, Exported, GpuError, Kernel, Lane, Memory, Shape, probe};
+use rankzero_gpu::{ArenaId, Beat, BufferId, Card, Exported, GpuError, Kernel, Lane, Memory, Shape, probe};
 use rankzero_gpu_emulator::{Behaviour, EmulatedCuda};
 
 const IMAGE: &[u8] = b"EMULATED";
@@ -162,7 +162,7 @@ fn a_hanging_device_is_given_up_after_the_limit() {
     let (mut lane, buffer, _) = lane(&card);
     let beats = Arc::new(AtomicU64::new(0));
     let count = beats.clone();
-    lane.set_beat(Arc::new(move || {
+    lane.set_beat(Beat::new(move || {
         count.fetch_add(1, Ordering::Relaxed);
     }));
     launch(&mut lane, &neighbour, buffer).unwrap();

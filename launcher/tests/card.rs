@@ -113,7 +113,7 @@ fn ranks_with_cards_and_ranks_without_have_one_digest_and_batches_move_between_t
     let mixed = digest_of(&scene, &spread, move |engine| {
         if engine.rank() != Rank(2) {
             let card = CardCrew::new(kernels.clone(), engine.scene()).unwrap();
-            engine.use_card(card);
+            engine.use_card(card).unwrap();
         }
     });
     assert_eq!(mixed, alone);

@@ -16,7 +16,7 @@ use rankzero::engine::migrate::Move;
 use rankzero::engine::{Engine, EngineError};
 use rankzero::scene::Scene;
 use rankzero_comm::Rank;
-use rankzero_comm::local::hub;
+use rankzero_comm::local::{LocalFabric, hub};
 use rankzero_gpu_emulator::{Behaviour, EmulatedCuda, Order};
 use rig::{HEAP, kernels, on_card, states};
 
@@ -155,7 +155,7 @@ fn mixed(scene: &Arc<Scene>, moves: Vec<(u64, Move)>, touching: &Arc<AtomicUsize
     digest_of(scene, &Spread { ranks: 3, owners: Vec::new(), moves }, move |engine| {
         if engine.rank() != Rank(2) {
             let card = CardCrew::new(kernels.clone(), engine.scene()).unwrap();
-            engine.use_card(card);
+            engine.use_card(card).unwrap();
             touching.fetch_add(1, Ordering::Relaxed);
         }
     })
@@ -173,7 +173,10 @@ fn a_heap_that_is_spread_over_ranks_with_cards_and_without_has_one_digest() {
     assert_eq!(cards.load(Ordering::Relaxed), 2);
     let runs = cuda.runs();
     cuda.reset(Behaviour::default());
-    drop(CardCrew::new(kernels(), &scene).unwrap());
+    let owners = vec![Rank(0); scene.batches.len()];
+    let mut alone_of_two = Engine::later(scene.clone(), hub(2).unwrap().remove(0), owners, common::TIMEOUT).unwrap();
+    alone_of_two.use_card(CardCrew::new(kernels(), &scene).unwrap()).unwrap();
+    drop(alone_of_two);
     let proofs = 2 * cuda.runs();
     assert!(runs > proofs + 300, "{runs} kernels, {proofs} of them to prove themselves");
     // And where all cards fail at some moment, each rank in an interval of its own.
@@ -194,24 +197,30 @@ fn a_card_that_hangs_is_done_without_where_nobody_reads_what_it_writes() {
     let mut with = hasty(&scene);
     with.steps(8);
     cuda.reset(HANGS);
-    with.finish();
+    with.steps(4);
     assert!(with.engine.card().is_none());
-    assert_eq!(states(&with), states(&without));
+    // It wakes up, and does all that it was given.
     cuda.reset(Behaviour::default());
+    let runs = cuda.runs();
+    cuda.finish();
+    assert!(cuda.runs() > runs, "it was at work");
+    with.finish();
+    assert_eq!(states(&with), states(&without));
 }
 
 #[test]
-fn a_card_that_hangs_while_it_copies_an_epoch_takes_its_rank_along() {
+fn a_card_that_hangs_while_it_copies_an_epoch_of_nobody_elses_is_done_without() {
     let cuda = EmulatedCuda::start(Behaviour::default());
-    let mut run = hasty(&scene(HEAP));
-    run.engine.keep_copies(Replication { replicas: 1, delta: true, nodes: vec![0] });
-    run.steps(8);
-    run.engine.begin_epoch().unwrap();
-    run.steps(1);
+    let scene = scene(HEAP);
+    let (mut with, mut without) = (hasty(&scene), Run::of(scene.clone()));
+    with.engine.keep_copies(Replication { replicas: 1, delta: true, nodes: vec![0] });
+    with.steps(8);
     cuda.reset(HANGS);
-    let error = run.engine.begin_epoch().unwrap_err();
-    assert!(matches!(error, EngineError::CardHangs { .. }), "{error}");
-    assert!(error.to_string().contains("rank 0 leaves the run") && error.to_string().contains("hangs"), "{error}");
+    with.engine.begin_epoch().unwrap();
+    assert!(with.engine.card().is_none());
+    with.finish();
+    without.finish();
+    assert_eq!(states(&with), states(&without));
     cuda.reset(Behaviour::default());
 }
 
@@ -245,16 +254,15 @@ fn hasty(scene: &Arc<Scene>) -> Run {
     let mut run = Run::of(scene.clone());
     let mut card = CardCrew::new(kernels(), scene).unwrap();
     card.give_up_after(Duration::from_millis(300));
-    run.engine.use_card(card);
+    run.engine.use_card(card).unwrap();
     run
 }
 
-/// Ranks of a heap, of which the first has a card that hangs from step 8 on: how it ends there.
-#[test]
-fn a_card_that_hangs_while_others_read_its_surfaces_takes_its_rank_along() {
-    let cuda = EmulatedCuda::start(Behaviour::default());
+/// How two ranks of a heap end, of which the first has a card that hangs from some moment of step 8 on.
+fn two_ranks(hang: impl FnOnce(&mut Engine<LocalFabric>)) -> (EngineError, Result<(), EngineError>) {
     let scene = scene(HEAP);
     let owners: Vec<Rank> = (0..scene.batches.len()).map(|batch| Rank(batch as u32 % 2)).collect();
+    let copies = || Replication { replicas: 1, delta: true, nodes: vec![0, 1] };
     let engine = |fabric| {
         let (scene, owners) = (scene.clone(), owners.clone());
         move || Engine::new(scene, fabric, owners, Duration::from_secs(5)).unwrap()
@@ -263,20 +271,43 @@ fn a_card_that_hangs_while_others_read_its_surfaces_takes_its_rank_along() {
     let second = engine(fabrics.remove(1));
     let other = std::thread::spawn(move || {
         let mut engine = second();
-        (0..9).try_for_each(|_| engine.step(&[0; HEADER_WORDS]).map(|_| ()))
+        engine.keep_copies(copies());
+        (0..8).try_for_each(|_| engine.step(&[0; HEADER_WORDS]).map(|_| ()))?;
+        engine.begin_epoch()?;
+        (0..2).try_for_each(|_| engine.step(&[0; HEADER_WORDS]).map(|_| ()))
     });
     let mut first = engine(fabrics.remove(0))();
     let mut card = CardCrew::new(kernels(), &scene).unwrap();
     card.give_up_after(Duration::from_millis(300));
-    first.use_card(card);
+    first.use_card(card).unwrap();
+    first.keep_copies(copies());
     for _ in 0..8 {
         first.step(&[0; HEADER_WORDS]).unwrap();
     }
     assert!(first.card().unwrap().coupled().shows(), "the other rank looks at bodies of the card");
-    cuda.reset(HANGS);
-    let error = first.step(&[0; HEADER_WORDS]).unwrap_err();
-    assert!(matches!(error, EngineError::CardHangs { .. }), "{error}");
+    hang(&mut first);
+    let begun = if first.epoch().step < 8 { first.begin_epoch().map(drop) } else { Ok(()) };
+    let error = begun.and_then(|()| first.step(&[0; HEADER_WORDS]).map(|_| ())).unwrap_err();
     drop(first);
-    assert!(other.join().unwrap().is_err(), "it is missed");
+    (error, other.join().unwrap())
+}
+
+#[test]
+fn a_card_that_hangs_while_others_read_what_it_writes_takes_its_rank_along() {
+    let cuda = EmulatedCuda::start(Behaviour::default());
+    let during_copies = |_: &mut Engine<LocalFabric>| cuda.reset(HANGS);
+    let during_a_step = |engine: &mut Engine<LocalFabric>| {
+        engine.begin_epoch().unwrap();
+        cuda.reset(HANGS);
+    };
+    let ends = [two_ranks(during_copies), {
+        cuda.reset(Behaviour::default());
+        two_ranks(during_a_step)
+    }];
+    for (error, other) in ends {
+        assert!(matches!(error, EngineError::CardHangs { .. }), "{error}");
+        assert!(error.to_string().contains("rank 0 leaves the run") && error.to_string().contains("hangs"), "{error}");
+        assert!(other.is_err(), "it is missed");
+    }
     cuda.reset(Behaviour::default());
 }

@@ -5,6 +5,14 @@ using namespace emulated;
 
 extern "C" {
 
+// For tests.
+void emulated_cuda_finish() {
+    ENTER;
+    for (Stream* const stream : m.streams) {
+        drain(*stream);
+    }
+}
+
 int cuStreamCreate(void** stream, unsigned) {
     ENTER_CONTEXT;
     Stream* const one = new Stream();

@@ -75,6 +75,12 @@ impl EmulatedCuda {
         }
     }
 
+    /// Does all work that is still to be done, also what everybody has given up.
+    pub fn finish(&self) {
+        // SAFETY: declared as in cpp/driver_work.cpp.
+        unsafe { self.library.get::<unsafe extern "C" fn()>(b"emulated_cuda_finish").expect("build.rs made it so")() }
+    }
+
     /// Kernels launched since the last reset, those of recorded work once.
     pub fn launches(&self) -> u64 {
         self.count(b"emulated_cuda_launches")

@@ -6,6 +6,7 @@ use clap::CommandFactory;
 use rankzero_frames::{FrameChoice, FrameError, Picture, RenderOptions, View, render_run};
 
 use super::args::{Cli, DrainArgs, JoinArgs, RenderArgs, RunArgs};
+use crate::engine::EngineError;
 use crate::launch::report_outcome;
 use crate::run::{Device, Ending, Options, RunError, leave_after_failure, run as run_rank};
 
@@ -76,7 +77,11 @@ pub(super) fn fail(error: &RunError) -> ! {
     // Where rank 0 refused, its own code counts; where the others go on, theirs does.
     let others_tell = matches!(
         error,
-        RunError::MasterRefused | RunError::Excluded { .. } | RunError::Superseded { .. } | RunError::Banned { .. }
+        RunError::MasterRefused
+            | RunError::Excluded { .. }
+            | RunError::Superseded { .. }
+            | RunError::Banned { .. }
+            | RunError::Engine(EngineError::CardHangs { .. })
     );
     if !others_tell && let Err(error) = report_outcome(code) {
         eprintln!("warning: cannot tell the launch how the run ended: {error}");

@@ -86,6 +86,7 @@ impl<F: Fabric> Engine<F> {
     /// From now on copies are kept by this rule; before the first step.
     pub fn keep_copies(&mut self, rule: Replication) {
         self.copies.rule = Some(rule);
+        self.lend_copies();
     }
 
     /// The newest epoch that this rank has begun.

@@ -4,6 +4,7 @@
 //! their lists. Nothing else changes: the result does not know where a body is computed.
 
 use rankzero_comm::{Fabric, Rank};
+use rayon::prelude::*;
 
 use super::board::Kind;
 use super::{Engine, EngineError};
@@ -33,7 +34,7 @@ impl<F: Fabric> Engine<F> {
             }
             let bodies = &self.scene.batches[m.batch as usize];
             if from == me {
-                bodies.iter().for_each(|&body| self.board.states.bring_home(body));
+                bodies.par_iter().for_each(|&body| self.board.states.bring_home(body));
                 outgoing.entry(m.to).or_default().extend(bodies.iter().map(|&b| self.board.states.range_of(b)));
             }
             if m.to == me {

@@ -44,7 +44,7 @@ pub use step::Header;
 
 use crate::scene::Scene;
 use board::Board;
-use card::CardCrew;
+use card::{CardCrew, CardError};
 use contacts::{Contacts, Remote};
 use couple::Coupling;
 use crew::{Crew, Floaters, Team};
@@ -205,10 +205,17 @@ impl<F: Fabric> Engine<F> {
     }
 
     /// Has a card compute those of this rank's bodies that it can, from now on. The result is the same.
-    pub fn use_card(&mut self, card: CardCrew) {
+    ///
+    /// # Errors
+    /// [`CardError`], where it does not serve other ranks; then the processor computes.
+    pub fn use_card(&mut self, mut card: CardCrew) -> Result<(), CardError> {
+        if self.capacity() > 1 {
+            card.serve_others(&self.scene, &self.board)?;
+        }
         self.board.states.use_card(card.states().clone());
         self.card = Some(card);
         self.beat_for_card();
+        Ok(())
     }
 
     /// The card that computes some of this rank's bodies, as long as it does not fail.

@@ -2,7 +2,6 @@
 //! again for the card's bodies, with what was given to the card, and goes on from there.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Instant;
 
 use rankzero_comm::Fabric;
@@ -52,7 +51,7 @@ impl<F: Fabric> Engine<F> {
     pub(super) fn beat_for_card(&mut self) {
         let pulse = self.link.pulse();
         if let Some(card) = &mut self.card {
-            card.set_beat(&(Arc::new(move || pulse.beat()) as Beat));
+            card.set_beat(&Beat::new(move || pulse.beat()));
         }
     }
 
@@ -103,7 +102,9 @@ impl<F: Fabric> Engine<F> {
 
     /// Has the card work out an interval's contacts. All surfaces are known.
     pub(super) fn card_contacts(&mut self, interval: u32) -> Result<(), EngineError> {
-        self.free_halo(interval + 1)?;
+        if interval + 1 < self.scene.rule.intervals() {
+            self.free_halo(interval + 1)?;
+        }
         let Some(mut card) = self.card.take() else { return Ok(()) };
         let start = Instant::now();
         let surfaces = self.surfaces();
@@ -155,8 +156,9 @@ impl<F: Fabric> Engine<F> {
             Ok(ranges) => slots.into_iter().zip(ranges).for_each(|(slot, r)| renewed[slot] = Renewed::Ranges(r)),
             Err(error) => {
                 slots.into_iter().for_each(|slot| renewed[slot] = Renewed::InPart);
-                if let Some(card) = self.card.take() {
-                    self.leave_card(card, error, true)?;
+                if let Some(mut card) = self.card.take() {
+                    let hangs = self.hangs(&mut card, &error);
+                    self.leave_card(card, error, hangs)?;
                 }
             }
         }
@@ -176,37 +178,64 @@ impl<F: Fabric> Engine<F> {
         }
     }
 
+    /// Lends the card the board's copies, before there is any hurry. One that is refused is used no more.
+    pub(super) fn lend_copies(&mut self) {
+        let Some(mut card) = self.card.take() else { return };
+        match card.lend_copies(&self.board) {
+            Ok(()) => self.card = Some(card),
+            Err(error) => self.without_card(&error),
+        }
+    }
+
     /// Goes on without the card, whose coupled bodies become the processor's: it goes through all that the step has behind it. A card that
     /// has too little memory for the step is used again in the next one.
     fn do_without_card(&mut self, error: GpuError, reached: Reached) -> Result<(), EngineError> {
         let Some(mut card) = self.card.take() else { return Ok(()) };
-        self.take_over(&card, reached);
-        if !matches!((&error, reached), (GpuError::Memory(_), Reached::Start)) {
-            let public = card.coupled().shows() && !self.link.is_alone();
-            return self.leave_card(card, error, public);
+        if matches!((&error, reached), (GpuError::Memory(_), Reached::Start)) {
+            self.take_over(&card, reached);
+            if !std::mem::replace(&mut self.card_was_full, true) {
+                let (me, step) = (self.rank(), self.step);
+                tracing::warn!("{me} computes step {step} on the processor, and others like it: {error}");
+            }
+            card.clear();
+            self.card = Some(card);
+            return Ok(());
         }
-        if !std::mem::replace(&mut self.card_was_full, true) {
-            let (me, step) = (self.rank(), self.step);
-            tracing::warn!("{me} computes step {step} on the processor, and others like it: {error}");
+        let hangs = self.hangs(&mut card, &error);
+        // Others are not to wait for what comes to nothing.
+        if !(hangs && self.is_public(&card)) {
+            self.take_over(&card, reached);
         }
-        card.clear();
-        self.card = Some(card);
-        Ok(())
+        self.leave_card(card, error, hangs)
     }
 
-    /// Uses the card no more. `public`: it was at work on what others read.
-    fn leave_card(&mut self, card: CardCrew, error: GpuError, public: bool) -> Result<(), EngineError> {
-        let (me, step) = (self.rank(), self.step);
-        if let GpuError::Deadline { .. } = error {
+    /// Whether a card that has failed may still be at work.
+    fn hangs(&self, card: &mut CardCrew, error: &GpuError) -> bool {
+        matches!(error, GpuError::Deadline { .. }) || card.hangs()
+    }
+
+    /// Whether it may be at work on what others read, or may come to read.
+    fn is_public(&self, card: &CardCrew) -> bool {
+        card.is_public() && self.capacity() > 1
+    }
+
+    /// Uses the card no more.
+    fn leave_card(&mut self, card: CardCrew, error: GpuError, hangs: bool) -> Result<(), EngineError> {
+        if hangs {
+            let (me, step, public) = (self.rank(), self.step, self.is_public(&card));
             // The driver may wait for the device where memory is given back.
             std::mem::forget(card);
             if public {
                 return Err(EngineError::CardHangs { me, step, source: error });
             }
         }
-        self.board.states.leave_card(self.own.iter().map(|own| own.id));
-        tracing::warn!("{me} computes on the processor from step {step} on: {error}");
+        self.without_card(&error);
         Ok(())
+    }
+
+    fn without_card(&mut self, error: &GpuError) {
+        self.board.states.leave_card(self.own.iter().map(|own| own.id));
+        tracing::warn!("{} computes on the processor from step {} on: {error}", self.rank(), self.step);
     }
 
     fn take_over(&mut self, card: &CardCrew, reached: Reached) {

@@ -75,7 +75,11 @@ impl States {
     }
 
     /// From now on a card writes the states that it comes to into this memory.
+    ///
+    /// # Panics
+    /// If there is a card already.
     pub fn use_card(&mut self, states: Arc<HostStates>) {
+        assert!(self.of_card.is_none(), "a second card");
         self.of_card = Some(states);
     }
 

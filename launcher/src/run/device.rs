@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use clap::ValueEnum;
+use rankzero_comm::Fabric;
 use rankzero_gpu::cache::Cache;
 use rankzero_gpu::choose::{choose, numa_node, numa_node_of_processor};
 use rankzero_gpu::compile::OLDEST;
@@ -12,6 +13,7 @@ use rankzero_slurm::launch::Launch;
 
 use super::error::RunError;
 use crate::binding::plan;
+use crate::engine::Engine;
 use crate::engine::card::{CardCrew, CardError};
 use crate::scene::Scene;
 
@@ -27,42 +29,37 @@ pub enum Device {
     Gpu,
 }
 
-/// Opens this rank's card. `None` where it computes on the processor alone; where a card is there and cannot be used, that is said.
+/// Has this rank's card compute as well, where there is one. One that is there and cannot be used is told of.
 ///
 /// `threads` is how many a rank was asked to have, by which the places of ranks on the node are known.
 ///
 /// # Errors
 /// [`RunError::Device`] where a GPU is asked for and cannot be used.
-pub fn open(
+pub fn equip<F: Fabric>(
+    engine: &mut Engine<F>,
     device: Device,
     launch: &Launch,
     threads: Option<usize>,
-    scene: &Scene,
-) -> Result<Option<CardCrew>, RunError> {
+) -> Result<(), RunError> {
     if device == Device::Cpu {
-        return Ok(None);
+        return Ok(());
     }
     let report = rankzero_gpu::probe();
     let outcome = if report.is_usable() {
-        crew(&report, launch, threads, scene).map_err(|error| error.to_string())
+        let crew = crew(&report, launch, threads, engine.scene());
+        let name = crew.as_ref().map(|card| card.name().to_owned()).unwrap_or_default();
+        crew.and_then(|card| engine.use_card(card)).map(|()| name).map_err(|error| error.to_string())
     } else {
         Err(report.lacks.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     };
+    let rank = launch.rank;
     match outcome {
-        Ok(card) => {
-            tracing::info!("rank {} computes on {} as well", launch.rank, card.name());
-            Ok(Some(card))
-        }
-        Err(why) if device == Device::Gpu => Err(RunError::Device(why)),
-        Err(why) if report.devices.is_empty() => {
-            tracing::info!("rank {} computes on the processor: {why}", launch.rank);
-            Ok(None)
-        }
-        Err(why) => {
-            tracing::warn!("rank {} has a GPU and computes on the processor all the same: {why}", launch.rank);
-            Ok(None)
-        }
+        Ok(name) => tracing::info!("rank {rank} computes on {name} as well"),
+        Err(why) if device == Device::Gpu => return Err(RunError::Device(why)),
+        Err(why) if report.devices.is_empty() => tracing::info!("rank {rank} computes on the processor: {why}"),
+        Err(why) => tracing::warn!("rank {rank} has a GPU and computes on the processor all the same: {why}"),
     }
+    Ok(())
 }
 
 fn crew(report: &GpuReport, launch: &Launch, threads: Option<usize>, scene: &Scene) -> Result<CardCrew, CardError> {

@@ -120,9 +120,7 @@ pub fn drive<F: Fabric + Bootstrap>(
     if let Some(isa) = options.isa {
         engine.use_isa(isa);
     }
-    if let Some(card) = device::open(options.device, launch, options.threads, &start.scene)? {
-        engine.use_card(card);
-    }
+    device::equip(&mut engine, options.device, launch, options.threads)?;
     let view = View::first(start.founders);
     let journal = if me == Rank(0) { Some(Journal::begin(&start)?) } else { None };
     let mut drive = Drive::new(options, start, engine, view, began)?;

@@ -209,7 +209,7 @@ pub enum RunError {
 }
 
 impl RunError {
-    /// The exit code: 2 the job or its meshes, 3 the environment, 4 a peer, 6 left out by the others, 1 everything else.
+    /// The exit code: 2 the job or its meshes, 3 the environment, 4 a peer, 6 left out by the others or gone from them, 1 everything else.
     pub fn exit_code(&self) -> i32 {
         match self {
             RunError::Job(_) | RunError::Scene { .. } | RunError::MasterRefused => 2,
@@ -232,7 +232,10 @@ impl RunError {
             RunError::Engine(EngineError::PeerFailed { .. } | EngineError::Silent { .. } | EngineError::Comm(_))
             | RunError::NoQuorum { .. }
             | RunError::Comm(_) => 4,
-            RunError::Excluded { .. } | RunError::Superseded { .. } | RunError::Banned { .. } => EXCLUDED,
+            RunError::Excluded { .. }
+            | RunError::Superseded { .. }
+            | RunError::Banned { .. }
+            | RunError::Engine(EngineError::CardHangs { .. }) => EXCLUDED,
             RunError::Engine(_)
             | RunError::Frame(_)
             | RunError::Io { .. }

@@ -47,7 +47,7 @@ pub fn kernels() -> Arc<Kernels> {
 /// A run on one rank whose card computes what it can.
 pub fn on_card(scene: &Arc<Scene>) -> Run {
     let mut run = Run::of(scene.clone());
-    run.engine.use_card(CardCrew::new(kernels(), scene).unwrap());
+    run.engine.use_card(CardCrew::new(kernels(), scene).unwrap()).unwrap();
     run
 }
 

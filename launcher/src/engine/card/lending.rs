@@ -1,9 +1,11 @@
 //! Segments that the card writes into where they lie.
 
 use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, channel};
+use std::time::Duration;
 
 use rankzero_comm::Segment;
-use rankzero_gpu::{Card, GpuError, Lent};
+use rankzero_gpu::{Beat, Card, GpuError, Lent};
 
 /// A segment that is lent to a card.
 #[derive(Debug, Default)]
@@ -18,11 +20,11 @@ impl Lending {
         self.lent.as_ref().is_some_and(|(moves, _)| *moves != segment.moves())
     }
 
-    /// The segment's memory, lent now if it is not yet.
+    /// The segment's memory, lent now if it is not yet: that may take seconds where it is large, and `beat` is called meanwhile.
     ///
     /// # Errors
     /// [`GpuError::Driver`], [`GpuError::Unlendable`].
-    pub fn of(&mut self, card: &Arc<Card>, segment: &Segment) -> Result<Arc<Lent>, GpuError> {
+    pub fn of(&mut self, card: &Arc<Card>, segment: &Segment, beat: Option<&Beat>) -> Result<Arc<Lent>, GpuError> {
         if self.is_stale(segment) {
             self.lent = None;
         }
@@ -31,8 +33,23 @@ impl Lending {
         }
         let moves = segment.moves();
         let memory = segment.memory().ok_or_else(|| GpuError::Unlendable { device: card.device().to_string() })?;
-        let lent = Arc::new(Lent::new(card, memory)?);
+        let lent = Arc::new(beating(beat, || Lent::new(card, memory))?);
         self.lent = Some((moves, lent.clone()));
         Ok(lent)
     }
+}
+
+/// Does something in which the computing thread gives no signs of life, while another one does.
+fn beating<T>(beat: Option<&Beat>, work: impl FnOnce() -> T) -> T {
+    let Some(beat) = beat else { return work() };
+    std::thread::scope(|scope| {
+        // Dropped when the work is done, whichever way.
+        let (_done, ended) = channel::<()>();
+        scope.spawn(move || {
+            while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(Duration::from_millis(50)) {
+                beat.call();
+            }
+        });
+        work()
+    })
 }

@@ -4,7 +4,7 @@
 //! host's memory, so that a card which fails is done without: the processor takes the same step.
 //!
 //! **Invariant:** a card is used only after it has taken a step of each of its forms with the bits of the processor, a body by itself and two
-//! that touch.
+//! that touch; and after it has shown others what it computes, where there are others.
 
 pub mod coupled;
 mod lending;
@@ -70,6 +70,9 @@ pub struct CardCrew {
     /// Where it writes surfaces for others, and copies of states.
     halo: Lending,
     copies: Lending,
+    /// Whether the card may be at work on what others read.
+    public: bool,
+    beat: Option<Beat>,
     colliders: Colliders,
     spent: Duration,
 }
@@ -90,7 +93,7 @@ impl CardCrew {
             };
             let mut troop = Troop::new(&kernels, &form.topology)?;
             if !(proof::alone(&kernels, &mut troop, scene, body as u32)?
-                && proof::together(&kernels, scene, body as u32)?)
+                && proof::together(&kernels, scene, body as u32, false)?)
             {
                 return Err(CardError::Differs { device: kernels.card().device().to_string(), form: index });
             }
@@ -107,9 +110,45 @@ impl CardCrew {
             residents,
             halo: Lending::default(),
             copies: Lending::default(),
+            public: false,
+            beat: None,
             colliders: Colliders::default(),
             spent: Duration::ZERO,
         })
+    }
+
+    /// Has the card prove that it shows others what it computes, and lends it the board's halo.
+    ///
+    /// # Errors
+    /// [`CardError`].
+    pub fn serve_others(&mut self, scene: &Scene, board: &Board) -> Result<(), CardError> {
+        for form in (0..self.squads.len()).filter(|&form| self.squads[form].is_some()) {
+            let body = scene.bodies.iter().position(|body| body.form as usize == form);
+            let body = body.map_or(0, |body| body as u32);
+            if !proof::together(&self.kernels, scene, body, true)? {
+                return Err(CardError::Differs { device: self.kernels.card().device().to_string(), form });
+            }
+        }
+        self.halo.of(self.kernels.card(), &board.halo.memory, self.beat.as_ref())?;
+        Ok(())
+    }
+
+    /// Lends the card the board's copies of states.
+    ///
+    /// # Errors
+    /// [`GpuError`].
+    pub fn lend_copies(&mut self, board: &Board) -> Result<(), GpuError> {
+        self.copies.of(self.kernels.card(), &board.copy.memory, self.beat.as_ref()).map(drop)
+    }
+
+    /// Whether the card may be at work on what others read.
+    pub fn is_public(&self) -> bool {
+        self.public
+    }
+
+    /// Whether work that the card was given does not come to an end.
+    pub fn hangs(&mut self) -> bool {
+        matches!(self.wait(), Err(GpuError::Deadline { .. }))
     }
 
     /// Forgets what the card knows of states, which have become others.
@@ -137,6 +176,7 @@ impl CardCrew {
         self.squads.iter_mut().flatten().for_each(|squad| squad.troop.set_beat(beat.clone()));
         self.coupled.set_beat(beat.clone());
         self.deltas.set_beat(beat.clone());
+        self.beat = Some(beat.clone());
     }
 
     /// Has a card taken for one that hangs where it has not finished after `limit`, in place of a minute.
@@ -193,8 +233,13 @@ impl CardCrew {
         if self.halo.is_stale(segment) {
             self.coupled.share(&self.residents, None)?;
         }
-        let halo = if self.coupled.shows() { Some(self.halo.of(self.kernels.card(), segment)?) } else { None };
+        let halo = if self.coupled.shows() {
+            Some(self.halo.of(self.kernels.card(), segment, self.beat.as_ref())?)
+        } else {
+            None
+        };
         self.coupled.share(&self.residents, halo.as_ref())?;
+        self.public = self.coupled.shows();
         for squad in self.squads.iter_mut().flatten().filter(|squad| !squad.slots.is_empty()) {
             let slots = &squad.slots;
             let residents = &mut self.residents;
@@ -233,7 +278,9 @@ impl CardCrew {
 
     fn wait(&mut self) -> Result<(), GpuError> {
         self.squads.iter_mut().flatten().try_for_each(|squad| squad.troop.wait())?;
-        self.coupled.wait()
+        self.coupled.wait()?;
+        self.public = false;
+        Ok(())
     }
 
     /// Waits until the surfaces that others look at are in the board's halo, in the running interval. Tells whose surfaces rigid bodies may touch.
@@ -285,11 +332,13 @@ impl CardCrew {
         index: u64,
         bodies: &[(u32, bool)],
     ) -> Result<Vec<Vec<(usize, usize)>>, GpuError> {
-        let lent = self.copies.of(self.kernels.card(), &board.copy.memory)?;
+        let lent = self.copies.of(self.kernels.card(), &board.copy.memory, self.beat.as_ref())?;
         let place = |body: u32| board.copy_of(body, index);
         let renewal = |&(body, fresh): &(u32, bool)| Renewal { body, at: place(body).0, fresh };
         let renewals: Vec<Renewal> = bodies.iter().map(renewal).collect();
+        self.public = true;
         let changed = self.deltas.renew(&self.residents, step, &lent, &renewals)?;
+        self.public = false;
         Ok(bodies.iter().zip(&changed).map(|((body, _), changed)| ranges(changed, place(*body))).collect())
     }
 
