@@ -103,3 +103,17 @@ fn cards_write_where_memory_has_moved_when_a_stopped_rank_is_left_out() {
     on_cards(&ended);
     assert_eq!(summary(&run_dir)["digest"], expected);
 }
+
+/// It takes a minute, for which the others wait, as the rank gives signs of life; then it leaves, and the run ends as if it had died.
+#[test]
+fn a_rank_whose_card_hangs_leaves_and_the_run_is_a_success() {
+    let (heap, set) = (Heap::new(), ["time.steps=40"]);
+    let expected = heap.expected(&set);
+    let mut command = heap.command("hangs", "gpu", &set);
+    let ended = finish(command.env("EMULATED_CUDA_HANGS", "RANKZERO_RANK=1:250"));
+    let words = ended.text();
+    assert!(words.contains("rank 1 leaves the run, as what its GPU may still write is what others read"), "{words}");
+    assert_eq!(ended.code(), 0, "{words}");
+    let summary = summary(&heap.run_dir("hangs"));
+    assert_eq!((&summary["digest"], &summary["ranks"]), (&expected, &Value::from(2)), "{words}");
+}

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <iterator>
 
 using namespace emulated;
@@ -13,6 +14,21 @@ namespace emulated {
 Machine& machine() {
     static Machine* const one = new Machine();
     return *one;
+}
+
+// EMULATED_CUDA_HANGS=NAME=VALUE:COUNT has the device of a process with that variable hang after so many kernels, for tests of processes.
+uint64_t hangs_after() {
+    const char* const words = getenv("EMULATED_CUDA_HANGS");
+    if (words == nullptr) {
+        return UINT64_MAX;
+    }
+    const std::string all(words);
+    const size_t is = all.find('='), colon = all.find(':');
+    if (is == std::string::npos || colon == std::string::npos || colon < is) {
+        return UINT64_MAX;
+    }
+    const char* const value = getenv(all.substr(0, is).c_str());
+    return value != nullptr && all.substr(is + 1, colon - is - 1) == value ? strtoull(words + colon + 1, nullptr, 10) : UINT64_MAX;
 }
 
 thread_local void* current_context = nullptr;

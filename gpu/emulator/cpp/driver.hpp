@@ -83,6 +83,8 @@ struct Settings {
     uint64_t good = UINT64_MAX;
 };
 
+uint64_t hangs_after();
+
 struct Machine {
     std::recursive_mutex lock;
     bool initialized = false;
@@ -97,6 +99,7 @@ struct Machine {
     // Kernels launched, and kernels run, those of graphs each time.
     uint64_t launches = 0;
     uint64_t runs = 0;
+    uint64_t hangs_after = emulated::hangs_after();
 };
 
 Machine& machine();

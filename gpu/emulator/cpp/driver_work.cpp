@@ -148,7 +148,9 @@ int cuLaunchKernel(void* function, unsigned blocks, unsigned y, unsigned z, unsi
     ++m.launches;
     return enqueue(stream, [=] {
         Machine& now = machine();
-        ++now.runs;
+        if (++now.runs > now.hangs_after) {
+            now.settings.stall = UINT64_MAX;
+        }
         if (now.settings.good-- == 0) {
             return LAUNCH_FAILED;
         }

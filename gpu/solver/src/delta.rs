@@ -14,7 +14,7 @@ pub const GRAIN: usize = 64;
 /// Words that a block of threads goes through, at most: whole grains.
 const PIECE: usize = 16 * GRAIN;
 const THREADS: u32 = 256;
-const _: () = assert!(THREADS as usize % GRAIN == 0 && PIECE.is_multiple_of(GRAIN));
+const _: () = assert!((THREADS as usize).is_multiple_of(GRAIN) && PIECE.is_multiple_of(GRAIN));
 
 /// As `Piece` of `delta.cu`.
 #[derive(Clone, Copy, Debug, Pod, Zeroable)]

@@ -1,17 +1,18 @@
 //! The board: what ranks write to one another, and where.
 //!
-//! Four segments, laid out by body id and rank alone, so that every rank computes the same offsets and a write goes to the
+//! Six segments, laid out by body id and rank alone, so that every rank computes the same offsets and a write goes to the
 //! offset that it came from:
 //!
 //! | segment | holds | doubled by |
 //! |---|---|---|
-//! | state  | the canonical state of each body, valid where the body is owned | |
+//! | state  | the canonical state of each body, valid where the body is owned, but for what a card has ([`States`]) | |
 //! | reach  | per rank a header, per body its reach and cost | step parity |
 //! | halo   | per body its surface | exchange parity |
 //! | wrench | per rank a list of what soft bodies do to rigid ones | exchange parity |
-//! | digest | per body the hash of its state | |
+//! | digest | per body the hash of its state | epoch parity |
+//! | copy   | per body the state at an epoch | epoch parity |
 //!
-//! Pages that nobody touches cost nothing, so a rank pays for what it owns and what it meets.
+//! Pages that nobody touches cost nothing, so a rank pays for what it owns and what it meets, unless RDMA or a card has them locked.
 
 use std::sync::Arc;
 

@@ -182,7 +182,7 @@ impl RigidPair {
     }
 }
 
-/// Copies a peer's surface out of the board; `first` in a step's first interval.
+/// Copies a surface that a peer or the card has put out of the board; `first` in a step's first interval.
 pub fn take_remote(
     memory: &Segment,
     (at, len): (usize, usize),
