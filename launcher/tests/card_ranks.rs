@@ -117,3 +117,28 @@ fn a_rank_whose_card_hangs_leaves_and_the_run_is_a_success() {
     let summary = summary(&heap.run_dir("hangs"));
     assert_eq!((&summary["digest"], &summary["ranks"]), (&expected, &Value::from(2)), "{words}");
 }
+
+/// The emulated card is a hundred times slower than a processor: the strategy sees that.
+#[test]
+fn the_capability_strategy_knows_what_a_card_does() {
+    let heap = Heap::new();
+    let run_dir = heap.run_dir("mixed");
+    let start = |rank: u32, device: &str| {
+        let mut command = rankzero();
+        command.arg("run").arg(&heap.job).args(["--threads", "1", "--device", device, "--run-dir"]).arg(&run_dir);
+        command.args(["--set", "balance.strategy=capability", "--set", "balance.migration.enabled=false"]);
+        command.env("RANKZERO_RENDEZVOUS", heap.run_dir("meeting")).env("RANKZERO_RENDEZVOUS_TIMEOUT_S", "60");
+        command.env("RANKZERO_RANK", rank.to_string()).env("RANKZERO_SIZE", "2");
+        command.env("RANKZERO_LOCAL_RANK", rank.to_string()).env("RANKZERO_LOCAL_SIZE", "2");
+        command.env("RANKZERO_CACHE_DIR", heap.folder.join("cache")).env("LD_LIBRARY_PATH", libraries());
+        Running::start(&mut command)
+    };
+    let ranks = [start(0, "gpu"), start(1, "cpu")].map(Running::end);
+    ranks.iter().for_each(|ended| assert_eq!(ended.code(), 0, "{}", ended.text()));
+    let all = events(&run_dir);
+    let assigned = all.iter().find(|event| event["event"] == "assigned").expect("told");
+    let rate = |rank: usize| assigned["tet_substeps_per_s"][rank].as_f64().expect("a rate");
+    assert!(rate(0) * 10.0 < rate(1), "{assigned}");
+    let owners = assigned["batch_to_rank"].as_array().expect("owners");
+    assert!(owners.iter().filter(|owner| **owner == 1).count() >= 8, "nearly all to the faster: {owners:?}");
+}

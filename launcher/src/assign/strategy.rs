@@ -15,7 +15,7 @@ pub struct Demand {
 /// What a rank can do.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Capability {
-    /// Work a second relative to the other ranks: threads times measured speed.
+    /// Work a second, in whatever unit is the same for all ranks.
     pub rate: f64,
 }
 

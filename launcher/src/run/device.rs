@@ -1,21 +1,21 @@
 //! What a rank computes on: the processor alone, or a GPU as well.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use clap::ValueEnum;
 use rankzero_comm::Fabric;
 use rankzero_gpu::cache::Cache;
 use rankzero_gpu::choose::{choose, numa_node, numa_node_of_processor};
 use rankzero_gpu::compile::OLDEST;
-use rankzero_gpu::{Card, GpuReport};
+use rankzero_gpu::{Card, GpuError, GpuReport};
 use rankzero_gpu_solver::Kernels;
 use rankzero_slurm::launch::Launch;
 
 use super::error::RunError;
 use crate::binding::plan;
 use crate::engine::Engine;
-use crate::engine::card::{CardCrew, CardError};
-use crate::scene::Scene;
+use crate::engine::card::CardCrew;
 
 /// What the command line asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -29,47 +29,60 @@ pub enum Device {
     Gpu,
 }
 
-/// Has this rank's card compute as well, where there is one. One that is there and cannot be used is told of.
+/// Opens this rank's card, where there is one. One that is there and cannot be used is told of.
 ///
 /// `threads` is how many a rank was asked to have, by which the places of ranks on the node are known.
 ///
 /// # Errors
 /// [`RunError::Device`] where a GPU is asked for and cannot be used.
-pub fn equip<F: Fabric>(
-    engine: &mut Engine<F>,
-    device: Device,
-    launch: &Launch,
-    threads: Option<usize>,
-) -> Result<(), RunError> {
+pub fn open(device: Device, launch: &Launch, threads: Option<usize>) -> Result<Option<Arc<Kernels>>, RunError> {
     if device == Device::Cpu {
-        return Ok(());
+        return Ok(None);
     }
     let report = rankzero_gpu::probe();
     let outcome = if report.is_usable() {
-        let crew = crew(&report, launch, threads, engine.scene());
-        let name = crew.as_ref().map(|card| card.name().to_owned()).unwrap_or_default();
-        crew.and_then(|card| engine.use_card(card)).map(|()| name).map_err(|error| error.to_string())
+        kernels(&report, launch, threads).map_err(|error| error.to_string())
     } else {
         Err(report.lacks.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
     };
-    let rank = launch.rank;
     match outcome {
-        Ok(name) => tracing::info!("rank {rank} computes on {name} as well"),
-        Err(why) if device == Device::Gpu => return Err(RunError::Device(why)),
-        Err(why) if report.devices.is_empty() => tracing::info!("rank {rank} computes on the processor: {why}"),
-        Err(why) => tracing::warn!("rank {rank} has a GPU and computes on the processor all the same: {why}"),
+        Ok(kernels) => Ok(Some(kernels)),
+        Err(why) => refuse(device, launch.rank, !report.devices.is_empty(), why),
     }
-    Ok(())
 }
 
-fn crew(report: &GpuReport, launch: &Launch, threads: Option<usize>, scene: &Scene) -> Result<CardCrew, CardError> {
+fn kernels(report: &GpuReport, launch: &Launch, threads: Option<usize>) -> Result<Arc<Kernels>, GpuError> {
     let card = Card::of(report, ordinal(report, launch, threads))?;
     let directory = rankzero_physx::cook::Cache::default_dir().map(|directory| directory.join("kernels"));
     let (kernels, complaint) = Kernels::load(&card, &Cache::new(directory))?;
     if let Some(complaint) = complaint {
         tracing::warn!("{complaint}");
     }
-    CardCrew::new(kernels, scene)
+    Ok(kernels)
+}
+
+/// Has a card that was opened compute for an engine, once it has proven itself.
+///
+/// # Errors
+/// As [`open`].
+pub fn equip<F: Fabric>(engine: &mut Engine<F>, kernels: Arc<Kernels>, device: Device) -> Result<(), RunError> {
+    let (rank, name) = (engine.rank().0, kernels.card().device().name.clone());
+    let crew = CardCrew::new(kernels, engine.scene());
+    match crew.and_then(|card| engine.use_card(card)) {
+        Ok(()) => tracing::info!("rank {rank} computes on {name} as well"),
+        Err(why) => drop(refuse(device, rank, true, why.to_string())?),
+    }
+    Ok(())
+}
+
+/// No card computes; where one `is_there`, or was asked for, that is more than a remark.
+fn refuse(device: Device, rank: u32, is_there: bool, why: String) -> Result<Option<Arc<Kernels>>, RunError> {
+    match (device, is_there) {
+        (Device::Gpu, _) => return Err(RunError::Device(why)),
+        (_, true) => tracing::warn!("rank {rank} has a GPU and computes on the processor all the same: {why}"),
+        (_, false) => tracing::info!("rank {rank} computes on the processor: {why}"),
+    }
+    Ok(None)
 }
 
 /// The number of this rank's device, by the ranks of its node and where they run. Devices that are too old are left out, where any is

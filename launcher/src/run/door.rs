@@ -233,6 +233,7 @@ mod tests {
             pid: 1,
             host: "here".to_owned(),
             threads: 1,
+            tet_substeps_per_s: None,
             binding: String::new(),
             scene: String::new(),
             sees_run_dir: true,

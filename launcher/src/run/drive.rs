@@ -30,8 +30,9 @@ use super::journal::Journal;
 use super::orphan::{Clock, Lead};
 use super::over;
 use super::progress::Progress;
+use super::rates;
 use super::recover::Losses;
-use super::start::{self, Options, Start};
+use super::start::{self, Options, RankInfo, Start};
 use super::watch;
 use super::witness::Witness;
 use crate::assign::{Balancer, Capability, Demand, Rule, assign};
@@ -104,11 +105,13 @@ pub fn drive<F: Fabric + Bootstrap>(
 ) -> Result<Ended<F>, RunError> {
     let began = Instant::now();
     let mut faults = Faults::from_environment().map_err(RunError::Faults)?;
-    let start = start::together(options, launch, &mut fabric)?;
+    let mut start = start::together(options, launch, &mut fabric)?;
     faults.begin(start.scene.steps, &start.run_dir);
     let key = RunKey::agree(&mut fabric, Instant::now() + start::START_TIMEOUT)?;
     equip(&mut fabric, &start.job, &key)?;
     let me = fabric.rank();
+    let kernels = device::open(options.device, launch, options.threads)?;
+    rates::measure(&mut start, kernels.as_ref(), &mut fabric)?;
     let owners = first_owners(&start);
     let timeout = Duration::from_millis(start.job.network.result_timeout_ms);
     let engine = Engine::new(start.scene.clone(), fabric, owners, timeout);
@@ -120,7 +123,9 @@ pub fn drive<F: Fabric + Bootstrap>(
     if let Some(isa) = options.isa {
         engine.use_isa(isa);
     }
-    device::equip(&mut engine, options.device, launch, options.threads)?;
+    if let Some(kernels) = kernels {
+        device::equip(&mut engine, kernels, options.device)?;
+    }
     let view = View::first(start.founders);
     let journal = if me == Rank(0) { Some(Journal::begin(&start)?) } else { None };
     let mut drive = Drive::new(options, start, engine, view, began)?;
@@ -151,7 +156,7 @@ fn open_checkpoints(start: &Start) -> Result<Checkpoints, RunError> {
     Checkpoints::new(store, every, rule.keep, last).map_err(|error| RunError::Threads(error.to_string()))
 }
 
-/// The first assignment, the same on every rank: from the scene, the strategy and the ranks' threads.
+/// The first assignment, the same on every rank: from the scene, the strategy and the ranks' rates, where these were measured.
 fn first_owners(start: &Start) -> Vec<Rank> {
     let scene: &Scene = &start.scene;
     let batches: Vec<Demand> = (0..scene.batches.len())
@@ -160,7 +165,8 @@ fn first_owners(start: &Start) -> Vec<Rank> {
             priority: scene.batches[b].iter().map(|&body| scene.bodies[body as usize].priority).max().unwrap_or(0),
         })
         .collect();
-    let ranks: Vec<Capability> = start.ranks.iter().map(|r| Capability { rate: r.threads as f64 }).collect();
+    let rate = |info: &RankInfo| Capability { rate: info.tet_substeps_per_s.unwrap_or(0.0) };
+    let ranks: Vec<Capability> = start.ranks.iter().map(rate).collect();
     assign(start.job.balance.strategy, &batches, &ranks)
 }
 

@@ -42,7 +42,9 @@ impl<F: Fabric + Bootstrap> Drive<'_, F> {
         }
         let owners: Vec<u32> = self.engine.ownership().batches().iter().map(|r| r.0).collect();
         let strategy = serde_json::to_value(self.start.job.balance.strategy).unwrap_or_default();
-        journal.write("assigned", 0, json!({ "strategy": strategy, "batch_to_rank": owners }))?;
+        let rates: Option<Vec<f64>> = self.start.ranks.iter().map(|rank| rank.tet_substeps_per_s).collect();
+        let fields = json!({ "strategy": strategy, "batch_to_rank": owners, "tet_substeps_per_s": rates });
+        journal.write("assigned", 0, fields)?;
         if !self.options.quiet {
             for note in &self.start.notes {
                 say(format_args!("note: {note}"));

@@ -29,6 +29,7 @@ mod orphan;
 mod over;
 pub(crate) mod paths;
 mod progress;
+mod rates;
 mod recover;
 mod recovered;
 mod restore;

@@ -60,6 +60,9 @@ pub struct RankInfo {
     pub host: String,
     /// Its worker threads.
     pub threads: usize,
+    /// Tetrahedra times substeps that it does in a second, where the job's strategy asks for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tet_substeps_per_s: Option<f64>,
     /// Where they run.
     pub binding: String,
     /// Hash of the scene that it has built, hexadecimal.
@@ -169,6 +172,7 @@ impl Start {
             pid: std::process::id(),
             host: host(),
             threads: self.binding.threads,
+            tet_substeps_per_s: None,
             binding: self.binding.description.clone(),
             scene: fingerprint(&self.job, &self.scene),
             sees_run_dir: true,
@@ -247,6 +251,7 @@ pub fn together<F: Fabric + Bootstrap>(options: &Options, launch: &Launch, fabri
         pid: std::process::id(),
         host: host(),
         threads: binding.threads,
+        tet_substeps_per_s: None,
         binding: binding.description.clone(),
         scene: fingerprint(&job, &scene),
         sees_run_dir: hello.run_dir.is_dir(),

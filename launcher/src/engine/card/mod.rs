@@ -9,6 +9,7 @@
 pub mod coupled;
 mod lending;
 mod proof;
+mod rate;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use super::step::append;
 use crate::scene::Scene;
 use coupled::CoupledCrew;
 use lending::Lending;
+pub use rate::rate;
 
 /// Why a card does not compute.
 #[derive(Debug, thiserror::Error)]

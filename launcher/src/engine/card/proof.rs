@@ -150,7 +150,10 @@ fn surface_through(reach: &Reach) -> Collider {
 }
 
 /// States for a card, which have to be read from the host in a first step and stay with the card then.
-fn residents(kernels: &Arc<Kernels>, states: &[Vec<u32>]) -> Result<Residents, GpuError> {
+///
+/// # Errors
+/// [`GpuError`].
+pub fn residents(kernels: &Arc<Kernels>, states: &[Vec<u32>]) -> Result<Residents, GpuError> {
     let host = HostStates::new(kernels.card(), states.iter().map(Vec::len))?;
     states.iter().zip(0..).for_each(|(state, body)| host.store(body, state));
     let mut residents = Residents::new(kernels.card(), &Arc::new(host))?;
