@@ -54,6 +54,8 @@ pub struct Lane {
     busy: bool,
     /// It was waited for in vain.
     given_up: bool,
+    /// A stream is at work that is not waited for.
+    lost: bool,
     graph: Option<CudaGraph>,
     /// How often the work to be repeated was the same in a row.
     repeats: u32,
@@ -91,6 +93,7 @@ impl Lane {
             side: None,
             busy: false,
             given_up: false,
+            lost: false,
             graph: None,
             repeats: 0,
             beat: None,
@@ -303,6 +306,9 @@ impl Lane {
     ///
     /// # Errors
     /// Those of `work`, and [`GpuError::Driver`].
+    ///
+    /// # Panics
+    /// If a piece waits.
     pub fn side_by_side<T>(
         &mut self,
         pieces: &[T],
@@ -317,19 +323,23 @@ impl Lane {
         if others > 0 {
             self.begun.record(&self.stream).map_err(forking())?;
         }
+        let mut forked = 0;
         let mut begin = |(number, piece): (usize, &T)| {
             self.side = number.checked_sub(1);
             if self.side.is_some() {
                 self.stream().wait(&self.begun).map_err(forking())?;
+                forked += 1;
             }
             work(self, piece)
         };
-        let outcome = pieces.iter().enumerate().try_for_each(&mut begin);
+        let mut outcome = pieces.iter().enumerate().try_for_each(&mut begin);
         self.side = None;
         // In any case, as who waits for the lane waits for its first stream.
-        for (stream, done) in &self.sides[..others] {
-            done.record(stream).map_err(forking())?;
-            self.stream.wait(done).map_err(forking())?;
+        for (stream, done) in &self.sides[..forked] {
+            let joined = done.record(stream).and_then(|()| self.stream.wait(done)).map_err(forking());
+            // What is not waited for may go on for ever.
+            self.lost |= joined.is_err();
+            outcome = outcome.and(joined);
         }
         outcome
     }
@@ -409,6 +419,8 @@ impl Lane {
     /// # Errors
     /// [`GpuError::Driver`] with what went wrong meanwhile, [`GpuError::Deadline`].
     pub fn wait(&mut self) -> Result<(), GpuError> {
+        // Of what another stream is at nobody would know.
+        assert!(self.side.is_none(), "a piece of work waits for the lane that it is a part of");
         if !self.busy {
             return Ok(());
         }
@@ -464,7 +476,8 @@ pub fn grown(words: usize) -> usize {
 
 impl Drop for Lane {
     fn drop(&mut self) {
-        if self.given_up || self.wait().is_err() {
+        self.side = None;
+        if self.given_up || self.wait().is_err() || self.lost {
             // The device may still be at it: what it works on is not freed before the process ends.
             std::mem::forget(std::mem::take(&mut self.buffers));
             std::mem::forget(std::mem::take(&mut self.arenas));

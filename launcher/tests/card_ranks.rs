@@ -110,7 +110,7 @@ fn a_rank_whose_card_hangs_leaves_and_the_run_is_a_success() {
     let (heap, set) = (Heap::new(), ["time.steps=40"]);
     let expected = heap.expected(&set);
     let mut command = heap.command("hangs", "gpu", &set);
-    let ended = finish(command.env("EMULATED_CUDA_HANGS", "RANKZERO_RANK=1:250"));
+    let ended = finish(command.env("EMULATED_CUDA_HANGS", "RANKZERO_RANK=1:extract_delta:4"));
     let words = ended.text();
     assert!(words.contains("rank 1 leaves the run, as what its GPU may still write is what others read"), "{words}");
     assert_eq!(ended.code(), 0, "{words}");
@@ -118,22 +118,43 @@ fn a_rank_whose_card_hangs_leaves_and_the_run_is_a_success() {
     assert_eq!((&summary["digest"], &summary["ranks"]), (&expected, &Value::from(2)), "{words}");
 }
 
+/// Two ranks that are started by hand, on devices of their own, the second with a driver or without.
+fn two_by_hand(heap: &Heap, run_dir: &Path, devices: [&str; 2], with_driver: bool) -> [Ended; 2] {
+    let start = |rank: usize| {
+        let mut command = rankzero();
+        command.arg("run").arg(&heap.job).args(["--threads", "1", "--device", devices[rank], "--run-dir"]).arg(run_dir);
+        command.args(["--set", "balance.strategy=capability", "--set", "balance.migration.enabled=false"]);
+        command.env("RANKZERO_RENDEZVOUS", heap.run_dir("meeting")).env("RANKZERO_RENDEZVOUS_TIMEOUT_S", "60");
+        command.env("RANKZERO_RANK", rank.to_string()).env("RANKZERO_SIZE", "2");
+        command.env("RANKZERO_LOCAL_RANK", rank.to_string()).env("RANKZERO_LOCAL_SIZE", "2");
+        command.env("RANKZERO_CACHE_DIR", heap.folder.join("cache"));
+        if rank == 0 || with_driver {
+            command.env("LD_LIBRARY_PATH", libraries());
+        }
+        Running::start(&mut command)
+    };
+    [start(0), start(1)].map(Running::end)
+}
+
+#[test]
+fn where_one_rank_has_not_the_gpu_that_was_asked_for_all_end_at_once() {
+    // Where there is a real one, there is nothing to refuse.
+    if Path::new("/dev/nvidiactl").exists() {
+        return;
+    }
+    let heap = Heap::new();
+    let [first, second] = two_by_hand(&heap, &heap.run_dir("refused"), ["gpu", "gpu"], false);
+    assert_eq!((first.code(), second.code()), (3, 3), "{}{}", first.text(), second.text());
+    assert!(first.text().contains("rank 1 does not take part"), "{}", first.text());
+    assert!(second.text().contains("NVIDIA driver"), "{}", second.text());
+}
+
 /// The emulated card is a hundred times slower than a processor: the strategy sees that.
 #[test]
 fn the_capability_strategy_knows_what_a_card_does() {
     let heap = Heap::new();
     let run_dir = heap.run_dir("mixed");
-    let start = |rank: u32, device: &str| {
-        let mut command = rankzero();
-        command.arg("run").arg(&heap.job).args(["--threads", "1", "--device", device, "--run-dir"]).arg(&run_dir);
-        command.args(["--set", "balance.strategy=capability", "--set", "balance.migration.enabled=false"]);
-        command.env("RANKZERO_RENDEZVOUS", heap.run_dir("meeting")).env("RANKZERO_RENDEZVOUS_TIMEOUT_S", "60");
-        command.env("RANKZERO_RANK", rank.to_string()).env("RANKZERO_SIZE", "2");
-        command.env("RANKZERO_LOCAL_RANK", rank.to_string()).env("RANKZERO_LOCAL_SIZE", "2");
-        command.env("RANKZERO_CACHE_DIR", heap.folder.join("cache")).env("LD_LIBRARY_PATH", libraries());
-        Running::start(&mut command)
-    };
-    let ranks = [start(0, "gpu"), start(1, "cpu")].map(Running::end);
+    let ranks = two_by_hand(&heap, &run_dir, ["gpu", "cpu"], true);
     ranks.iter().for_each(|ended| assert_eq!(ended.code(), 0, "{}", ended.text()));
     let all = events(&run_dir);
     let assigned = all.iter().find(|event| event["event"] == "assigned").expect("told");

@@ -16,19 +16,20 @@ Machine& machine() {
     return *one;
 }
 
-// EMULATED_CUDA_HANGS=NAME=VALUE:COUNT has the device of a process with that variable hang after so many kernels, for tests of processes.
-uint64_t hangs_after() {
+// EMULATED_CUDA_HANGS=NAME=VALUE:KERNEL:COUNT has the device of a process with that variable hang at a kernel, after so many of that name; for
+// tests of processes.
+Hangs hangs_from_environment() {
     const char* const words = getenv("EMULATED_CUDA_HANGS");
-    if (words == nullptr) {
-        return UINT64_MAX;
-    }
-    const std::string all(words);
-    const size_t is = all.find('='), colon = all.find(':');
-    if (is == std::string::npos || colon == std::string::npos || colon < is) {
-        return UINT64_MAX;
+    const std::string all(words == nullptr ? "" : words);
+    const size_t is = all.find('='), first = all.find(':'), second = all.find(':', first + 1);
+    if (is == std::string::npos || first == std::string::npos || second == std::string::npos || first < is) {
+        return Hangs{};
     }
     const char* const value = getenv(all.substr(0, is).c_str());
-    return value != nullptr && all.substr(is + 1, colon - is - 1) == value ? strtoull(words + colon + 1, nullptr, 10) : UINT64_MAX;
+    if (value == nullptr || all.substr(is + 1, first - is - 1) != value) {
+        return Hangs{};
+    }
+    return Hangs{all.substr(first + 1, second - first - 1), strtoull(all.c_str() + second + 1, nullptr, 10)};
 }
 
 thread_local void* current_context = nullptr;

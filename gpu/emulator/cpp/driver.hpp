@@ -83,7 +83,13 @@ struct Settings {
     uint64_t good = UINT64_MAX;
 };
 
-uint64_t hangs_after();
+// Hangs at a kernel of this name, after so many.
+struct Hangs {
+    std::string kernel;
+    uint64_t good = 0;
+};
+
+Hangs hangs_from_environment();
 
 struct Machine {
     std::recursive_mutex lock;
@@ -99,7 +105,7 @@ struct Machine {
     // Kernels launched, and kernels run, those of graphs each time.
     uint64_t launches = 0;
     uint64_t runs = 0;
-    uint64_t hangs_after = emulated::hangs_after();
+    Hangs hangs = hangs_from_environment();
 };
 
 Machine& machine();

@@ -30,7 +30,7 @@ pub struct Behaviour {
     pub stall: u64,
     /// Bytes of memory that a block may ask for.
     pub block_bytes: u32,
-    /// So many kernels run before one fails.
+    /// So many kernels run before one fails, after half of its blocks.
     pub good: u64,
 }
 

@@ -125,6 +125,14 @@ impl Deltas {
         Ok(changed)
     }
 
+    /// Waits for what the card has been given.
+    ///
+    /// # Errors
+    /// [`GpuError::Driver`], [`GpuError::Deadline`].
+    pub fn wait(&mut self) -> Result<(), GpuError> {
+        self.lane.wait()
+    }
+
     /// Has `beat` called while the card is waited for.
     pub fn set_beat(&mut self, beat: Beat) {
         self.lane.set_beat(beat);

@@ -79,6 +79,18 @@ impl Residents {
         Ok(Self { card: card.clone(), memory, host: host.clone(), places, steps, end: 0 })
     }
 
+    /// These, which a card has to read from the host in their first step and which stay with it then.
+    ///
+    /// # Errors
+    /// [`GpuError::Driver`].
+    pub fn of_states(card: &Arc<Card>, states: &[Vec<u32>]) -> Result<Self, GpuError> {
+        let host = HostStates::new(card, states.iter().map(Vec::len))?;
+        states.iter().zip(0..).for_each(|(state, body)| host.store(body, state));
+        let mut residents = Self::new(card, &Arc::new(host))?;
+        residents.admit(&(0..states.len() as u32).collect::<Vec<_>>())?;
+        Ok(residents)
+    }
+
     /// The host's memory of them.
     pub fn host(&self) -> &Arc<HostStates> {
         &self.host

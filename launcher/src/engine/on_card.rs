@@ -157,8 +157,8 @@ impl<F: Fabric> Engine<F> {
             Err(error) => {
                 slots.into_iter().for_each(|slot| renewed[slot] = Renewed::InPart);
                 if let Some(mut card) = self.card.take() {
-                    let hangs = self.hangs(&mut card, &error);
-                    self.leave_card(card, error, hangs)?;
+                    let rests = card.comes_to_rest_after(&error);
+                    self.leave_card(card, error, rests)?;
                 }
             }
         }
@@ -201,27 +201,22 @@ impl<F: Fabric> Engine<F> {
             self.card = Some(card);
             return Ok(());
         }
-        let hangs = self.hangs(&mut card, &error);
+        let rests = card.comes_to_rest_after(&error);
         // Others are not to wait for what comes to nothing.
-        if !(hangs && self.is_public(&card)) {
+        if rests || !self.is_public(&card) {
             self.take_over(&card, reached);
         }
-        self.leave_card(card, error, hangs)
+        self.leave_card(card, error, rests)
     }
 
-    /// Whether a card that has failed may still be at work.
-    fn hangs(&self, card: &mut CardCrew, error: &GpuError) -> bool {
-        matches!(error, GpuError::Deadline { .. }) || card.hangs()
-    }
-
-    /// Whether it may be at work on what others read, or may come to read.
+    /// Whether a card may be at work on what others read.
     fn is_public(&self, card: &CardCrew) -> bool {
-        card.is_public() && self.capacity() > 1
+        card.is_public() && !self.link.is_alone()
     }
 
-    /// Uses the card no more.
-    fn leave_card(&mut self, card: CardCrew, error: GpuError, hangs: bool) -> Result<(), EngineError> {
-        if hangs {
+    /// Uses a card no more, which has come to rest or not.
+    fn leave_card(&mut self, card: CardCrew, error: GpuError, rests: bool) -> Result<(), EngineError> {
+        if !rests {
             let (me, step, public) = (self.rank(), self.step, self.is_public(&card));
             // The driver may wait for the device where memory is given back.
             std::mem::forget(card);

@@ -47,7 +47,7 @@ pub fn open(device: Device, launch: &Launch, threads: Option<usize>) -> Result<O
     };
     match outcome {
         Ok(kernels) => Ok(Some(kernels)),
-        Err(why) => refuse(device, launch.rank, !report.devices.is_empty(), why),
+        Err(why) => refuse(device, launch.rank, !report.devices.is_empty(), why).map(|()| None),
     }
 }
 
@@ -70,19 +70,19 @@ pub fn equip<F: Fabric>(engine: &mut Engine<F>, kernels: Arc<Kernels>, device: D
     let crew = CardCrew::new(kernels, engine.scene());
     match crew.and_then(|card| engine.use_card(card)) {
         Ok(()) => tracing::info!("rank {rank} computes on {name} as well"),
-        Err(why) => drop(refuse(device, rank, true, why.to_string())?),
+        Err(why) => refuse(device, rank, true, why.to_string())?,
     }
     Ok(())
 }
 
 /// No card computes; where one `is_there`, or was asked for, that is more than a remark.
-fn refuse(device: Device, rank: u32, is_there: bool, why: String) -> Result<Option<Arc<Kernels>>, RunError> {
+fn refuse(device: Device, rank: u32, is_there: bool, why: String) -> Result<(), RunError> {
     match (device, is_there) {
         (Device::Gpu, _) => return Err(RunError::Device(why)),
         (_, true) => tracing::warn!("rank {rank} has a GPU and computes on the processor all the same: {why}"),
         (_, false) => tracing::info!("rank {rank} computes on the processor: {why}"),
     }
-    Ok(None)
+    Ok(())
 }
 
 /// The number of this rank's device, by the ranks of its node and where they run. Devices that are too old are left out, where any is

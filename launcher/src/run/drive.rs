@@ -110,8 +110,8 @@ pub fn drive<F: Fabric + Bootstrap>(
     let key = RunKey::agree(&mut fabric, Instant::now() + start::START_TIMEOUT)?;
     equip(&mut fabric, &start.job, &key)?;
     let me = fabric.rank();
-    let kernels = device::open(options.device, launch, options.threads)?;
-    rates::measure(&mut start, kernels.as_ref(), &mut fabric)?;
+    let opened = device::open(options.device, launch, options.threads);
+    let kernels = rates::exchange(&mut start, opened, &mut fabric)?;
     let owners = first_owners(&start);
     let timeout = Duration::from_millis(start.job.network.result_timeout_ms);
     let engine = Engine::new(start.scene.clone(), fabric, owners, timeout);

@@ -1,4 +1,5 @@
-//! How fast the ranks are, for the strategies that ask: measured before the first step, by all at once, as they will compute.
+//! What the ranks tell each other of what they compute on: whether all have what was asked for, and, for the strategies that ask, how fast they
+//! are.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,6 +11,7 @@ use rankzero_soft::Pack;
 use rankzero_soft::reach::Reach;
 use rankzero_soft::simd::Isa;
 use rayon::prelude::*;
+use serde::{Deserialize, Serialize};
 
 use super::error::RunError;
 use super::start::{START_TIMEOUT, Start};
@@ -21,31 +23,51 @@ const SPAN: Duration = Duration::from_millis(50);
 /// A card is as fast with more bodies.
 const BODIES_MAX: usize = 1000;
 
-/// Measures this rank's rate where the job's strategy asks for it, and notes those of all. `kernels` are on this rank's card.
+/// What a rank says.
+#[derive(Debug, Serialize, Deserialize)]
+struct Word {
+    /// Why it cannot take part.
+    refused: Option<String>,
+    /// Tetrahedra times substeps that it does in a second, where that was asked for.
+    rate: Option<f64>,
+}
+
+/// Tells all ranks what became of this one's card, and how fast it is, where the job's strategy asks for it; notes the rates of all. All ranks call
+/// it, so that where one cannot do what was asked for all end, and nobody waits.
 ///
 /// # Errors
-/// [`RunError::Comm`] naming who is missing.
-pub fn measure<F: Bootstrap>(
+/// This rank's refusal, [`RunError::Device`] with another's, [`RunError::Comm`] naming who is missing.
+pub fn exchange<F: Bootstrap>(
     start: &mut Start,
-    kernels: Option<&Arc<Kernels>>,
+    opened: Result<Option<Arc<Kernels>>, RunError>,
     fabric: &mut F,
-) -> Result<(), RunError> {
-    if !matches!(start.job.balance.strategy, Strategy::Capability | Strategy::Priority) || start.ranks.len() == 1 {
-        return Ok(());
-    }
-    let mine = typical(&start.scene).map_or(0.0, |(body, like)| {
-        let share = like.div_ceil(start.ranks.len()).min(BODIES_MAX);
-        let on_card = kernels.and_then(|kernels| {
-            let outcome = rate(kernels, &start.scene, body, share);
-            outcome.inspect_err(|error| tracing::warn!("the rate of the GPU is not measured: {error}")).ok()
-        });
-        on_card.unwrap_or_else(|| of_processor(&start.scene, body))
-    });
-    let all = fabric.all_gather(&mine.to_le_bytes(), Instant::now() + START_TIMEOUT)?;
+) -> Result<Option<Arc<Kernels>>, RunError> {
+    let asked = matches!(start.job.balance.strategy, Strategy::Capability | Strategy::Priority);
+    let word = match &opened {
+        Ok(kernels) => Word { refused: None, rate: asked.then(|| of_rank(start, kernels.as_ref())) },
+        Err(error) => Word { refused: Some(error.to_string()), rate: None },
+    };
+    let all = fabric.all_gather(&serde_json::to_vec(&word).unwrap_or_default(), Instant::now() + START_TIMEOUT)?;
+    let kernels = opened?;
     for (info, bytes) in start.ranks.iter_mut().zip(all) {
-        info.tet_substeps_per_s = bytes.try_into().ok().map(f64::from_le_bytes).filter(|rate| *rate > 0.0);
+        let Ok(Word { refused, rate }) = serde_json::from_slice(&bytes) else { continue };
+        if let Some(why) = refused {
+            return Err(RunError::Device(format!("rank {} does not take part: {why}", info.rank)));
+        }
+        info.tet_substeps_per_s = rate.filter(|rate| *rate > 0.0);
     }
-    Ok(())
+    Ok(kernels)
+}
+
+/// This rank's rate: its card's, where it has one.
+fn of_rank(start: &Start, kernels: Option<&Arc<Kernels>>) -> f64 {
+    let Some((body, like)) = typical(&start.scene) else { return 0.0 };
+    let share = like.div_ceil(start.ranks.len()).min(BODIES_MAX);
+    let on_card = kernels.and_then(|kernels| {
+        let outcome = rate(kernels, &start.scene, body, share);
+        outcome.inspect_err(|error| tracing::warn!("the rate of the GPU is not measured: {error}")).ok()
+    });
+    on_card.unwrap_or_else(|| of_processor(&start.scene, body))
 }
 
 /// A body of the form that makes most of the work, and how many are like it.

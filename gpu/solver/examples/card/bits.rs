@@ -8,8 +8,8 @@ use rankzero_gpu_solver::{Colliders, Coupled, Deltas, Entrant, GRAIN, Kernels, R
 use super::common::crowd::{Crowd, Trace};
 use super::common::rig::{Bodies, on_cpu, reach_of, with_finite};
 use super::common::scene::Scene;
+use super::go_through;
 use super::memory::Mapped;
-use super::{go_through, residents};
 
 /// Compares all there is to compare, in so many scenes each.
 pub fn all(kernels: &Arc<Kernels>, seeds: usize) -> Result<bool, GpuError> {
@@ -25,7 +25,7 @@ fn bits(kernels: &Arc<Kernels>, seeds: usize) -> Result<bool, GpuError> {
             let mut colliders = Colliders::default();
             colliders.set(&scene.colliders);
             let (mut expected, mut found) = (Bodies::of(&scene), Bodies::of(&scene));
-            let mut residents = residents(kernels, &found.states)?;
+            let mut residents = Residents::of_states(kernels.card(), &found.states)?;
             troop.share(&residents)?;
             for step in 0..10 {
                 on_cpu(&scene, &mut expected);
@@ -76,7 +76,7 @@ fn bits_of_crowds(kernels: &Arc<Kernels>, seeds: usize) -> Result<bool, GpuError
         let movers: Vec<usize> = (0..crowd.forms.len()).collect();
         let mut colliders = Colliders::default();
         colliders.set(&crowd.colliders);
-        let mut residents = residents(kernels, &crowd.bodies.states)?;
+        let mut residents = Residents::of_states(kernels.card(), &crowd.bodies.states)?;
         let mapped = Mapped::new(2 * crowd.halo_of(movers.len() - 1).0[1]);
         let halo = Arc::new(Lent::new(kernels.card(), &mapped.0)?);
         coupled.share(&residents, Some(&halo))?;

@@ -20,7 +20,7 @@ use std::sync::Arc;
 
 use rankzero_gpu::cache::Cache;
 use rankzero_gpu::{Card, GpuError};
-use rankzero_gpu_solver::{Coupled, HostStates, Kernels, Residents};
+use rankzero_gpu_solver::{Coupled, Kernels};
 
 fn main() -> ExitCode {
     let mut arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -66,13 +66,4 @@ fn go_through(coupled: &mut Coupled, intervals: u32) -> Result<(), GpuError> {
         coupled.contacts(interval, &[], |_, _| ())?;
         coupled.go_on(interval, &[])
     })
-}
-
-/// The states of bodies, from now on the card's.
-fn residents(kernels: &Arc<Kernels>, states: &[Vec<u32>]) -> Result<Residents, GpuError> {
-    let host = HostStates::new(kernels.card(), states.iter().map(Vec::len))?;
-    states.iter().zip(0..).for_each(|(state, body)| host.store(body, state));
-    let mut residents = Residents::new(kernels.card(), &Arc::new(host))?;
-    residents.admit(&(0..states.len() as u32).collect::<Vec<_>>())?;
-    Ok(residents)
 }

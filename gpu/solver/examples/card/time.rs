@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use rankzero_gpu::{Exported, GpuError, Lane};
 use rankzero_gpu_solver::roof::{Effort, Roof};
-use rankzero_gpu_solver::{Colliders, Coupled, Entrant, Kernels, Troop};
+use rankzero_gpu_solver::{Colliders, Coupled, Entrant, Kernels, Residents, Troop};
 
 use super::common::crowd::Crowd;
 use super::common::rig::{Bodies, reach_of};
 use super::common::scene::Scene;
-use super::{go_through, residents};
+use super::go_through;
 
 /// Times all there is to time, with so many bodies each; `compiled` is a folder with compiled kernels.
 pub fn all(kernels: &Arc<Kernels>, compiled: Option<&Path>, counts: &[usize]) -> Result<(), GpuError> {
@@ -81,7 +81,7 @@ fn time_of_bodies(kernels: &Arc<Kernels>, counts: &[usize], roof: Roof) -> Resul
             let bodies = Bodies::of(&scene);
             let colliders = Colliders::default();
             let mut troop = Troop::new(kernels, &scene.topology)?;
-            let mut residents = residents(kernels, &vec![bodies.states[0].clone(); count])?;
+            let mut residents = Residents::of_states(kernels.card(), &vec![bodies.states[0].clone(); count])?;
             troop.share(&residents)?;
             let (mut best, began, mut step) = (Duration::MAX, Instant::now(), 0);
             while began.elapsed() < Duration::from_secs(2) || step < 2 {
@@ -136,7 +136,7 @@ fn time_of_pairs(kernels: &Arc<Kernels>, counts: &[usize]) -> Result<(), GpuErro
         let movers: Vec<usize> = (0..2 * pairs).collect();
         let all: Vec<(usize, usize)> = (0..pairs).map(|pair| (2 * pair, 2 * pair + 1)).collect();
         let (mut cast, _) = crowd.cast(&all, &movers, 0);
-        let mut residents = residents(kernels, &crowd.bodies.states)?;
+        let mut residents = Residents::of_states(kernels.card(), &crowd.bodies.states)?;
         coupled.share(&residents, None)?;
         cast.movers.iter_mut().zip(0..).for_each(|(mover, body)| mover.home = residents.take(body, 0));
         let (mut best, began) = (Duration::MAX, Instant::now());

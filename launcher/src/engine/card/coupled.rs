@@ -56,6 +56,10 @@ pub struct CoupledCrew {
     rigids: Vec<(u32, usize)>,
     /// So many movers, the first ones, are shown to others.
     shown: usize,
+    /// Intervals of a step.
+    intervals: u32,
+    /// Whether the card may be at one in which it shows surfaces to others.
+    public: bool,
     /// Guests whose surfaces the card still needs.
     needed: Vec<u32>,
     /// By interval what was given.
@@ -78,6 +82,8 @@ impl CoupledCrew {
             pairs: Vec::new(),
             rigids: Vec::new(),
             shown: 0,
+            intervals: scene.rule.intervals(),
+            public: false,
             needed: Vec::new(),
             given: Vec::new(),
         })
@@ -118,6 +124,11 @@ impl CoupledCrew {
     /// Whether surfaces of its bodies are written where others look at them.
     pub fn shows(&self) -> bool {
         self.shown > 0
+    }
+
+    /// Whether the card may be at work on surfaces that others look at, of this step or of one that was broken off.
+    pub fn is_public(&self) -> bool {
+        self.public
     }
 
     /// Takes the coupled bodies that it computes in this step, and notes who takes part.
@@ -216,6 +227,7 @@ impl CoupledCrew {
         self.cast.odd = exchange % 2 == 1;
         let halo = |&body: &u32| [0, 1].map(|parity| orders.board.halo_of(body, parity).0);
         self.cast.halos.extend(self.bodies[..self.shown].iter().map(halo));
+        self.public = self.shows();
         self.coupled.start(&orders.scene.rule, colliders, &self.cast)
     }
 
@@ -225,7 +237,7 @@ impl CoupledCrew {
     /// [`GpuError`]; the bodies are as they were when the step began.
     pub fn show(&mut self) -> Result<BTreeSet<u32>, GpuError> {
         if self.shows() {
-            self.coupled.wait()?;
+            self.wait()?;
         }
         Ok(self.beside_rigids().collect())
     }
@@ -257,6 +269,8 @@ impl CoupledCrew {
         let outcome = self.coupled.contacts(interval, &self.needed, give);
         self.given.push(given);
         outcome?;
+        // After the last one the step ends, of which nobody reads.
+        self.public = self.shows() && interval + 1 < self.intervals;
         if self.rigids.is_empty() { self.coupled.go_on(interval, &[]) } else { Ok(()) }
     }
 
@@ -310,7 +324,9 @@ impl CoupledCrew {
     /// # Errors
     /// [`GpuError`]; the bodies are as they were when the step began.
     pub fn wait(&mut self) -> Result<(), GpuError> {
-        self.coupled.wait()
+        self.coupled.wait()?;
+        self.public = false;
+        Ok(())
     }
 
     /// Waits for the step's end, and shows what its bodies have come to.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rankzero_comm::Segment;
-use rankzero_gpu::{Beat, Card, GpuError, Lent};
+use rankzero_gpu::{Beat, Card, GpuError, Lent, WORK_MAX};
 
 /// A segment that is lent to a card.
 #[derive(Debug, Default)]
@@ -15,7 +15,7 @@ pub struct Lending {
 }
 
 impl Lending {
-    /// Whether what is lent are pages that the segment has moved away from. Before it is lent anew nobody else may have the old ones.
+    /// Whether what is lent are pages that the segment has moved away from. Before [`Lending::of`] lends it anew, whoever was given the old ones has to let go of them.
     pub fn is_stale(&self, segment: &Segment) -> bool {
         self.lent.as_ref().is_some_and(|(moves, _)| *moves != segment.moves())
     }
@@ -46,7 +46,11 @@ fn beating<T>(beat: Option<&Beat>, work: impl FnOnce() -> T) -> T {
         // Dropped when the work is done, whichever way.
         let (_done, ended) = channel::<()>();
         scope.spawn(move || {
-            while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(Duration::from_millis(50)) {
+            // As long as any other wait for a card: who hangs here is to be missed in the end.
+            let start = Instant::now();
+            while start.elapsed() < WORK_MAX
+                && ended.recv_timeout(Duration::from_millis(50)) == Err(RecvTimeoutError::Timeout)
+            {
                 beat.call();
             }
         });

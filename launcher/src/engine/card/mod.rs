@@ -72,8 +72,8 @@ pub struct CardCrew {
     /// Where it writes surfaces for others, and copies of states.
     halo: Lending,
     copies: Lending,
-    /// Whether the card may be at work on what others read.
-    public: bool,
+    /// Whether the card may be at work on copies.
+    copying: bool,
     beat: Option<Beat>,
     colliders: Colliders,
     spent: Duration,
@@ -112,7 +112,7 @@ impl CardCrew {
             residents,
             halo: Lending::default(),
             copies: Lending::default(),
-            public: false,
+            copying: false,
             beat: None,
             colliders: Colliders::default(),
             spent: Duration::ZERO,
@@ -145,12 +145,13 @@ impl CardCrew {
 
     /// Whether the card may be at work on what others read.
     pub fn is_public(&self) -> bool {
-        self.public
+        self.copying || self.coupled.is_public()
     }
 
-    /// Whether work that the card was given does not come to an end.
-    pub fn hangs(&mut self) -> bool {
-        matches!(self.wait(), Err(GpuError::Deadline { .. }))
+    /// Waits, after a failure, for all that the card was given; whether that comes to an end.
+    pub fn comes_to_rest_after(&mut self, error: &GpuError) -> bool {
+        let hangs = |error: &GpuError| matches!(error, GpuError::Deadline { .. });
+        !hangs(error) && !self.wait().is_err_and(|error| hangs(&error))
     }
 
     /// Forgets what the card knows of states, which have become others.
@@ -241,7 +242,6 @@ impl CardCrew {
             None
         };
         self.coupled.share(&self.residents, halo.as_ref())?;
-        self.public = self.coupled.shows();
         for squad in self.squads.iter_mut().flatten().filter(|squad| !squad.slots.is_empty()) {
             let slots = &squad.slots;
             let residents = &mut self.residents;
@@ -278,11 +278,17 @@ impl CardCrew {
         outcome
     }
 
+    /// Waits for all that the card was given. Where something has failed, the rest is waited for as well; that it hangs is the worst.
     fn wait(&mut self) -> Result<(), GpuError> {
-        self.squads.iter_mut().flatten().try_for_each(|squad| squad.troop.wait())?;
-        self.coupled.wait()?;
-        self.public = false;
-        Ok(())
+        let mut outcome = self.deltas.wait();
+        self.copying &= outcome.is_err();
+        let troops = self.squads.iter_mut().flatten().map(|squad| squad.troop.wait());
+        for one in troops.chain([self.coupled.wait()]) {
+            if outcome.is_ok() || matches!(one, Err(GpuError::Deadline { .. })) {
+                outcome = one;
+            }
+        }
+        outcome
     }
 
     /// Waits until the surfaces that others look at are in the board's halo, in the running interval. Tells whose surfaces rigid bodies may touch.
@@ -338,9 +344,9 @@ impl CardCrew {
         let place = |body: u32| board.copy_of(body, index);
         let renewal = |&(body, fresh): &(u32, bool)| Renewal { body, at: place(body).0, fresh };
         let renewals: Vec<Renewal> = bodies.iter().map(renewal).collect();
-        self.public = true;
+        self.copying = true;
         let changed = self.deltas.renew(&self.residents, step, &lent, &renewals)?;
-        self.public = false;
+        self.copying = false;
         Ok(bodies.iter().zip(&changed).map(|((body, _), changed)| ranges(changed, place(*body))).collect())
     }
 

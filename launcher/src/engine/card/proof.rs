@@ -5,12 +5,11 @@ use std::sync::Arc;
 use rankzero_comm::Segment;
 use rankzero_gpu::{GpuError, Lent};
 use rankzero_gpu_solver::{
-    Actor, Cast, Colliders, Coupled, Deltas, Ended, Entrant, HostStates, Kernels, Meeting, PushedBy, Renewal,
-    Residents, Troop,
+    Actor, Cast, Colliders, Coupled, Deltas, Ended, Entrant, Kernels, Meeting, PushedBy, Renewal, Residents, Troop,
 };
 use rankzero_soft::collider::{Collider, Geometry, TriangleMesh};
 use rankzero_soft::pair::{Pair, Surface, Workspace};
-use rankzero_soft::reach::Reach;
+use rankzero_soft::reach::{REACH_WORDS, Reach};
 use rankzero_soft::shell::Shell;
 use rankzero_soft::simd::Isa;
 use rankzero_soft::{Friction, Pack, StateLayout};
@@ -22,7 +21,7 @@ use crate::scene::Scene;
 #[derive(Debug, PartialEq)]
 struct Outcome {
     state: Vec<u32>,
-    reach: Reach,
+    reach: [u32; REACH_WORDS],
     finite: bool,
 }
 
@@ -30,7 +29,7 @@ impl Outcome {
     fn of(pack: &Pack) -> Self {
         let mut state = vec![0; pack.topology().layout.words()];
         pack.state(0, &mut state);
-        Self { state, reach: pack.reach(0), finite: pack.is_finite(0) }
+        Self { state, reach: pack.reach(0).to_words(), finite: pack.is_finite(0) }
     }
 }
 
@@ -48,7 +47,7 @@ pub fn alone(kernels: &Arc<Kernels>, troop: &mut Troop, scene: &Scene, body: u32
     pack.end(&scene.rule);
     let mut colliders = Colliders::default();
     colliders.set(&surface);
-    let mut residents = residents(kernels, &[state])?;
+    let mut residents = Residents::of_states(kernels.card(), &[state])?;
     troop.share(&residents)?;
     let entrant = Entrant { reach, home: residents.take(0, 0) };
     troop.start(&scene.rule, &colliders, &[entrant])?;
@@ -66,7 +65,7 @@ pub fn together(kernels: &Arc<Kernels>, scene: &Scene, body: u32, others: bool) 
     let reaches = [0, 1].map(|i| Reach::of_state(&states[i], scene.layout(body), &scene.rule));
     let (expected, surfaces) = by_processor(scene, body, &states, &reaches);
     let mut coupled = Coupled::new(kernels, (0..=form).map(|i| (i == form).then_some(&**scene.topology(body))))?;
-    let mut residents = residents(kernels, &states)?;
+    let mut residents = Residents::of_states(kernels.card(), &states)?;
     let words = scene.layout(body).halo_words();
     let mut shown = Shown::new(4 * words)?;
     let lent = others.then(|| shown.lent(kernels)).transpose()?;
@@ -149,25 +148,13 @@ fn surface_through(reach: &Reach) -> Collider {
     Collider { geometry: Geometry::Mesh(mesh), friction: Friction { static_: 0.5, dynamic: 0.4 } }
 }
 
-/// States for a card, which have to be read from the host in a first step and stay with the card then.
-///
-/// # Errors
-/// [`GpuError`].
-pub fn residents(kernels: &Arc<Kernels>, states: &[Vec<u32>]) -> Result<Residents, GpuError> {
-    let host = HostStates::new(kernels.card(), states.iter().map(Vec::len))?;
-    states.iter().zip(0..).for_each(|(state, body)| host.store(body, state));
-    let mut residents = Residents::new(kernels.card(), &Arc::new(host))?;
-    residents.admit(&(0..states.len() as u32).collect::<Vec<_>>())?;
-    Ok(residents)
-}
-
 fn outcomes(ended: Ended<'_>, residents: &mut Residents) -> Vec<Outcome> {
     let outcome = |body: usize| {
         residents.ended(body as u32, 1);
         let mut state = vec![0; residents.host().words_of(body as u32)];
         residents.host().load(body as u32, &mut state);
         let outcome = ended.body(body);
-        Outcome { state, reach: outcome.reach, finite: outcome.finite }
+        Outcome { state, reach: outcome.reach.to_words(), finite: outcome.finite }
     };
     (0..ended.len()).map(outcome).collect()
 }

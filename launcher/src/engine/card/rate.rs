@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rankzero_gpu::GpuError;
-use rankzero_gpu_solver::{Colliders, Entrant, Kernels, Troop};
+use rankzero_gpu_solver::{Colliders, Entrant, Kernels, Residents, Troop};
 use rankzero_soft::reach::Reach;
 
-use super::proof::residents;
 use crate::scene::Scene;
 
 /// Steps that are timed, of which the fastest counts; one more comes before.
@@ -21,7 +20,7 @@ pub fn rate(kernels: &Arc<Kernels>, scene: &Scene, body: u32, count: usize) -> R
     let state = scene.initial_state(body);
     let reach = Reach::of_state(&state, scene.layout(body), &scene.rule);
     let topology = scene.topology(body);
-    let mut residents = residents(kernels, &vec![state; count])?;
+    let mut residents = Residents::of_states(kernels.card(), &vec![state; count])?;
     let mut troop = Troop::new(kernels, topology)?;
     troop.share(&residents)?;
     let mut best = Duration::MAX;
