@@ -15,7 +15,7 @@ Exit codes:
   0  done
   1  the simulation or a file failed
   2  the job file, a mesh or the command line is wrong
-  3  the environment is wrong: launcher, MPI, run directory
+  3  the environment is wrong: launcher, MPI, GPU, run directory
   4  a rank or the network failed
   5  stopped early by SIGINT, SIGTERM or SIGUSR1, with all files whole and a checkpoint
   6  the others went on without this rank, or another run has taken over its run directory

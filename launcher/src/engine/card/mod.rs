@@ -40,8 +40,8 @@ pub enum CardError {
     Gpu(#[from] GpuError),
     /// It gives other results than the processor.
     #[error(
-        "{device} computes a step of form {form} with other bits than the processor, so it is not used; please report it, with the \
-         versions of driver and NVRTC (rankzero doctor)"
+        "{device} computes, shows or copies bodies of form {form} with other bits than the processor, so it is not used; please report it, \
+         with the versions of driver and NVRTC (rankzero doctor)"
     )]
     Differs {
         /// The device.
@@ -150,8 +150,7 @@ impl CardCrew {
 
     /// Waits, after a failure, for all that the card was given; whether that comes to an end.
     pub fn comes_to_rest_after(&mut self, error: &GpuError) -> bool {
-        let hangs = |error: &GpuError| matches!(error, GpuError::Deadline { .. });
-        !hangs(error) && !self.wait().is_err_and(|error| hangs(&error))
+        !matches!(error, GpuError::Deadline { .. }) && !hangs(&self.wait())
     }
 
     /// Forgets what the card knows of states, which have become others.
@@ -278,14 +277,18 @@ impl CardCrew {
         outcome
     }
 
-    /// Waits for all that the card was given. Where something has failed, the rest is waited for as well; that it hangs is the worst.
+    /// Waits for all that the card was given. Where some of it has failed the rest is waited for as well, unless it hangs, which is the worst. What
+    /// others read comes first, so that it is known of that.
     fn wait(&mut self) -> Result<(), GpuError> {
-        let mut outcome = self.deltas.wait();
-        self.copying &= outcome.is_err();
-        let troops = self.squads.iter_mut().flatten().map(|squad| squad.troop.wait());
-        for one in troops.chain([self.coupled.wait()]) {
-            if outcome.is_ok() || matches!(one, Err(GpuError::Deadline { .. })) {
-                outcome = one;
+        let mut outcome = self.coupled.wait();
+        if !hangs(&outcome) {
+            let copied = self.deltas.wait();
+            self.copying &= copied.is_err();
+            outcome = worse(outcome, copied);
+        }
+        for squad in self.squads.iter_mut().flatten() {
+            if !hangs(&outcome) {
+                outcome = worse(outcome, squad.troop.wait());
             }
         }
         outcome
@@ -377,6 +380,14 @@ impl CardCrew {
         }
         Ok(blown)
     }
+}
+
+fn hangs(outcome: &Result<(), GpuError>) -> bool {
+    matches!(outcome, Err(GpuError::Deadline { .. }))
+}
+
+fn worse(one: Result<(), GpuError>, other: Result<(), GpuError>) -> Result<(), GpuError> {
+    if one.is_ok() || hangs(&other) { other } else { one }
 }
 
 /// The words of a copy that have changed, by grain; it begins at `at`.
