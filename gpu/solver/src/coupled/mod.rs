@@ -273,7 +273,12 @@ impl Coupled {
     pub fn near(&mut self, mut take: impl FnMut(usize, bool)) -> Result<(), GpuError> {
         let Some(running) = &self.running else { return Ok(()) };
         let places = running.tables.near..running.tables.reaches;
-        self.lane.wait_for_mark()?;
+        // Where nobody else takes part, the step was one piece of work.
+        if running.is_alone {
+            self.lane.wait()?
+        } else {
+            self.lane.wait_for_mark()?
+        };
         let flags = self.lane.peek(self.arena, places).iter().enumerate();
         flags.for_each(|(pair, near)| take(pair, near.load(Ordering::Relaxed) != 0));
         Ok(())
