@@ -4,7 +4,6 @@
 #![no_main]
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use libfuzzer_sys::{Corpus, fuzz_target};
 use rankzero_comm::delta::{Decoder, Encoder, Mode};

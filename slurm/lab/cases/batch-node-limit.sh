@@ -5,7 +5,7 @@
 # limit: 400
 login() {
     # Long enough for any machine: it is not waited for.
-    job=$(submit run 3 --tasks-per-node 2 --time 1 --checkpoint-before-s 25 --set time.steps=6000)
+    job=$(submit run 3 --tasks-per-node 2 --time 1 --checkpoint-before-s 25 --set time.steps=60000)
     reach run 20
     unplug n1
     patiently 120 has_restarted "$job"
