@@ -7,6 +7,7 @@ use memmap2::MmapRaw;
 
 use crate::card::{Card, during};
 use crate::error::GpuError;
+use crate::pinned::address_of;
 
 /// A mapping of somebody else's that is lent to a card: its pages stay in memory, and the card reads and writes them as its owner does. So
 /// what kernels write can be what an RDMA device sends.
@@ -32,10 +33,7 @@ impl Lent {
             .result()
             .map_err(during("lending host memory to the device"))?;
         let mut lent = Self { card: card.clone(), memory: memory.clone(), address: 0 };
-        // SAFETY: the driver writes one address; the memory is mapped, as it was asked for.
-        unsafe { sys::cuMemHostGetDevicePointer_v2(&mut lent.address, start, 0) }
-            .result()
-            .map_err(during("mapping host memory"))?;
+        lent.address = address_of(start)?;
         Ok(lent)
     }
 

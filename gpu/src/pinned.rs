@@ -1,5 +1,6 @@
 //! Host memory that a card reads and writes by itself.
 
+use std::ffi::c_void;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
@@ -43,10 +44,7 @@ impl Pinned {
         let mut pinned = Self { card: card.clone(), memory: memory.cast(), address: 0, words };
         // SAFETY: so many bytes were reserved just now.
         unsafe { std::ptr::write_bytes(memory.cast::<u8>(), 0, bytes) };
-        // SAFETY: the driver writes one address; the memory is mapped, as it was asked for.
-        unsafe { sys::cuMemHostGetDevicePointer_v2(&mut pinned.address, memory, 0) }
-            .result()
-            .map_err(during("mapping host memory"))?;
+        pinned.address = address_of(memory)?;
         Ok(pinned)
     }
 
@@ -75,6 +73,16 @@ impl Pinned {
     pub(crate) fn as_ptr(&self) -> *mut u32 {
         self.memory
     }
+}
+
+/// The address by which the card of this thread's context has mapped host memory that begins here.
+pub(crate) fn address_of(memory: *mut c_void) -> Result<u64, GpuError> {
+    let mut address = 0;
+    // SAFETY: the driver writes one address; of memory that it has not mapped it says so.
+    unsafe { sys::cuMemHostGetDevicePointer_v2(&mut address, memory, 0) }
+        .result()
+        .map_err(during("mapping host memory"))?;
+    Ok(address)
 }
 
 impl Drop for Pinned {
